@@ -1,0 +1,1 @@
+"""Backbones: from scaled pixels to features, one file a family."""

@@ -1,0 +1,39 @@
+"""Our compact residual net, for small faces and little data.
+
+Blocks with the activation before the convolution (He et al., "Identity mappings in deep residual networks", ECCV 2016), the
+first at half the input's side, every further stage with half the side and twice the channels.
+"""
+
+from keras import KerasTensor, layers
+
+from components.estimator.settings import ResidualSettings
+
+
+def features(image: KerasTensor, settings: ResidualSettings) -> KerasTensor:
+    """Features [N, width * 2 ** (stages - 1)] of scaled pixels."""
+    x = _convolution(settings.width, stride=2)(image)
+    for stage, blocks in enumerate(settings.blocks):
+        for block in range(blocks):
+            x = _block(x, settings.width * 2**stage, stride=2 if stage and not block else 1)
+    x = layers.GlobalAveragePooling2D()(_activated(x))
+    return layers.Dropout(settings.dropout)(x)
+
+
+def _block(x: KerasTensor, channels: int, stride: int) -> KerasTensor:
+    inner = _activated(x)
+    if x.shape[-1] == channels and stride == 1:
+        shortcut = x
+    else:
+        shortcut = layers.AveragePooling2D(stride, padding="same")(inner) if stride > 1 else inner
+        shortcut = layers.Conv2D(channels, 1, use_bias=False)(shortcut)
+    inner = _convolution(channels, stride)(inner)
+    inner = _convolution(channels)(_activated(inner))
+    return layers.Add()([shortcut, inner])
+
+
+def _activated(x: KerasTensor) -> KerasTensor:
+    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+
+
+def _convolution(channels: int, stride: int = 1) -> layers.Layer:
+    return layers.Conv2D(channels, 3, stride, padding="same", use_bias=False, kernel_initializer="he_normal")

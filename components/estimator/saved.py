@@ -1,0 +1,173 @@
+"""The artifact of an estimator: a folder that loads without the settings that made it and predicts from JPEG bytes.
+
+model.keras      architecture and weights; only Keras's own layers and Visage's, read in Keras's safe mode
+estimator.json   input size and what the outputs mean
+"""
+
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from components.estimator import heads, model, pixels
+from components.estimator.settings import EstimatorSettings
+from schemas.error import VisageError
+
+MODEL = "model.keras"
+MEANING = "estimator.json"
+FORMAT = 1
+BATCH = 64
+"""Faces that go through the model at once, at most; what bounds the memory of a prediction."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What an estimator says of N faces; float32 arrays [N].
+
+    Attributes:
+        age: expected value of the age distribution, years.
+        age_std: its standard deviation, years.
+        age_low: its 5th percentile, years.
+        age_high: its 95th percentile, years.
+        female: probability, 0 to 1; NaN where the estimator has no gender head.
+    """
+
+    age: np.ndarray
+    age_std: np.ndarray
+    age_low: np.ndarray
+    age_high: np.ndarray
+    female: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.age)
+
+    @classmethod
+    def joined(cls, parts: Sequence["Predictions"]) -> "Predictions":
+        """Several batches as one."""
+        empty = np.empty(0, np.float32)
+        return cls(*(np.concatenate([empty, *(getattr(part, field.name) for part in parts)]) for field in fields(cls)))
+
+
+def save(trained: keras.Model, settings: EstimatorSettings, folder: Path) -> None:
+    """Write a trained model (as `model.build` makes it) as an artifact; the folder is made, and must not exist."""
+    folder.mkdir(parents=True)
+    model.inference(trained).save(folder / MODEL)
+    bins = heads.bins(settings.age)
+    meaning = {
+        "format": FORMAT,
+        "size": settings.size,
+        "age_edges": bins.edges.tolist(),
+        "age_centres": bins.centres.tolist(),
+        "settings": settings.model_dump(mode="json"),
+    }
+    (folder / MEANING).write_text(json.dumps(meaning, indent=1) + "\n")
+
+
+def load(folder: Path) -> "Estimator":
+    """The estimator that a folder holds.
+
+    Raises:
+        VisageError: there is none, it is damaged, from a newer Visage, or holds what safe loading refuses.
+    """
+    try:
+        meaning = json.loads((folder / MEANING).read_text())
+        if meaning["format"] != FORMAT:
+            raise VisageError(
+                f"{folder} holds an estimator of format {meaning['format']}; this Visage reads format {FORMAT}.",
+                "Use the Visage that wrote it, or train it anew.",
+            )
+        bins = heads.Bins(np.float32(meaning["age_edges"]), np.float32(meaning["age_centres"]))
+        network = keras.saving.load_model(folder / MODEL, compile=False, safe_mode=True)
+        return Estimator(network, meaning["size"], bins, meaning)
+    except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        raise VisageError(
+            f"{folder} holds no estimator that can be loaded: {error}", "Name the folder of a trained estimator."
+        ) from error
+
+
+class Estimator:
+    """A trained estimator, ready to predict; safe to use from several threads.
+
+    Attributes:
+        size: side of the square that the model sees, pixels.
+        meaning: what estimator.json says: the settings it was trained with are under `settings`.
+    """
+
+    def __init__(self, network: keras.Model, size: int, bins: heads.Bins, meaning: dict[str, Any]) -> None:
+        self.size = size
+        self.meaning = meaning
+        self._bins = bins
+        # With open batch and picture sizes in the signatures, nothing is traced twice.
+        self._decoded = tf.function(
+            lambda jpegs: tf.map_fn(
+                lambda jpeg: pixels.decode(jpeg, size),
+                jpegs,
+                fn_output_signature=tf.TensorSpec((size, size, 3), tf.uint8),
+                parallel_iterations=32,
+            ),
+            input_signature=[tf.TensorSpec([None], tf.string)],
+        )
+        self._resized = tf.function(
+            lambda image: pixels.resize(image, size), input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)]
+        )
+        self._outputs = tf.function(
+            lambda batch: network(tf.cast(batch, tf.float32), training=False),
+            input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)],
+        )
+
+    def predict_jpegs(self, jpegs: Sequence[bytes]) -> Predictions:
+        """Age and gender of encoded faces, in their order.
+
+        Raises:
+            ValueError: one of them is no picture that can be decoded.
+        """
+        try:
+            return Predictions.joined(
+                [self._predict(self._decoded(tf.constant(part, tf.string))) for part in _parts(jpegs)]
+            )
+        except tf.errors.InvalidArgumentError as error:
+            raise ValueError(f"one of {len(jpegs)} pictures cannot be decoded: {error.message}") from error
+
+    def predict_images(self, images: Sequence[np.ndarray]) -> Predictions:
+        """Age and gender of decoded faces, uint8 [height, width, 3] RGB of any sizes, in their order."""
+        return Predictions.joined(
+            [self._predict(tf.stack([self._resized(image) for image in part])) for part in _parts(images)]
+        )
+
+    def predict_squares(self, squares: np.ndarray) -> Predictions:
+        """Age and gender of faces that were decoded to the input size already, uint8 [N, size, size, 3]."""
+        return Predictions.joined([self._predict(part) for part in _parts(squares)])
+
+    def _predict(self, batch: tf.Tensor) -> Predictions:
+        return interpret({name: output.numpy() for name, output in self._outputs(batch).items()}, self._bins)
+
+
+def interpret(outputs: dict[str, np.ndarray], bins: heads.Bins) -> Predictions:
+    """What the outputs of a saved model mean; within a class, ages count as equally likely."""
+    shares = outputs["age"].astype(np.float64)
+    shares /= shares.sum(axis=1, keepdims=True)
+    mean = shares @ bins.centres
+    spread = (bins.centres[None, :] - mean[:, None]) ** 2 + np.diff(bins.edges)[None, :] ** 2 / 12
+    deviation = np.sqrt((shares * spread).sum(axis=1))
+    low, high = (_percentile(shares, bins, share) for share in (0.05, 0.95))
+    female = outputs["female"][:, 0] if "female" in outputs else np.full(len(mean), np.nan)
+    return Predictions(*(figure.astype(np.float32) for figure in (mean, deviation, low, high, female)))
+
+
+def _percentile(shares: np.ndarray, bins: heads.Bins, share: float) -> np.ndarray:
+    above = np.cumsum(shares, axis=1)
+    held = np.minimum((above < share).sum(axis=1), shares.shape[1] - 1)
+    row = np.arange(len(shares))
+    within = (share - (above[row, held] - shares[row, held])) / np.maximum(shares[row, held], 1e-12)
+    value = bins.edges[held] + np.clip(within, 0, 1) * np.diff(bins.edges)[held]
+    return np.clip(value, bins.centres[0], bins.centres[-1])
+
+
+def _parts(items: Any) -> list[Any]:
+    return [items[start : start + BATCH] for start in range(0, len(items), BATCH)]

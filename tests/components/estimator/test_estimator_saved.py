@@ -1,0 +1,122 @@
+"""The estimator's artifact: what is saved predicts the same when it is loaded, from any kind of picture."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from components.estimator import heads, model, saved
+from components.estimator.settings import EstimatorSettings
+from schemas.error import VisageError
+
+SMALL = EstimatorSettings.model_validate({"size": 32, "backbone": {"width": 4, "blocks": [1, 1]}})
+
+
+def picture(side: int, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(noise).resize((side, side), Image.Resampling.BICUBIC))
+
+
+def jpeg(pixels: np.ndarray) -> bytes:
+    held = io.BytesIO()
+    Image.fromarray(pixels).save(held, "JPEG", quality=95)
+    return held.getvalue()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("saved") / "estimator"
+    saved.save(model.build(SMALL), SMALL, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def estimator(folder):
+    return saved.load(folder)
+
+
+def test_encoded_and_decoded_faces_of_mixed_sizes_are_told_the_same(estimator):
+    encoded = [jpeg(picture(side, seed=side)) for side in (20, 32, 57, 128, 200)]
+    decoded = [np.asarray(Image.open(io.BytesIO(data))) for data in encoded]
+    np.testing.assert_allclose(estimator.predict_jpegs(encoded).age, estimator.predict_images(decoded).age, atol=0.05)
+
+
+def test_predictions_do_not_depend_on_the_batch_they_come_in(estimator):
+    encoded = [jpeg(picture(40, seed)) for seed in range(saved.BATCH + 3)]
+    together = estimator.predict_jpegs(encoded)
+    assert len(together) == len(encoded)
+    np.testing.assert_allclose(together.age[-1:], estimator.predict_jpegs(encoded[-1:]).age, atol=1e-3)
+
+
+def test_a_loaded_estimator_predicts_as_the_trained_one_did(folder, tmp_path):
+    trained = model.build(SMALL)
+    saved.save(trained, SMALL, tmp_path / "other")
+    pixels = picture(32)
+    outputs = {name: value.numpy() for name, value in model.inference(trained)(pixels[None].astype("float32")).items()}
+    expected = saved.interpret(outputs, heads.bins(SMALL.age))
+    found = saved.load(tmp_path / "other").predict_images([pixels])
+    np.testing.assert_allclose(found.age, expected.age, atol=1e-3)
+    np.testing.assert_allclose(found.female, expected.female, atol=1e-5)
+
+
+def test_no_faces_give_no_predictions(estimator):
+    assert len(estimator.predict_jpegs([])) == len(estimator.predict_images([])) == 0
+
+
+def test_a_file_that_is_no_picture_is_a_clear_error(estimator):
+    with pytest.raises(ValueError, match="one of 2 pictures cannot be decoded"):
+        estimator.predict_jpegs([jpeg(picture(32)), b"no picture"])
+
+
+def test_a_certain_distribution_has_its_age_and_a_narrow_interval():
+    bins = heads.bins(SMALL.age)
+    shares = np.zeros((1, 101), np.float32)
+    shares[0, 30] = 1
+    told = saved.interpret({"age": shares, "female": np.float32([[0.9]])}, bins)
+    assert told.age[0] == 30
+    assert 29.5 <= told.age_low[0] < 30 < told.age_high[0] <= 30.5
+    assert told.age_std[0] == pytest.approx(np.sqrt(1 / 12))
+    assert told.female[0] == pytest.approx(0.9)
+
+
+def test_an_even_distribution_has_the_mean_and_percentiles_of_one():
+    told = saved.interpret({"age": np.full((1, 101), 1 / 101, np.float32)}, heads.bins(SMALL.age))
+    assert told.age[0] == pytest.approx(50)
+    assert told.age_low[0] == pytest.approx(-0.5 + 0.05 * 101, abs=1e-3)
+    assert told.age_high[0] == pytest.approx(-0.5 + 0.95 * 101, abs=1e-3)
+    assert np.isnan(told.female[0])
+
+
+def test_a_folder_without_an_estimator_is_named(tmp_path):
+    with pytest.raises(VisageError, match="holds no estimator"):
+        saved.load(tmp_path)
+
+
+def test_a_damaged_model_file_is_named(folder, tmp_path):
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    (damaged / saved.MEANING).write_bytes((folder / saved.MEANING).read_bytes())
+    (damaged / saved.MODEL).write_bytes((folder / saved.MODEL).read_bytes()[:1000])
+    with pytest.raises(VisageError, match="holds no estimator"):
+        saved.load(damaged)
+
+
+def test_an_estimator_of_a_newer_format_is_refused(folder, tmp_path):
+    newer = tmp_path / "newer"
+    newer.mkdir()
+    meaning = json.loads((folder / saved.MEANING).read_text())
+    (newer / saved.MEANING).write_text(json.dumps(meaning | {"format": saved.FORMAT + 1}))
+    with pytest.raises(VisageError, match="format"):
+        saved.load(newer)
+
+
+def test_code_smuggled_into_a_model_file_is_not_run(folder, tmp_path):
+    import keras
+
+    image = keras.Input((32, 32, 3))
+    keras.Model(image, {"age": keras.layers.Lambda(lambda x: x[:, 0, 0])(image)}).save(tmp_path / saved.MODEL)
+    (tmp_path / saved.MEANING).write_bytes((folder / saved.MEANING).read_bytes())
+    with pytest.raises(VisageError, match="holds no estimator"):
+        saved.load(tmp_path)
