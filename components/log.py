@@ -1,0 +1,25 @@
+"""The one logging set-up."""
+
+import logging
+import os
+import sys
+import warnings
+
+
+def set_up(*, debug: bool = False) -> None:
+    """Send log lines to standard error, with time and origin; keep the libraries' chatter down unless debugging."""
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.INFO,
+        format="%(asctime)s %(name)s: %(message)s",
+        datefmt="%H:%M:%S",
+        stream=sys.stderr,
+        force=True,
+    )
+    if debug:
+        return
+    for name in ("apache_beam", "tensorflow", "absl", "mlflow", "alembic", "matplotlib", "urllib3", "PIL", "httpx"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", category=DeprecationWarning)

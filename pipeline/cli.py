@@ -1,0 +1,235 @@
+"""The `visage` command."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from components import alone, log
+
+_EPILOG = """\
+first steps:
+  visage demo-data demo --photos 2000             draw a small archive in IMDB-WIKI's own layout
+  visage run --set source.path=demo               ingest, validate, train, evaluate, register, score
+  visage ui                                       see runs and model versions in MLflow
+  visage score PHOTOS --model visage@champion --out scores
+
+exit codes: 0 done, 1 the run failed, 2 wrong usage or settings
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `visage`; gives the exit code."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    log.set_up(debug=arguments.debug)
+    return alone.guarded(lambda: arguments.work(arguments), debug=arguments.debug)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="visage",
+        description="From photographs of faces with dates to a registered age-and-gender model, and to scored archives.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and the libraries' messages")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, work, text: str, epilog: str = "") -> argparse.ArgumentParser:  # type: ignore[no-untyped-def]
+        added = commands.add_parser(
+            name,
+            help=text[0].lower() + text[1:],
+            description=text[0].upper() + text[1:] + ".",
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        added.set_defaults(work=work)
+        return added
+
+    run = command("run", _run, "run the whole pipeline; what is done already is reused", _RUN_EPILOG)
+    _add_recipe(run)
+    _add_root(run)
+    run.add_argument("--force", action="append", default=[], metavar="STEP", help="run this step anew; repeatable")
+
+    step = command("step", _step, "run one step alone, as a container does", _STEP_EPILOG)
+    step.add_argument("name", metavar="NAME", help="ingest, validate, train, evaluate, register or score")
+    step.add_argument("--recipe", metavar="NAME|FILE", default="default", help="recipe that the settings start from")
+    alone.add_arguments(step)
+    step.add_argument("--run", default="", metavar="KEY", help="key of the pipeline run that this step belongs to")
+
+    labels = command("labels", _labels, "list every row's labels, split and reject reason; opens no photo")
+    labels.add_argument("--source", required=True, metavar="KIND", help="imdb_wiki, file_names, utkface or table")
+    labels.add_argument("--path", required=True, metavar="P", help="the .mat, table or folder of the source")
+    labels.add_argument("--out", type=Path, required=True, metavar="FILE", help=".csv or .parquet to write")
+    _add_recipe(labels)
+
+    demo = command("demo-data", _demo_data, "draw a small made-up archive in IMDB-WIKI's own layout")
+    demo.add_argument("out", type=Path, metavar="OUT", help="folder to make")
+    demo.add_argument("--photos", type=int, default=2000, metavar="N", help="rows of the data set (default: 2000)")
+    demo.add_argument("--seed", type=int, default=1, metavar="S", help="same seed, same bytes (default: 1)")
+
+    download = command("download", _download, "fetch a published data set")
+    download.add_argument("name", metavar="NAME", help="wiki-crop, imdb-crop, wiki or imdb-meta")
+    download.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to put it in")
+    download.add_argument(
+        "--accept-terms", action="store_true", help="you have read the data set's terms and accept them"
+    )
+
+    score = command("score", _score, "estimate age and gender of every face in stored photos", _SCORE_EPILOG)
+    score.add_argument(
+        "photos", nargs="+", metavar="PHOTOS", help="folder, glob, zip, tar, list of paths, or one photo"
+    )
+    score.add_argument("--model", default="visage@champion", metavar="NAME@ALIAS", help="default: visage@champion")
+    score.add_argument("--out", type=Path, metavar="DIR", help="folder for the scores; one photo may go without")
+    _add_recipe(score)
+    _add_root(score)
+
+    models = command("models", _models, "list, show, promote or roll back the registered versions")
+    models.add_argument("action", nargs="?", default="list", choices=("list", "show", "promote", "rollback"))
+    models.add_argument("version", nargs="?", metavar="VERSION", help="number of a version, or @champion")
+    models.add_argument("--name", default="visage", help="of the registered model (default: visage)")
+    _add_root(models)
+
+    compile_ = command("compile", _compile, "write the pipeline as Kubeflow Pipelines YAML")
+    _add_recipe(compile_)
+    compile_.add_argument(
+        "--image", default="visage:latest", help="container image of the steps (default: visage:latest)"
+    )
+    compile_.add_argument(
+        "--tracking-uri",
+        default="http://mlflow:5000",
+        metavar="URI",
+        help="MLflow server (default: http://mlflow:5000)",
+    )
+    compile_.add_argument("--out", type=Path, default=Path("visage-pipeline.yaml"), metavar="FILE")
+
+    command("recipes", _recipes, "list the recipes that come with Visage")
+
+    ui = command("ui", _ui, "open the MLflow UI on the runs and model versions")
+    _add_root(ui)
+    ui.add_argument("--port", type=int, default=5000, help="default: 5000")
+    return parser
+
+
+_RUN_EPILOG = """\
+examples:
+  visage run --set source.kind=imdb_wiki --set source.path=FOLDER
+  visage run --recipe demo --set train.epochs=3
+  visage run --recipe my-recipe.yaml --root /data/visage --force train
+
+A recipe is a YAML file of differences from the default; `visage recipes` lists those that come along.
+"""
+
+_STEP_EPILOG = """\
+example:
+  visage step ingest --set source.path=FOLDER --out artifacts/ingest
+  visage step validate --input ingest artifacts/ingest --out artifacts/validate
+"""
+
+_SCORE_EPILOG = """\
+examples:
+  visage score portrait.jpg
+  visage score albums/ old.zip 'scans/*.tif' --model visage@champion --out scores
+"""
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--recipe", metavar="NAME|FILE", default="default", help="default: default; see `visage recipes`"
+    )
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting; repeatable")
+
+
+def _add_root(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=Path("pipeline-root"),
+        metavar="DIR",
+        help="all that is written (default: pipeline-root)",
+    )
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from pipeline import display, local, recipe, summary
+
+    chosen = recipe.load(arguments.recipe, arguments.set)
+    parts = ["visage", "run", "--recipe", arguments.recipe, "--root", str(arguments.root)]
+    parts += [part for pair in arguments.set for part in ("--set", pair)]
+    console = Console()
+    with display.for_console(console) as shown:
+        outcome = local.run(chosen, arguments.root, shown, force=arguments.force, command=shlex.join(parts))
+    summary.show(console, outcome, arguments.root)
+
+
+def _step(arguments: argparse.Namespace) -> None:
+    from pipeline import dag, recipe, single
+
+    single.run(dag.named(arguments.name), recipe.load(arguments.recipe), arguments)
+
+
+def _labels(arguments: argparse.Namespace) -> None:
+    from components.ingest import labels
+    from pipeline import recipe
+
+    where = [f"source.kind={arguments.source}", f"source.path={arguments.path}"]
+    chosen = recipe.load(arguments.recipe, [*where, *arguments.set]).settings
+    labels.write_labels(chosen.source, chosen.ingest.filter, chosen.ingest.split, arguments.out)  # type: ignore[attr-defined]
+
+
+def _demo_data(arguments: argparse.Namespace) -> None:
+    from pipeline.demo import archive
+
+    archive.main(arguments.out, arguments.photos, arguments.seed)
+
+
+def _download(arguments: argparse.Namespace) -> None:
+    from components.ingest import download
+
+    download.download(arguments.name, arguments.out, accept_terms=arguments.accept_terms)
+
+
+def _score(arguments: argparse.Namespace) -> None:
+    from pipeline import batch
+
+    batch.score(arguments)
+
+
+def _models(arguments: argparse.Namespace) -> None:
+    from pipeline import models
+
+    models.run(arguments)
+
+
+def _compile(arguments: argparse.Namespace) -> None:
+    from pipeline import kubeflow, recipe
+
+    chosen = recipe.load(arguments.recipe, arguments.set)
+    kubeflow.compile_pipeline(chosen, arguments.image, arguments.tracking_uri, arguments.out)
+    print(f"{arguments.out}: the pipeline of the recipe {chosen.name} for Kubeflow Pipelines")
+
+
+def _recipes(arguments: argparse.Namespace) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from pipeline import recipe
+
+    table = Table("recipe", "what it is", box=None)
+    for name in recipe.names():
+        table.add_row(name, recipe.load(name).description)
+    Console().print(table)
+
+
+def _ui(arguments: argparse.Namespace) -> None:
+    from pipeline import ui
+
+    ui.serve(arguments.root, arguments.port)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""What a person sees while the DAG runs: bars on a terminal, plain lines elsewhere."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from schemas.artifact import Manifest
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+class Display:
+    """Plain lines: what starts, how far it is every few seconds, what is done."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.begun: dict[str, float] = {}
+        self.told: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def reused(self, step: str) -> None:
+        self._line(step, "reused")
+
+    def started(self, step: str) -> None:
+        self.begun[step] = self.told[step] = time.monotonic()
+        self._line(step, "started")
+
+    def progress(self, step: str, done: int, total: int | None, unit: str) -> None:
+        now = time.monotonic()
+        if now - self.told.get(step, 0) < _SECONDS_BETWEEN_LINES:
+            return
+        self.told[step] = now
+        rate = done / max(now - self.begun.get(step, now), 1e-3)
+        if total:
+            left = (total - done) / rate if rate else 0
+            self._line(step, f"{done:,} of {total:,} {unit}, {rate:,.0f}/s since it started, about {left:.0f} s left")
+        else:
+            self._line(step, f"{done:,} {unit}, {rate:,.0f}/s")
+
+    def metric(self, step: str, name: str, value: float, epoch: int | None) -> None:
+        """Metrics go to MLflow and the log; a line each would bury the rest."""
+
+    def finished(self, step: str, manifest: Manifest) -> None:
+        self._line(step, f"done in {manifest.seconds:.1f} s")
+
+    def failed(self, step: str) -> None:
+        self._line(step, "failed")
+
+    def _line(self, step: str, text: str) -> None:
+        self.console.print(f"{step:<9} {text}", highlight=False)
+
+
+class LiveDisplay(Display):
+    """Bars that move, for a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self.bars = Progress(
+            SpinnerColumn(finished_text=" "),
+            TextColumn("{task.description:<9}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            transient=True,
+        )
+        self.tasks: dict[str, TaskID] = {}
+        self.notes: dict[str, dict[str, float]] = {}
+
+    def __enter__(self) -> Self:
+        self.bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bars.stop()
+
+    def started(self, step: str) -> None:
+        self.begun[step] = time.monotonic()
+        self.tasks[step] = self.bars.add_task(step, total=None, unit="", rate="", note="")
+
+    def progress(self, step: str, done: int, total: int | None, unit: str) -> None:
+        rate = done / max(time.monotonic() - self.begun.get(step, 0), 1e-3)
+        self.bars.update(self.tasks[step], completed=done, total=total, unit=unit, rate=f"{rate:,.0f}/s")
+
+    def metric(self, step: str, name: str, value: float, epoch: int | None) -> None:
+        notes = self.notes.setdefault(step, {})
+        notes[name] = value
+        latest = list(notes.items())[-3:]
+        self.bars.update(self.tasks[step], note="  ".join(f"{held} {figure:.3g}" for held, figure in latest))
+
+    def finished(self, step: str, manifest: Manifest) -> None:
+        self._end(step)
+        super().finished(step, manifest)
+
+    def failed(self, step: str) -> None:
+        self._end(step)
+        super().failed(step)
+
+    def _end(self, step: str) -> None:
+        self.bars.remove_task(self.tasks.pop(step))
+
+
+def for_console(console: Console) -> Display:
+    """Bars where there is a terminal, plain lines where there is none."""
+    return LiveDisplay(console) if console.is_terminal else Display(console)

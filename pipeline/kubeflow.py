@@ -1,0 +1,85 @@
+"""The same DAG for Kubeflow Pipelines: every step the command `visage step` in a container.
+
+Settings travel as one pipeline parameter, so that a run can be started with others; artifacts travel as KFP artifacts.
+"""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from components.step import Step
+from pipeline.dag import STEPS, in_order
+from pipeline.recipe import Recipe
+from schemas.error import VisageError
+
+PIPELINE = "visage"
+OUTPUT = "artifact"
+
+
+def compile_pipeline(recipe: Recipe, image: str, tracking_uri: str, out: Path) -> None:
+    """Write the pipeline as KFP YAML.
+
+    Args:
+        recipe: settings that a run of the pipeline has if it is given no others.
+        image: container image that holds Visage.
+        tracking_uri: MLflow server, as seen from the cluster.
+        out: file to write.
+
+    Raises:
+        VisageError: kfp is not installed, or the file cannot be written.
+    """
+    try:
+        from kfp import compiler, dsl
+    except ImportError as error:
+        raise VisageError("Kubeflow Pipelines' SDK is not installed.", "pip install 'visage[kubeflow]'") from error
+
+    changed = recipe.settings.model_dump(mode="json", exclude_defaults=True)
+    components = {step.name: dsl.container_component(_component(step, image)) for step in STEPS}
+
+    @dsl.pipeline(name=PIPELINE, description=recipe.description or "From photos to a registered model and to scores")
+    def visage(settings: dict = changed) -> None:
+        tasks: dict[str, Any] = {}
+        for step in in_order(STEPS):
+            task = components[step.name](
+                settings=settings,
+                run=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+                **{f"{name}_artifact": tasks[name].outputs[OUTPUT] for name in step.inputs},
+            )
+            task.set_display_name(step.name)
+            task.set_env_variable("MLFLOW_TRACKING_URI", tracking_uri)
+            task.set_env_variable("VISAGE_RECIPE", recipe.name)
+            tasks[step.name] = task
+
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        compiler.Compiler().compile(visage, str(out))
+    except OSError as error:
+        raise VisageError(f"{out} cannot be written: {error.strerror}") from error
+
+
+def _component(step: Step, image: str) -> Any:
+    """A function such as `dsl.container_component` takes, with one parameter for each input of the step."""
+    from kfp import dsl
+
+    names = [f"{name}_artifact" for name in step.inputs]
+
+    def component(settings: Any, run: Any, *artifacts: Any) -> Any:
+        given = dict(zip(step.inputs, artifacts, strict=False))
+        output = artifacts[len(step.inputs)]
+        arguments = ["step", step.name, "--settings", settings, "--run", run]
+        for name, artifact in given.items():
+            arguments += ["--input", name, artifact.path]
+        return dsl.ContainerSpec(image=image, command=["visage"], args=[*arguments, "--out", output.path])
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [
+        inspect.Parameter("settings", kind, annotation=dict),
+        inspect.Parameter("run", kind, annotation=str),
+        *(inspect.Parameter(name, kind, annotation=dsl.Input[dsl.Artifact]) for name in names),
+        inspect.Parameter(OUTPUT, kind, annotation=dsl.Output[dsl.Artifact]),
+    ]
+    component.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    component.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    component.__name__ = component.__qualname__ = step.name
+    component.__doc__ = step.summary
+    return component
