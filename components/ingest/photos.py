@@ -1,0 +1,184 @@
+"""Where photos come from: a folder, a zip or tar that stays packed, or a folder that Beam's FileSystems read."""
+
+import errno
+import os
+import posixpath
+import stat
+import tarfile
+import threading
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from components.ingest.sources import place
+from components.photo import PhotoRejected
+from schemas.error import VisageError
+
+ReadPhoto = Callable[[str], bytes]
+"""Gives the bytes of the photo at a path; raises PhotoRejected. Any number of threads may call it at once."""
+
+
+def reader(root: str, max_bytes: int) -> ReadPhoto:
+    """How to read the photos under a root. Of an archive the list of its files is read here, once.
+
+    What it gives raises PhotoRejected: `photo_missing`, `photo_too_large`, `photo_unreadable`, or `not_a_photo` for a folder.
+
+    Raises:
+        VisageError: an archive is damaged, or is a compressed tar.
+    """
+    if place.is_archive(root):
+        return _Archive(root, max_bytes).read
+    if place.is_remote(root):
+        return partial(_read_remote, root.rstrip("/"), max_bytes)
+    return partial(_read_file, root, max_bytes)
+
+
+_MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+_OUT_OF_REACH = (errno.EACCES, errno.EPERM, errno.EIO, errno.ENXIO)
+
+
+def _read_file(root: str, max_bytes: int, path: str) -> bytes:
+    try:
+        # A named pipe among the photos must not hold up the job until somebody writes to it.
+        number = os.open(os.path.join(root, path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # noqa: PTH118
+        with open(number, "rb", buffering=0) as file:  # noqa: PTH123
+            state = os.fstat(number)
+            if not stat.S_ISREG(state.st_mode):
+                raise PhotoRejected("not_a_photo", "it is no regular file")
+            _check_size(state.st_size, max_bytes)
+            return file.read(state.st_size)
+    except OSError as error:
+        if error.errno in _MISSING:
+            raise PhotoRejected("photo_missing", str(error.strerror)) from error
+        if error.errno in _OUT_OF_REACH:
+            raise PhotoRejected("photo_unreadable", str(error.strerror)) from error
+        raise
+
+
+def _read_remote(root: str, max_bytes: int, path: str) -> bytes:
+    from apache_beam.io.filesystem import BeamIOError
+    from apache_beam.io.filesystems import FileSystems
+
+    name = f"{root}/{path}"
+    try:
+        with FileSystems.open(name, compression_type="uncompressed") as file:
+            data = file.read(max_bytes + 1)
+    except (BeamIOError, OSError) as error:
+        if not FileSystems.exists(name):
+            raise PhotoRejected("photo_missing", f"there is no {name}") from error
+        raise
+    _check_size(len(data), max_bytes)
+    return data
+
+
+def _check_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
+        raise PhotoRejected("photo_too_large", f"{size} bytes, {max_bytes} are allowed")
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A file of an archive; for a tar `offset` is that of its bytes, for a zip that of the header before them."""
+
+    offset: int
+    size: int
+    packed: int = 0
+    method: int = zipfile.ZIP_STORED
+    crc: int | None = None
+    encrypted: bool = False
+
+
+class _Archive:
+    """A zip or tar whose files are read where they lie, by many threads at once.
+
+    The standard library's readers share one position in the file; here every read says where it begins.
+    """
+
+    def __init__(self, path: str, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._is_zip = path.lower().endswith(".zip")
+        file = _open(path)
+        try:
+            self._members = _zip_members(file) if self._is_zip else _tar_members(file)
+        except (zipfile.BadZipFile, tarfile.TarError, EOFError, ValueError) as error:
+            hint = "It must be whole, and a tar must not be compressed: then photos could not be found in it."
+            raise VisageError(f"{path} cannot be read: {error}.", hint) from error
+        self._read_at = _reader_at(file, path)
+
+    def read(self, path: str) -> bytes:
+        member = self._members.get(posixpath.normpath(path))
+        if member is None:
+            raise PhotoRejected("photo_missing", "the archive holds no such file")
+        _check_size(member.size, self._max_bytes)
+        if not self._is_zip:
+            return self._read_at(member.offset, member.size)
+        if member.encrypted:
+            raise PhotoRejected("photo_unreadable", "it is encrypted")
+        # PKWARE's APPNOTE 4.3.7: thirty bytes, the last four of them the lengths of the name and the extra field.
+        header = self._read_at(member.offset, 30)
+        start = member.offset + 30 + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+        data = _unpack(self._read_at(start, member.packed), member)
+        if len(data) != member.size or zlib.crc32(data) != member.crc:
+            raise PhotoRejected("photo_unreadable", "its checksum in the archive is another one")
+        return data
+
+
+def _unpack(data: bytes, member: _Member) -> bytes:
+    if member.method == zipfile.ZIP_STORED:
+        return data
+    if member.method != zipfile.ZIP_DEFLATED:
+        raise PhotoRejected("photo_unreadable", f"it is packed by method {member.method}, not by deflate")
+    try:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, member.size + 1)
+    except zlib.error as error:
+        raise PhotoRejected("photo_unreadable", f"it cannot be unpacked: {error}") from error
+
+
+def _zip_members(file: BinaryIO) -> Mapping[str, _Member]:
+    with zipfile.ZipFile(file) as archive:
+        return {
+            posixpath.normpath(entry.filename): _Member(
+                entry.header_offset,
+                entry.file_size,
+                entry.compress_size,
+                entry.compress_type,
+                entry.CRC,
+                bool(entry.flag_bits & 1),
+            )
+            for entry in archive.infolist()
+            if not entry.is_dir()
+        }
+
+
+def _tar_members(file: BinaryIO) -> Mapping[str, _Member]:
+    with tarfile.open(fileobj=file, mode="r:") as archive:
+        return {
+            posixpath.normpath(entry.name): _Member(entry.offset_data, entry.size)
+            for entry in archive
+            if entry.isfile()
+        }
+
+
+def _open(path: str) -> Any:
+    if place.is_remote(path):
+        from apache_beam.io.filesystems import FileSystems
+
+        return FileSystems.open(path, compression_type="uncompressed")
+    return Path(path).open("rb")
+
+
+def _reader_at(file: Any, path: str) -> Callable[[int, int], bytes]:
+    if not place.is_remote(path):
+        return lambda offset, size: os.pread(file.fileno(), size, offset)
+    lock = threading.Lock()
+
+    def read(offset: int, size: int) -> bytes:
+        with lock:
+            file.seek(offset)
+            return file.read(size)
+
+    return read
