@@ -1,0 +1,125 @@
+"""The rules that need no photo: which rows are kept, and which split and fold a person belongs to."""
+
+import hashlib
+from collections.abc import Iterator
+
+from pydantic import Field, model_validator
+
+from components.settings import Section
+from schemas.record import MAX_AGE, TEST, TRAIN, VALIDATION, FaceRecord
+
+
+class FilterSettings(Section):
+    """Which rows are kept. The defaults are the usual filter of IMDB-WIKI, as in https://github.com/yu4u/age-gender-estimation."""
+
+    min_face_score: float | None = Field(
+        1.0, description="a lower face score is rejected; null: any score will do. A face that was not found never will"
+    )
+    second_face: bool = Field(False, description="keep photos on which the source's detector saw a second face")
+    min_age: int = Field(0, ge=0, le=MAX_AGE, description="a lower age is rejected, years")
+    max_age: int = Field(MAX_AGE, ge=0, le=MAX_AGE, description="a higher age is rejected, years")
+    unknown_age: bool = Field(False, description="keep rows of unknown age where the gender is known")
+    unknown_gender: bool = Field(False, description="keep rows of unknown gender where the age is known")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "FilterSettings":
+        if self.min_age > self.max_age:
+            raise ValueError(f"min_age {self.min_age} is above max_age {self.max_age}")
+        return self
+
+
+class SplitSettings(Section):
+    """How persons are dealt out to train, validation and test."""
+
+    validation: float = Field(0.1, ge=0, lt=1, description="share of the persons for validation")
+    test: float = Field(0.1, ge=0, lt=1, description="share of the persons for test")
+    seed: int = Field(0, description="another one deals all persons anew")
+    folds: int = Field(1, ge=1, description="number of folds; every example says which one its person is in")
+    test_fold: int | None = Field(
+        None,
+        ge=0,
+        description="the fold that is the test split; the next one is validation, the others train. null: by the shares",
+    )
+    given: bool = Field(True, description="keep to the split that the source gives, where it gives one")
+
+    @model_validator(mode="after")
+    def _possible(self) -> "SplitSettings":
+        if self.validation + self.test >= 1:
+            raise ValueError("validation and test leave nothing to train on")
+        if self.test_fold is not None and not (self.folds >= 3 and self.test_fold < self.folds):
+            raise ValueError(f"test_fold {self.test_fold} needs at least 3 folds and is counted from 0, below folds")
+        return self
+
+
+def reject_of(record: FaceRecord, settings: FilterSettings) -> tuple[str, str] | None:
+    """The reason to leave a row out, of `schemas.reject.REASONS` the first that applies, and a detail; None to keep it."""
+    return next(_objections(record, settings), None)
+
+
+def split_of(record: FaceRecord, settings: SplitSettings) -> str:
+    """The split that a row belongs to: the same for all rows of a person, unless the source gives them different ones.
+
+    It follows from a hash of the person and the seed alone, so that further rows and persons move nobody.
+    """
+    if settings.given and record.split is not None:
+        return record.split
+    if settings.test_fold is not None:
+        after = (fold_of(record, settings) - settings.test_fold) % settings.folds
+        return {0: TEST, 1: VALIDATION}.get(after, TRAIN)
+    place = _place(record.person, "split", settings.seed)
+    if place < settings.test:
+        return TEST
+    return VALIDATION if place < settings.test + settings.validation else TRAIN
+
+
+def fold_of(record: FaceRecord, settings: SplitSettings) -> int:
+    """The fold that a row's person belongs to, 0 to folds - 1, by a hash of the person and the seed.
+
+    With `test_fold` k of 5 folds the splits are 60, 20 and 20 %, the protocol of Paplham and Franc (CVPR 2024).
+    """
+    return int(_place(record.person, "fold", settings.seed) * settings.folds)
+
+
+def _objections(record: FaceRecord, settings: FilterSettings) -> Iterator[tuple[str, str]]:
+    """All that speaks against a row, in the order of `REASONS`."""
+    escape = _escape(record.path)
+    if escape:
+        yield "unsafe_path", escape
+    if record.malformed:
+        yield "malformed_row", record.malformed
+    if record.age is not None and not settings.min_age <= record.age <= settings.max_age:
+        yield "age_out_of_range", f"age {record.age}, allowed {settings.min_age} to {settings.max_age}"
+    ageless = record.age is None and record.age_class is None
+    if ageless and not (settings.unknown_age and record.gender is not None):
+        yield "age_unknown", "" if record.gender is not None else "nor is the gender known"
+    if record.gender is None and (ageless or not settings.unknown_gender):
+        yield "gender_unknown", ""
+    if record.face_score is not None:
+        if record.face_score == float("-inf"):
+            yield "no_face", ""
+        elif settings.min_face_score is not None and record.face_score < settings.min_face_score:
+            yield "low_face_score", f"face score {record.face_score:.3f}, at least {settings.min_face_score:g} is asked"
+    if record.second_face_score is not None and not settings.second_face:
+        yield "second_face", f"score of the second face {record.second_face_score:.3f}"
+
+
+def _escape(path: str) -> str:
+    """How a path leads out of the photos' folder; empty if it stays inside."""
+    if "\0" in path:
+        return "the path holds a NUL"
+    parts = path.replace("\\", "/").split("/")
+    if (parts[0] == "" and path) or parts[0].endswith(":"):
+        return "the path is absolute"
+    depth = 0
+    for part in parts:
+        depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
+        if depth < 0:
+            return "the path climbs out by .."
+    return ""
+
+
+def _place(person: str, purpose: str, seed: int) -> float:
+    """A number from 0 up to 1 that a person always gets, whoever else there is."""
+    digest = hashlib.sha256(f"{purpose}:{seed}:{person}".encode()).digest()
+    # 53 bits are what a float holds exactly: more could round up to 1.
+    return (int.from_bytes(digest[:8], "big") >> 11) / 2**53

@@ -1,0 +1,119 @@
+"""The metadata files of IMDB-WIKI, imdb.mat and wiki.mat, as columns."""
+
+import posixpath
+import zlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from io import BytesIO
+from multiprocessing import get_context
+from typing import Any, TypeVar
+
+from components.ingest.sources import place
+from schemas.error import VisageError
+
+PARTS = ("imdb", "wiki")
+_NUMBERS = ("dob", "photo_taken", "gender", "face_score", "second_face_score")
+_CELLS = ("full_path", "face_location")
+
+_SHAPE = "IMDB-WIKI's metadata is a MATLAB 5 file with one struct, imdb or wiki, of equally long fields."
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """The fields of the struct that are used, one entry a row.
+
+    Attributes:
+        part: `imdb` or `wiki`.
+        paths: of the photos; None where the cell holds no text.
+        boxes: left, top, right, bottom; from 1, inclusive; NaN where the cell does not hold four numbers. [rows, 4]
+        numbers: the fields of `_NUMBERS`, and celeb_id where there is one.
+    """
+
+    part: str
+    paths: list[str | None]
+    boxes: Any
+    numbers: Mapping[str, list[float]]
+
+
+def load(root: str, name: str) -> Metadata:
+    """The metadata in a .mat file: `name` under the place `root`, or `root` itself.
+
+    SciPy reads the file in a process of its own: a damaged one can crash it (it does so with a segmentation fault), and
+    the hundreds of MB that it takes for a while go back to the system.
+
+    Raises:
+        VisageError: the file is damaged, of another format, or another struct.
+    """
+    where = posixpath.join(root, name) if name else root
+    try:
+        return in_process(_read, root, name, where)
+    except BrokenProcessPool as error:
+        raise VisageError(f"{where} is damaged: reading it crashed the reader.", "Fetch it anew.") from error
+
+
+def in_process(work: Callable[..., T], *arguments: Any) -> T:
+    """Do work in a process of its own.
+
+    Raises:
+        BrokenProcessPool: the process crashed.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
+        return process.submit(work, *arguments).result()
+
+
+def _read(root: str, name: str, where: str) -> Metadata:
+    return parse(place.read(root, name), where)
+
+
+def parse(data: bytes, where: str) -> Metadata:
+    """The metadata in the bytes of a .mat file; `where` is its name in messages.
+
+    Raises:
+        VisageError: the file is damaged, of another format, or another struct.
+    """
+    import numpy as np
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    try:
+        variables = loadmat(BytesIO(data), variable_names=PARTS)
+    except NotImplementedError as error:
+        raise VisageError(f"{where} is a MATLAB 7.3 file.", _SHAPE) from error
+    # What SciPy raises on damaged files is no closed list; NameError is from a variable that it did not get to set.
+    except (MatReadError, ValueError, TypeError, LookupError, NameError, OSError, EOFError, zlib.error) as error:
+        raise VisageError(f"{where} cannot be read as a .mat file: {error}.", "Is it whole? Fetch it anew.") from error
+    except (MemoryError, OverflowError) as error:
+        raise VisageError(f"{where} is damaged: it says that it holds more than fits into memory.") from error
+    part = next((part for part in PARTS if part in variables), "")
+    struct = variables.get(part)
+    if struct is None or struct.dtype.names is None or struct.size != 1:
+        raise VisageError(f"{where} holds no struct imdb or wiki.", _SHAPE)
+    fields = struct.reshape(-1)[0]
+    missing = [name for name in (*_NUMBERS, *_CELLS) if name not in struct.dtype.names]
+    if missing:
+        raise VisageError(f"The struct {part} in {where} lacks {', '.join(missing)}.", _SHAPE)
+    used = [*_NUMBERS, *_CELLS, *(["celeb_id"] if "celeb_id" in struct.dtype.names else [])]
+    lengths = {name: np.size(fields[name]) for name in used}
+    if len(set(lengths.values())) > 1:
+        listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise VisageError(f"The fields of {part} in {where} have different lengths: {listed}.", _SHAPE)
+    for name in used:
+        expected = "O" if name in _CELLS else "biuf"
+        if fields[name].dtype.kind not in expected and lengths[name]:
+            kind = "cells" if name in _CELLS else "numbers"
+            raise VisageError(f"The field {name} of {part} in {where} does not hold {kind}.", _SHAPE)
+    numbers = {name: fields[name].ravel().astype(np.float64).tolist() for name in used if name not in _CELLS}
+    paths = [_text(cell) for cell in fields["full_path"].ravel()]
+    boxes = np.full((len(paths), 4), np.nan)
+    for row, cell in enumerate(fields["face_location"].ravel()):
+        if isinstance(cell, np.ndarray) and cell.size == 4 and cell.dtype.kind in "iuf":
+            boxes[row] = cell.ravel()
+    return Metadata(part, paths, boxes, numbers)
+
+
+def _text(cell: Any) -> str | None:
+    return str(cell.flat[0]) if getattr(cell, "size", 0) == 1 and cell.dtype.kind == "U" else None

@@ -1,0 +1,104 @@
+"""What a source is and where it lies: the section `source` of a recipe."""
+
+import difflib
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from components.settings import Section, external_path
+from schemas.record import GENDERS
+
+SOURCES = {
+    "imdb_wiki": "imdb.mat or wiki.mat, the labels of IMDB-WIKI",
+    "file_names": "photos whose names are IMDB-WIKI's, where there is no .mat",
+    "utkface": "photos whose names are UTKFace's",
+    "table": "a CSV or Parquet file; its columns are named in source.table",
+}
+"""Every kind of source and what it reads. A kind is the module of the same name beside this file."""
+
+
+class TableSettings(Section):
+    """How to read the columns of a table. A column that has its usual name need not be named."""
+
+    path: str = Field(
+        "path",
+        min_length=1,
+        description="column of the photo's path, or a pattern of columns in braces: `{folder}/face.{number}.jpg`",
+    )
+    age: str = Field("age", description="column of the age: whole years, or a range of years as in Adience, `(25, 32)`")
+    age_class: str = Field(
+        "age_class", description="column of the age class: a name such as YOUNG, or a range of years"
+    )
+    gender: str = Field("gender", description="column of the gender")
+    genders: dict[str, str] = Field(
+        {"female": "female", "f": "female", "male": "male", "m": "male"},
+        description="what each code of the gender column means, capitals or not: `{0: male, 1: female}`; "
+        "an empty value, `u` or `unknown` is an unknown gender",
+    )
+    person: str = Field("person", description="column of the person; without one every photo shows another person")
+    split: str = Field("split", description="column of the split: train, validation (val, valid, dev) or test")
+    box: tuple[str, ...] = Field(
+        (),
+        description="columns of the face's left, top, right and bottom edge, in pixels from 0, right and bottom exclusive; "
+        "without them the whole picture is the face",
+    )
+    delimiter: str = Field(
+        "", max_length=1, description="between the fields of a CSV; a comma, or a tab in .tsv and .txt"
+    )
+
+    @field_validator("genders", mode="before")
+    @classmethod
+    def _codes(cls, value: Any) -> Any:
+        """YAML reads 0 and 1 as numbers; codes are compared as text."""
+        if not isinstance(value, dict):
+            return value
+        return {str(code).strip().lower(): meaning for code, meaning in value.items()}
+
+    @field_validator("genders")
+    @classmethod
+    def _known(cls, value: dict[str, str]) -> dict[str, str]:
+        wrong = sorted(set(value.values()) - set(GENDERS))
+        if wrong:
+            raise ValueError(f"a code means {' or '.join(GENDERS)}, not {', '.join(wrong)}")
+        return value
+
+    @field_validator("box")
+    @classmethod
+    def _four(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(value) not in (0, 4):
+            raise ValueError("name four columns: left, top, right, bottom")
+        return value
+
+
+class SourceSettings(Section):
+    """Which data set is read, and where it lies."""
+
+    kind: str = Field("imdb_wiki", description=f"what is read: {'; '.join(f'{k}: {v}' for k, v in SOURCES.items())}")
+    path: str = external_path(
+        "",
+        "where the labels are: a folder with its photos, the .mat, CSV or Parquet file, a zip or tar of it all, "
+        "or a folder that Beam reads, such as s3://bucket/faces",
+    )
+    photos: str = external_path(
+        "", "where the photos are if not with the labels: a folder, a zip, a tar, or a folder that Beam reads"
+    )
+    name: str = Field(
+        "",
+        pattern=r"^[\w.-]*$",
+        description="of the data set, in examples and persons; empty: the source's own, as `imdb`",
+    )
+    cropped: bool | None = Field(
+        None,
+        description="imdb_wiki: whether the photos are the published cropped faces (true) or whole photos, whose face is at "
+        "face_location (false); null: whole in folders that are called imdb or wiki, as the full sets are, else cropped",
+    )
+    table: TableSettings = Field(TableSettings(), description="table: its columns")
+
+    @field_validator("kind")
+    @classmethod
+    def _exists(cls, value: str) -> str:
+        if value not in SOURCES:
+            near = difflib.get_close_matches(value, SOURCES, n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"there is no such source: {', '.join(SOURCES)}{meant}")
+        return value

@@ -1,0 +1,201 @@
+"""Which rows are kept, and where persons go."""
+
+import csv
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from components.ingest.labels import FilterSettings, SplitSettings, fold_of, reject_of, split_of
+from components.ingest.sources import records
+from components.ingest.sources.settings import SourceSettings
+from components.settings import build
+from schemas.error import VisageError
+from schemas.record import FaceRecord
+from schemas.reject import REASONS
+from tests.components.ingest.sources.imdb_wiki_files import shared_data
+
+INF = float("inf")
+
+
+def row(**changes):
+    good = {
+        "row": 0,
+        "source": "imdb",
+        "path": "01/a.jpg",
+        "person": "imdb:1",
+        "age": 30,
+        "gender": "male",
+        "face_score": 2.0,
+    }
+    return FaceRecord(**good | changes)
+
+
+def reason(record, **settings):
+    found = reject_of(record, FilterSettings(**settings))
+    return found[0] if found else None
+
+
+def test_a_good_row_is_kept():
+    assert reason(row()) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"path": "../a.jpg"}, "unsafe_path"),
+        ({"path": "01/../../a.jpg"}, "unsafe_path"),
+        ({"path": "01\\..\\..\\a.jpg"}, "unsafe_path"),
+        ({"path": "/etc/passwd"}, "unsafe_path"),
+        ({"path": "C:\\a.jpg"}, "unsafe_path"),
+        ({"path": "s3://bucket/a.jpg"}, "unsafe_path"),
+        ({"path": "01/a.jpg\0.png"}, "unsafe_path"),
+        ({"path": "01/../02/a..jpg"}, None),
+        ({"path": "./01//a.jpg"}, None),
+        ({"malformed": "gender is 2"}, "malformed_row"),
+        ({"age": -1}, "age_out_of_range"),
+        ({"age": 101}, "age_out_of_range"),
+        ({"age": 0}, None),
+        ({"age": 100}, None),
+        ({"age": None}, "age_unknown"),
+        ({"age": None, "age_class": "YOUNG"}, None),
+        ({"gender": None}, "gender_unknown"),
+        ({"face_score": -INF}, "no_face"),
+        ({"face_score": 0.999}, "low_face_score"),
+        ({"face_score": 1.0}, None),
+        ({"face_score": None}, None),
+        ({"second_face_score": 0.7}, "second_face"),
+    ],
+)
+def test_the_usual_filter(changes, expected):
+    assert reason(row(**changes)) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "settings", "expected"),
+    [
+        ({"face_score": 0.1}, {"min_face_score": None}, None),
+        ({"face_score": -INF}, {"min_face_score": None}, "no_face"),
+        ({"face_score": 2.5}, {"min_face_score": 3}, "low_face_score"),
+        ({"second_face_score": 3.0}, {"second_face": True}, None),
+        ({"age": 17}, {"min_age": 18}, "age_out_of_range"),
+        ({"age": 61}, {"max_age": 60}, "age_out_of_range"),
+        ({"gender": None}, {"unknown_gender": True}, None),
+        ({"gender": None, "age": None, "age_class": "OLD"}, {"unknown_gender": True}, None),
+        ({"age": None}, {"unknown_age": True}, None),
+        ({"age": None, "gender": None}, {"unknown_age": True, "unknown_gender": True}, "age_unknown"),
+        ({"age": None, "gender": None}, {"unknown_gender": True}, "age_unknown"),
+        ({"age": 300, "gender": None}, {"unknown_age": True, "unknown_gender": True}, "age_out_of_range"),
+    ],
+)
+def test_each_rule_is_a_setting(changes, settings, expected):
+    assert reason(row(**changes), **settings) == expected
+
+
+def test_a_row_that_deserves_several_reasons_carries_the_first():
+    deserved: dict[str, dict[str, Any]] = {
+        "unsafe_path": {"path": "../a.jpg"},
+        "malformed_row": {"malformed": "x"},
+        "age_out_of_range": {"age": 300},
+        "gender_unknown": {"gender": None},
+        "no_face": {"face_score": -INF},
+        "second_face": {"second_face_score": 1.0},
+    }
+    assert list(deserved) == [name for name in REASONS if name in deserved]
+    while deserved:
+        changes = {key: value for part in deserved.values() for key, value in part.items()}
+        first = next(iter(deserved))
+        assert reason(row(**changes)) == first
+        del deserved[first]
+
+
+def test_details_say_what_was_wrong():
+    assert reject_of(row(age=120), FilterSettings()) == ("age_out_of_range", "age 120, allowed 0 to 100")
+    assert reject_of(row(malformed="gender is 2"), FilterSettings()) == ("malformed_row", "gender is 2")
+
+
+@pytest.mark.parametrize(
+    ("model", "setting"),
+    [
+        (FilterSettings, "min_age=101"),
+        (FilterSettings, "max_age=-1"),
+        (SplitSettings, "folds=0"),
+        (SplitSettings, "test=1.5"),
+        (SplitSettings, "test=0.9"),
+        (SplitSettings, "test_fold=1"),
+    ],
+)
+def test_impossible_settings_are_refused(model, setting):
+    with pytest.raises(VisageError):
+        build(model, {"validation": 0.1} if model is SplitSettings else {}, [setting])
+
+
+PEOPLE = [f"imdb:{number}" for number in range(20_000)]
+
+
+def test_persons_fall_into_splits_by_their_shares():
+    counts = Counter(split_of(row(person=person), SplitSettings(validation=0.1, test=0.2)) for person in PEOPLE)
+    assert counts["test"] == pytest.approx(4_000, rel=0.05)
+    assert counts["validation"] == pytest.approx(2_000, rel=0.08)
+    assert counts.total() == 20_000
+
+
+def test_a_person_is_in_one_split_whatever_the_photo():
+    for person in PEOPLE[:200]:
+        splits = {split_of(row(person=person, row=n, path=f"{n}.jpg", age=n), SplitSettings()) for n in range(5)}
+        assert len(splits) == 1
+
+
+def test_the_deal_is_fixed_for_good():
+    """Another deal would move persons between the splits of archives that are already in use."""
+    dealt = [split_of(row(person=person), SplitSettings(test=0.3, validation=0.3)) for person in PEOPLE[:6]]
+    assert dealt == ["validation", "validation", "validation", "test", "test", "train"]
+    assert [fold_of(row(person=person), SplitSettings(folds=5)) for person in PEOPLE[:8]] == [4, 0, 0, 3, 2, 1, 0, 4]
+
+
+def test_a_larger_test_share_only_adds_persons_to_test():
+    small, large = SplitSettings(test=0.1), SplitSettings(test=0.2)
+    before = {person for person in PEOPLE if split_of(row(person=person), small) == "test"}
+    after = {person for person in PEOPLE if split_of(row(person=person), large) == "test"}
+    assert before < after
+
+
+def test_another_seed_deals_anew():
+    deals = [
+        [split_of(row(person=person), SplitSettings(test=0.5, seed=seed)) for person in PEOPLE[:500]] for seed in (0, 1)
+    ]
+    assert deals[0] != deals[1]
+
+
+def test_a_given_split_is_honoured_unless_it_is_not_wanted():
+    for split in ("train", "validation", "test"):
+        assert split_of(row(split=split), SplitSettings()) == split
+    dealt = split_of(row(), SplitSettings())
+    assert {split_of(row(split=split), SplitSettings(given=False)) for split in ("train", "test")} == {dealt}
+
+
+def test_folds_are_even_and_each_is_the_test_split_once():
+    folds = [fold_of(row(person=person), SplitSettings(folds=5)) for person in PEOPLE]
+    assert set(folds) == set(range(5))
+    assert all(count == pytest.approx(4_000, rel=0.06) for count in Counter(folds).values())
+    for person in PEOPLE[:300]:
+        fold = fold_of(row(person=person), SplitSettings(folds=5))
+        splits = [split_of(row(person=person), SplitSettings(folds=5, test_fold=k)) for k in range(5)]
+        assert splits[fold] == "test"
+        assert splits[(fold - 1) % 5] == "validation"
+        assert splits.count("train") == 3
+
+
+def test_one_fold_is_fold_0():
+    assert {fold_of(row(person=person), SplitSettings()) for person in PEOPLE[:50]} == {0}
+
+
+def test_the_real_wiki_metadata_leaves_exactly_the_rows_that_others_found():
+    folder = shared_data()
+    genders = {"0": "female", "1": "male"}
+    with (folder / "wiki_expected.csv").open() as file:
+        expected = [(genders[line["genders"]], int(line["ages"]), line["img_paths"]) for line in csv.DictReader(file)]
+    found = records(SourceSettings(path=str(folder / "wiki.mat")))
+    kept = [(record.gender, record.age, record.path) for record in found if reject_of(record, FilterSettings()) is None]
+    assert len(kept) == 38_138
+    assert sorted(kept) == sorted(expected)
