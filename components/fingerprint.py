@@ -60,6 +60,8 @@ def of_path(path: str) -> str:
     Reading every photo to know whether one has changed would take as long as using them.
     """
     local = Path(path).expanduser()
+    if not path:
+        return ""
     if local.is_file():
         return _digest(_state(local.stat()))
     if local.is_dir():

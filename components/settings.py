@@ -6,7 +6,6 @@ from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.fields import FieldInfo
 
 from schemas.error import VisageError
 
@@ -57,7 +56,7 @@ def build(model: type[S], values: Mapping[str, Any], overrides: Iterable[str] = 
     try:
         return model.model_validate(merged)
     except ValidationError as error:
-        raise VisageError(*_explain(model, error, where), usage=True) from error
+        raise VisageError(*_explain(model, error, merged, where), usage=True) from error
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,11 +112,11 @@ def _parse(override: str) -> dict[str, Any]:
     return value
 
 
-def _explain(model: type[BaseModel], error: ValidationError, where: str) -> tuple[str, str]:
+def _explain(model: type[BaseModel], error: ValidationError, given: Mapping[str, Any], where: str) -> tuple[str, str]:
     names = list(_names(model))
     lines, hints = [], []
     for problem in error.errors():
-        key = ".".join(str(part) for part in problem["loc"])
+        key = ".".join(_place(problem["loc"], given))
         if problem["type"] == "extra_forbidden":
             lines.append(f"there is no setting {key}")
             last = key.rpartition(".")[2]
@@ -133,21 +132,33 @@ def _explain(model: type[BaseModel], error: ValidationError, where: str) -> tupl
             lines.append(f"{key} must be set")
             hints.append(f"Give it with --set {key}=...")
         else:
-            given = f" (given: {problem['input']!r})" if not isinstance(problem["input"], dict) else ""
+            value = f" (given: {problem['input']!r})" if not isinstance(problem["input"], dict) else ""
             message = problem["msg"].removeprefix("Value error, ")
-            lines.append(f"{key}: {message[:1].lower()}{message[1:]}{given}" if key else message)
+            lines.append(f"{key}: {message[:1].lower()}{message[1:]}{value}" if key else message)
     return f"In {where}, " + "; ".join(lines) + ".", " ".join(dict.fromkeys(hints))
+
+
+def _place(location: tuple[int | str, ...], given: Any) -> list[str]:
+    """The dotted place of a problem without pydantic's own parts, such as the tag of a union."""
+    place = []
+    for part in location[:-1]:
+        if isinstance(given, Mapping) and part in given:
+            given = given[part]
+            place.append(str(part))
+    return [*place, *(str(part) for part in location[-1:])]
 
 
 def _names(model: type[BaseModel], prefix: str = "") -> Iterable[str]:
     for name, field in model.model_fields.items():
-        inner = _inner_models(field)
+        inner = _models_in(field.annotation)
         for section in inner:
             yield from _names(section, f"{prefix}{name}.")
         if not inner:
             yield f"{prefix}{name}"
 
 
-def _inner_models(field: FieldInfo) -> list[type[BaseModel]]:
-    kinds = [field.annotation, *get_args(field.annotation)]
-    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    """The settings models that an annotation allows: itself, or the members of a union."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for part in get_args(annotation) for model in _models_in(part)]

@@ -88,7 +88,7 @@ def _parser() -> argparse.ArgumentParser:
 
     models = command("models", _models, "list, show, promote or roll back the registered versions")
     models.add_argument("action", nargs="?", default="list", choices=("list", "show", "promote", "rollback"))
-    models.add_argument("version", nargs="?", metavar="VERSION", help="number of a version, or @champion")
+    models.add_argument("version", nargs="?", default="", metavar="VERSION", help="a number, or @ALIAS")
     models.add_argument("--name", default="visage", help="of the registered model (default: visage)")
     _add_root(models)
 
@@ -202,7 +202,7 @@ def _score(arguments: argparse.Namespace) -> None:
 def _models(arguments: argparse.Namespace) -> None:
     from pipeline import models
 
-    models.run(arguments)
+    models.run(arguments.action, arguments.name, arguments.version, arguments.root)
 
 
 def _compile(arguments: argparse.Namespace) -> None:

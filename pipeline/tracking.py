@@ -51,6 +51,21 @@ def local_store(root: Path) -> str:
     return f"sqlite:///{root / 'mlflow.db'}"
 
 
+def use_store(root: Path) -> None:
+    """Let MLflow use the store under a pipeline root, unless MLFLOW_TRACKING_URI names another.
+
+    Raises:
+        VisageError: nothing has been run under that root.
+    """
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return
+    root = root.absolute()
+    if not (root / "mlflow.db").is_file():
+        hint = "Run `visage run` first, name the root with --root, or a server with MLFLOW_TRACKING_URI."
+        raise VisageError(f"{root} holds no runs and no models yet.", hint)
+    os.environ["MLFLOW_TRACKING_URI"] = local_store(root)
+
+
 def environment(root: Path, recipe: str) -> dict[str, str]:
     """Environment variables that a step is run with: tracking server and lineage; what is set already stays."""
     lineage = {"VISAGE_RECIPE": recipe, "VISAGE_GIT_COMMIT": os.environ.get("VISAGE_GIT_COMMIT") or git_commit()}

@@ -19,12 +19,10 @@ def serve(root: Path, port: int) -> None:
     if uri and uri.startswith("http"):
         print(f"MLFLOW_TRACKING_URI names a server, which has the UI itself: {uri}")
         return
-    root = root.absolute()
-    if not uri and not (root / "mlflow.db").is_file():
-        raise VisageError(f"{root} holds no runs yet.", "Run `visage run` first, or name the root with --root.")
+    tracking.use_store(root)
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise VisageError(f"Port {port} is in use.", "Choose another with --port.", usage=True)
     print(f"MLflow UI: http://127.0.0.1:{port}  (Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    os.execv(sys.executable, [*command, "--backend-store-uri", uri or tracking.local_store(root)])
+    os.execv(sys.executable, [*command, "--backend-store-uri", os.environ["MLFLOW_TRACKING_URI"]])

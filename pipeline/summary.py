@@ -1,0 +1,92 @@
+"""The screenful at the end of a run: what came in, how good the model is, what it is called, where things lie."""
+
+import json
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.local import Outcome
+
+
+def show(console: Console, outcome: Outcome, root: Path) -> None:
+    """Print the outcome of a whole run."""
+    data = _read(outcome, "ingest", "summary.json")
+    metrics = _read(outcome, "evaluate", "metrics.json")
+    registered = _read(outcome, "register", "registered.json")
+    scores = _read(outcome, "score", "summary.json")
+
+    console.print()
+    _show_data(console, data)
+    _show_quality(console, metrics)
+    _show_model(console, registered, metrics)
+    console.print(f"[bold]Scores[/]  {_scored(scores)}", highlight=False)
+    console.print(f"        {outcome.artifacts['score'] / 'scores'}", highlight=False, soft_wrap=True)
+    for step, file in (("ingest", "summary.html"), ("validate", "report.html"), ("evaluate", "report.html")):
+        page = outcome.artifacts[step] / file
+        if page.is_file():
+            console.print(f"[bold]{'Pages' if step == 'ingest' else '':<7}[/] {page}", highlight=False, soft_wrap=True)
+    console.print(f"[bold]MLflow[/]  {_ui_command(root)}", highlight=False, soft_wrap=True)
+    reused = len(outcome.reused)
+    steps = len(outcome.artifacts)
+    console.print(f"\n{steps} steps, {reused} reused, {outcome.seconds:.1f} s", highlight=False)
+
+
+def _show_data(console: Console, data: dict[str, Any]) -> None:
+    rejects = {reason: count for reason, count in data["rejects"].items() if count}
+    console.print(
+        f"[bold]Data[/]    {data['rows']:,} rows = {data['examples']:,} examples + {sum(rejects.values()):,} rejects",
+        highlight=False,
+    )
+    ordered = sorted(rejects.items(), key=lambda item: -item[1])
+    told = [f"{reason} {count:,}" for reason, count in ordered]
+    for start in range(0, len(told), 5):
+        console.print(f"        {', '.join(told[start : start + 5])}", highlight=False)
+
+
+def _show_quality(console: Console, metrics: dict[str, Any]) -> None:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(f"[bold]Test[/]    {metrics['examples']:,} examples")
+    for column in ("estimator", "baseline", "champion before"):
+        table.add_column(column, justify="right")
+    champion = metrics.get("champion") or {}
+    rows = (
+        ("age, mean absolute error", "age_mae", "{:.2f} years"),
+        ("age within 5 years", "age_cs5", "{:.1%}"),
+        ("age class accuracy", "age_class_accuracy", "{:.1%}"),
+        ("gender accuracy", "gender_accuracy", "{:.1%}"),
+        ("gender, area under ROC", "gender_auc", "{:.3f}"),
+    )
+    for text, key, form in rows:
+        figures = [metrics.get(key), metrics.get(f"baseline_{key}"), champion.get(key)]
+        if figures[0] is not None:
+            table.add_row(f"        {text}", *("-" if figure is None else form.format(figure) for figure in figures))
+    console.print(table)
+
+
+def _show_model(console: Console, registered: dict[str, Any], metrics: dict[str, Any]) -> None:
+    alias = f"alias {registered['alias']}" if registered["alias"] else "no alias"
+    console.print(f"[bold]Model[/]   {registered['name']} version {registered['version']}, {alias}", highlight=False)
+    if not metrics["blessed"]:
+        console.print(f"        not blessed: {'; '.join(metrics['reasons'])}", highlight=False)
+
+
+def _scored(scores: dict[str, Any]) -> str:
+    rejected = sum(scores["rejects"].values())
+    model = f"{scores['model_name']} version {scores['model_version']}"
+    return f"{scores['photos']:,} photos with {model}: {scores['faces']:,} faces, {rejected:,} rejects"
+
+
+def _ui_command(root: Path) -> str:
+    uri = os.environ.get("MLFLOW_TRACKING_URI", "")
+    if uri.startswith("http"):
+        return uri
+    command = ["visage", "ui"] + (["--root", str(root)] if root != Path("pipeline-root") else [])
+    return shlex.join(command)
+
+
+def _read(outcome: Outcome, step: str, file: str) -> dict[str, Any]:
+    return json.loads((outcome.artifacts[step] / file).read_text())

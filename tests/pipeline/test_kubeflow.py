@@ -1,0 +1,80 @@
+"""The DAG as Kubeflow Pipelines YAML, read back by the SDK's own loader."""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from components import alone
+from pipeline import dag, kubeflow, recipe
+from pipeline.cli import _parser
+from schemas.error import VisageError
+
+kfp = pytest.importorskip("kfp", reason="the extra [kubeflow] is not installed")
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    file = tmp_path_factory.mktemp("kubeflow") / "in a new folder" / "visage.yaml"
+    chosen = recipe.load("default", ["train.epochs=3", "source.path=/data/imdb_crop"])
+    kubeflow.compile_pipeline(chosen, "registry/visage:1", "http://mlflow:5000", file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def spec(compiled):
+    return yaml.safe_load(compiled.read_text())
+
+
+def test_the_sdks_own_loader_reads_it_back(compiled):
+    loaded = kfp.components.load_component_from_file(str(compiled))
+    assert loaded.name == "visage"
+    assert set(loaded.pipeline_spec.root.dag.tasks) == {step.name for step in dag.STEPS}
+
+
+def test_every_step_waits_for_what_it_reads(spec):
+    for step in dag.STEPS:
+        task = spec["root"]["dag"]["tasks"][step.name]
+        fed = {
+            name: given["taskOutputArtifact"]["producerTask"]
+            for name, given in task["inputs"].get("artifacts", {}).items()
+        }
+        assert fed == {f"{name}_artifact": name for name in step.inputs}
+        assert sorted(task.get("dependentTasks", [])) == sorted(step.inputs)
+
+
+def test_the_settings_are_a_parameter_whose_default_is_the_recipe(spec):
+    default = spec["root"]["inputDefinitions"]["parameters"]["settings"]["defaultValue"]
+    assert default["train"] == {"epochs": 3}
+    assert default["source"]["path"] == "/data/imdb_crop"
+
+
+@pytest.mark.parametrize("step", dag.STEPS, ids=lambda step: step.name)
+def test_the_command_in_the_container_is_one_that_visage_understands(step, spec):
+    container = spec["deploymentSpec"]["executors"][f"exec-{step.name}"]["container"]
+    assert container["image"] == "registry/visage:1"
+    assert {entry["name"]: entry["value"] for entry in container["env"]} == {
+        "MLFLOW_TRACKING_URI": "http://mlflow:5000",
+        "VISAGE_RECIPE": "default",
+    }
+    settings = spec["root"]["inputDefinitions"]["parameters"]["settings"]["defaultValue"]
+    filled = []
+    for argument in container["args"]:
+        argument = argument.replace("{{$.inputs.parameters['settings']}}", json.dumps(settings))
+        filled.append(re.sub(r"\{\{\$\.\w+\.\w+\['(\w+)'\](\.path)?\}\}", r"/mnt/\1", argument))
+    parsed = _parser().parse_args([*container["command"][1:], *filled])
+    assert parsed.name == step.name
+    assert alone.settings_of(step, parsed).model_dump(mode="json") == recipe.load(
+        "default", ["train.epochs=3", "source.path=/data/imdb_crop"]
+    ).of(step).model_dump(mode="json")
+    assert {name: str(folder) for name, folder in alone.inputs_of(step, parsed).items()} == {
+        name: f"/mnt/{name}_artifact" for name in step.inputs
+    }
+    assert str(parsed.out) == "/mnt/artifact"
+
+
+def test_a_file_that_cannot_be_written_is_one_message(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(VisageError, match="cannot be written"):
+        kubeflow.compile_pipeline(recipe.load("default"), "visage", "http://mlflow", tmp_path / "file" / "x.yaml")

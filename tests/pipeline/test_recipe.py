@@ -1,0 +1,48 @@
+"""Recipes: files of differences from the default."""
+
+import pytest
+
+from pipeline import recipe
+from pipeline.dag import STEPS
+from schemas.error import VisageError
+
+
+def test_the_default_recipe_is_the_defaults():
+    assert recipe.load("default").settings == recipe.SettingsOfAll()
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_every_recipe_loads_and_says_what_it_is(name):
+    loaded = recipe.load(name)
+    assert loaded.name == name
+    assert loaded.description
+
+
+def test_a_recipe_of_ones_own_is_a_file_and_overrides_go_over_it(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("description: mine\ntrain: {epochs: 7, batch_size: 8}\n")
+    loaded = recipe.load(str(file), ["train.epochs=9"])
+    assert loaded.description == "mine"
+    assert (loaded.settings.train.epochs, loaded.settings.train.batch_size) == (9, 8)
+
+
+def test_every_step_gets_the_sections_that_it_reads():
+    loaded = recipe.load("default", ["train.epochs=9"])
+    for step in STEPS:
+        assert type(loaded.of(step)) is step.settings
+    train = next(step for step in STEPS if step.name == "train")
+    assert loaded.of(train).train.epochs == 9
+
+
+def test_photos_to_score_are_those_of_the_source_unless_they_are_named(tmp_path):
+    loaded = recipe.load("default", [f"source.path={tmp_path}"])
+    assert [str(photo) for photo in loaded.settings.score.photos] == [str(tmp_path)]
+    loaded = recipe.load("default", [f"source.path={tmp_path}", "score.photos=[a.zip]"])
+    assert loaded.settings.score.photos == ["a.zip"] or list(loaded.settings.score.photos) == ["a.zip"]
+
+
+def test_a_recipe_that_is_not_text_is_one_message(tmp_path):
+    file = tmp_path / "bad.yaml"
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(VisageError, match="cannot be read"):
+        recipe.load(str(file))

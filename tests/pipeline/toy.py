@@ -1,0 +1,86 @@
+"""A made-up DAG whose steps take no time: what the local runner does is tested on it.
+
+draw -> double -> total, and draw -> square -> total.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components.settings import Section, external_path, how
+from components.step import Job, Step
+from pipeline.recipe import Recipe
+from schemas.error import VisageError
+
+
+class ToySettings(Section):
+    value: int = 3
+    source: str = external_path("", "a file that is read")
+    workers: int = how(1, "how many at once")
+    fail: str = ""
+    seconds: float = 0.0
+
+
+class Settings(Section):
+    toy: ToySettings = ToySettings()
+
+
+def _work(name: str, settings: Settings, job: Job, result: int) -> Mapping[str, Any]:
+    toy = settings.toy
+    print(f"{name} says hello")
+    with (job.output.parent / "calls").open("a") as calls:
+        calls.write(f"{name} {time.time()}\n")
+    (job.output / "half").write_text("half")
+    job.tracker.progress(1, 2, "things")
+    time.sleep(toy.seconds)
+    if toy.fail == name:
+        raise VisageError("the thing is broken", "Mend the thing.")
+    if toy.fail == f"{name}:bug":
+        raise KeyError("nobody foresaw this")
+    if toy.fail == f"{name}:killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    (job.output / "half").unlink()
+    (job.output / "result").write_text(str(result))
+    job.tracker.metric("result", result)
+    return {"result": result}
+
+
+def _read(job: Job, name: str) -> int:
+    return int((job.inputs[name] / "result").read_text())
+
+
+def draw(settings: Settings, job: Job) -> Mapping[str, Any]:
+    return _work("draw", settings, job, settings.toy.value)
+
+
+def double(settings: Settings, job: Job) -> Mapping[str, Any]:
+    return _work("double", settings, job, 2 * _read(job, "draw"))
+
+
+def square(settings: Settings, job: Job) -> Mapping[str, Any]:
+    return _work("square", settings, job, _read(job, "draw") ** 2)
+
+
+def total(settings: Settings, job: Job) -> Mapping[str, Any]:
+    return _work("total", settings, job, _read(job, "double") + _read(job, "square"))
+
+
+STEPS = (
+    Step("draw", "draws", Settings, (), draw),
+    Step("double", "doubles", Settings, ("draw",), double),
+    Step("square", "squares", Settings, ("draw",), square),
+    Step("total", "adds", Settings, ("double", "square"), total),
+)
+
+
+def recipe(**toy: Any) -> Recipe:
+    return Recipe("toy", "", Settings(toy=ToySettings(**toy)))
+
+
+def calls(root: Path, step: str) -> int:
+    """How often a step has been run under a root."""
+    file = root / "artifacts" / step / "calls"
+    return len(file.read_text().splitlines()) if file.is_file() else 0
