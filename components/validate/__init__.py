@@ -1,0 +1,36 @@
+"""Validate: describe every split, hold it against the reviewed schema and against the champion's data.
+
+Writes `statistics/SPLIT.pb` (TFDV's DatasetFeatureStatisticsList), `anomalies.json` and `report.html`.
+"""
+
+import io
+from collections.abc import Mapping
+from contextlib import redirect_stderr
+from typing import Any
+
+from components.step import Job, Step
+from components.validate.settings import Settings
+
+
+def run(settings: Settings, job: Job) -> Mapping[str, Any]:
+    """Validate the examples.
+
+    Raises:
+        VisageError: a split has no examples or cannot be read, or there are anomalies and the settings make them fatal.
+    """
+    with redirect_stderr(io.StringIO()):  # TFDV says there, at every import, that there is no IPython
+        import tensorflow_data_validation  # noqa: F401
+
+    from components.validate.validation import validate
+
+    return validate(settings, job)
+
+
+STEP = Step(
+    name="validate",
+    summary="describe every split (TFDV) and hold it against the reviewed schema and the champion's data",
+    settings=Settings,
+    inputs=("ingest",),
+    run=run,
+    shown=("report.html", "anomalies.json", "statistics/*.pb"),
+)

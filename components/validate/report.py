@@ -1,0 +1,220 @@
+"""The report of the validate step: what a person looks at before they trust the data.
+
+TFDV's own page loads its viewer from the web and shows nothing offline.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+
+from components import page
+from components.validate.anomalies import Anomaly
+from components.validate.comparison import Comparison
+from components.validate.statistics import Description, common, feature
+from schemas.record import GENDERS, MAX_AGE, TRAIN
+
+if TYPE_CHECKING:
+    from components.validate.validation import Reference
+
+COLOURS = {"female": "#b5527d", "male": "#3b7dbd", "unknown": "#999999"}
+_YEARS = 5
+
+
+def write(
+    path: Path,
+    descriptions: Mapping[str, Description],
+    anomalies: list[Anomaly],
+    comparisons: list[Comparison],
+    reference: "Reference | None",
+) -> None:
+    """Write the report as one HTML file."""
+    held = {split: description for split, description in descriptions.items() if description.examples}
+    parts = [_verdict(anomalies), page.bullets(anomaly.message for anomaly in anomalies)]
+    parts += [page.heading("Splits"), _splits(descriptions)]
+    if any(labels.age is not None for description in held.values() for labels in description.labels):
+        parts.append(page.picture(page.png(_ages(held)), "Ages by gender and split"))
+    if any(labels.age_class is not None for description in held.values() for labels in description.labels):
+        parts += [page.heading("Age classes"), _classes(held)]
+    parts += [
+        page.heading("What is missing"),
+        page.picture(page.png(_missing(held)), "Share of examples without a label"),
+    ]
+    parts += [page.heading("Skew and drift"), *_comparisons(comparisons, reference)]
+    if reference and TRAIN in held:
+        parts.append(
+            page.picture(page.png(_drift(held[TRAIN], reference)), "Train beside the champion's training data")
+        )
+    parts += [page.heading("Features"), _features(held)]
+    page.write(path, "Validation of the examples", parts)
+
+
+def _verdict(anomalies: list[Anomaly]) -> str:
+    if not anomalies:
+        return page.paragraph("No anomalies: every split is as the schema wants it.", "good")
+    return page.paragraph("One anomaly." if len(anomalies) == 1 else f"{len(anomalies)} anomalies.", "bad")
+
+
+def _splits(descriptions: Mapping[str, Description]) -> str:
+    columns = [
+        "split",
+        "examples",
+        "persons, about",
+        "mean age",
+        "deviation",
+        "female",
+        "no age",
+        "no gender",
+        "no label",
+    ]
+    rows: list[list[Any]] = []
+    for split, description in descriptions.items():
+        age, person = (feature(description.statistics, name) for name in ("face/age", "person/id"))
+        genders = Counter[str | None]()
+        for labels, count in description.labels.items():
+            genders[labels.gender] += count
+        known = genders.total() - genders[None]
+        rows.append(
+            [
+                split,
+                description.examples,
+                int(person.string_stats.unique) if person else None,
+                age.num_stats.mean if age else None,
+                age.num_stats.std_dev if age else None,
+                f"{genders['female'] / known:.1%}" if known else "–",
+                sum(count for labels, count in description.labels.items() if labels[:2] == (None, None)),
+                genders[None],
+                description.without_labels,
+            ]
+        )
+    return page.table(columns, rows)
+
+
+def _ages(descriptions: Mapping[str, Description]) -> Figure:
+    figure = Figure(figsize=(10, 3), layout="constrained")
+    starts = range(0, MAX_AGE + 1, _YEARS)
+    for axes, (split, description) in zip(_row(figure, len(descriptions)), descriptions.items(), strict=True):
+        counts = Counter[tuple[str, int]]()
+        for labels, count in description.labels.items():
+            if isinstance(labels.age, int):
+                gender = labels.gender if labels.gender in GENDERS else "unknown"
+                counts[gender, labels.age // _YEARS * _YEARS] += count
+        below = [0] * len(starts)
+        for gender, colour in COLOURS.items():
+            heights = [counts[gender, start] for start in starts]
+            if any(heights):
+                axes.bar(starts, heights, _YEARS, below, align="edge", color=colour, label=gender)
+                below = [low + high for low, high in zip(below, heights, strict=True)]
+        axes.set(title=split, xlabel="age, years")
+    shown = {
+        label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(list(shown.values()), list(shown), loc="outside right upper", frameon=False)
+    return figure
+
+
+def _classes(descriptions: Mapping[str, Description]) -> str:
+    counts = {split: Counter[str]() for split in descriptions}
+    for split, description in descriptions.items():
+        for labels, count in description.labels.items():
+            if labels.age_class is not None:
+                counts[split][labels.age_class] += count
+    names = sorted(set().union(*counts.values()))
+    return page.table(["age class", *counts], [[name, *(held[name] for held in counts.values())] for name in names])
+
+
+def _missing(descriptions: Mapping[str, Description]) -> Figure:
+    figure = Figure(figsize=(7, 2.6), layout="constrained")
+    axes = figure.subplots()
+    wanted = {
+        "age or age class": lambda labels: labels.age is None and labels.age_class is None,
+        "gender": lambda labels: labels.gender is None,
+        "any label": lambda labels: not any(value is not None for value in labels),
+    }
+    height = 0.8 / max(len(descriptions), 1)
+    for place, (split, description) in enumerate(descriptions.items()):
+        shares = [
+            sum(count for labels, count in description.labels.items() if lacks(labels)) / description.examples
+            for lacks in wanted.values()
+        ]
+        bars = axes.barh([row + place * height for row in range(len(wanted))], shares, height, label=split)
+        axes.bar_label(bars, [f"{share:.1%}" for share in shares], padding=3)
+    axes.set(yticks=[row + 0.4 - height / 2 for row in range(len(wanted))], yticklabels=wanted, xlim=(0, 1.1))
+    axes.xaxis.set_major_formatter("{x:.0%}")
+    axes.invert_yaxis()
+    axes.legend(frameon=False)
+    return figure
+
+
+def _comparisons(comparisons: list[Comparison], reference: "Reference | None") -> list[str]:
+    columns = ["", "compared", "with", "feature", "distance", "measured", "allowed", "figures"]
+    rows = [
+        [
+            "beyond" if held.exceeded else "within" if held.distance is not None else "–",
+            held.split,
+            held.other,
+            held.feature,
+            held.measure,
+            held.distance,
+            held.threshold,
+            held.detail,
+        ]
+        for held in comparisons
+    ]
+    parts = [page.table(columns, rows)] if rows else []
+    if reference is None:
+        parts.append(page.paragraph("There is no champion yet whose training data these could be held against."))
+    return parts
+
+
+def _drift(description: Description, reference: "Reference") -> Figure:
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    axes = figure.subplots()
+    for label, statistics in (("train", description.statistics), (reference.name, reference.statistics)):
+        held = feature(statistics, "face/age")
+        if held is None or not held.num_stats.histograms:
+            continue
+        buckets = held.num_stats.histograms[0].buckets
+        total = sum(bucket.sample_count for bucket in buckets)
+        widths = [max(bucket.high_value - bucket.low_value, 1e-9) for bucket in buckets]
+        density = [bucket.sample_count / total / width for bucket, width in zip(buckets, widths, strict=True)]
+        axes.stairs(
+            density, [buckets[0].low_value, *(bucket.high_value for bucket in buckets)], label=label, linewidth=2
+        )
+    axes.set(xlabel="age, years", ylabel="share a year")
+    axes.yaxis.set_major_formatter("{x:.1%}")
+    axes.legend(frameon=False)
+    return figure
+
+
+def _features(descriptions: Mapping[str, Description]) -> str:
+    names = sorted({held.path.step[0] for d in descriptions.values() for held in d.statistics.datasets[0].features})
+    rows = []
+    for name in names:
+        for split, description in descriptions.items():
+            held = feature(description.statistics, name)
+            present = int(common(held).num_non_missing) if held else 0
+            rows.append([name, split, present, description.examples - present, _range(held)])
+    return page.table(["feature", "split", "present", "absent", "values"], rows)
+
+
+def _range(held: Any) -> str:
+    if held is None:
+        return "–"
+    kind = held.WhichOneof("stats")
+    if kind == "num_stats":
+        return f"{held.num_stats.min:g} to {held.num_stats.max:g}, median {held.num_stats.median:g}"
+    if kind == "bytes_stats":
+        return f"{held.bytes_stats.min_num_bytes / 1000:.1f} to {held.bytes_stats.max_num_bytes / 1000:.1f} kB"
+    unique = int(held.string_stats.unique)
+    if unique > len(GENDERS) * 3:
+        return f"about {unique:,} different ones"
+    return ", ".join(
+        f"{bucket.label} {int(bucket.sample_count):,}" for bucket in held.string_stats.rank_histogram.buckets
+    )
+
+
+def _row(figure: Figure, count: int) -> list[Any]:
+    return list(figure.subplots(1, max(count, 1), squeeze=False)[0])

@@ -1,0 +1,170 @@
+"""The work of the validate step, in its order: describe, hold against the schema, compare, tell."""
+
+import json
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatisticsList
+
+from components import registry
+from components.step import Job
+from components.validate import report, statistics
+from components.validate.anomalies import DRIFT, SKEW, Anomaly, anomalies_of
+from components.validate.comparison import Comparison, compare
+from components.validate.settings import Settings
+from components.validate.statistics import Description
+from schemas.error import VisageError
+from schemas.record import SPLITS, TRAIN
+from schemas.shard import Shard, read_index
+
+log = logging.getLogger("visage.validate")
+
+REPORT = "report.html"
+ANOMALIES = "anomalies.json"
+
+_SENTENCES_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Statistics of the data that the champion was trained on.
+
+    Attributes:
+        name: of where they are from, for people.
+        statistics: of its training split.
+    """
+
+    name: str
+    statistics: DatasetFeatureStatisticsList
+
+
+def validate(settings: Settings, job: Job) -> Mapping[str, Any]:
+    """Validate the examples; the figures for the manifest.
+
+    Raises:
+        VisageError: the examples cannot be read, or there are anomalies and the settings make them fatal.
+    """
+    folder, index = job.inputs["ingest"], read_index(job.inputs["ingest"])
+    reference = _reference(settings)
+    descriptions = _describe(folder, index, job)
+    for split, description in descriptions.items():
+        path = job.output / "statistics" / f"{split}.pb"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(description.statistics.SerializeToString(deterministic=True))
+
+    schema = statistics.reviewed_schema()
+    anomalies = [
+        anomaly
+        for split, description in descriptions.items()
+        for anomaly in anomalies_of(split, description, schema, folder, index.get(split, []))
+    ]
+    comparisons = _compare(descriptions, reference, settings)
+    anomalies += [comparison.anomaly() for comparison in comparisons if comparison.exceeded]
+
+    _write_anomalies(job.output / ANOMALIES, descriptions, anomalies, comparisons)
+    report.write(job.output / REPORT, descriptions, anomalies, comparisons, reference)
+    _judge(settings, anomalies, job.output / REPORT)
+    return _counts(descriptions, anomalies, comparisons, reference)
+
+
+def _describe(folder: Path, index: Mapping[str, list[Shard]], job: Job) -> dict[str, Description]:
+    total = sum(shard.examples for shards in index.values() for shard in shards)
+    done = 0
+
+    def read(count: int) -> None:
+        nonlocal done
+        done += count
+        job.tracker.progress(done, total, "examples")
+
+    splits = dict.fromkeys([*SPLITS, *index])
+    return {split: statistics.describe(folder, index.get(split, []), read) for split in splits}
+
+
+def _reference(settings: Settings) -> Reference | None:
+    """The file that the settings name, or what the champion was trained on; None where there is neither."""
+    path = settings.validation.reference
+    if path:
+        return Reference(str(path), statistics.load(path.expanduser()))
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        return None
+    champion = registry.champion(settings.registry.name)
+    if champion is None:
+        return None
+    held = registry.download(champion) / "statistics" / f"{TRAIN}.pb"
+    if not held.is_file():
+        log.warning("the champion %s came without statistics of its training data: no look for drift", champion)
+        return None
+    return Reference(str(champion), statistics.load(held))
+
+
+def _compare(
+    descriptions: Mapping[str, Description], reference: Reference | None, settings: Settings
+) -> list[Comparison]:
+    asked, train = settings.validation, descriptions[TRAIN].statistics
+    comparisons = [
+        comparison
+        for split, description in descriptions.items()
+        if split != TRAIN
+        for comparison in compare(SKEW, split, description.statistics, TRAIN, train, asked.skew, asked.min_examples)
+    ]
+    if reference:
+        control = reference.statistics
+        comparisons += compare(DRIFT, TRAIN, train, reference.name, control, asked.drift, asked.min_examples)
+    return comparisons
+
+
+def _write_anomalies(
+    path: Path, descriptions: Mapping[str, Description], anomalies: list[Anomaly], comparisons: list[Comparison]
+) -> None:
+    content = {
+        "examples": {split: description.examples for split, description in descriptions.items()},
+        "without_labels": {split: description.without_labels for split, description in descriptions.items()},
+        "anomalies": [asdict(anomaly) for anomaly in anomalies],
+        "comparisons": [asdict(comparison) for comparison in comparisons],
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _judge(settings: Settings, anomalies: list[Anomaly], report_path: Path) -> None:
+    asked = settings.validation
+    verdicts = {"schema": asked.on_anomaly, SKEW: asked.on_skew, DRIFT: asked.on_drift}
+    fatal = [anomaly.message for anomaly in anomalies if verdicts[anomaly.kind] == "fail"]
+    for anomaly in anomalies:
+        log.warning("%s", anomaly.message)
+    if not fatal:
+        return
+    lines = [f"- {message}" for message in fatal[:_SENTENCES_SHOWN]]
+    if len(fatal) > len(lines):
+        lines.append(f"- and {len(fatal) - len(lines)} more")
+    named = {"schema": "on_anomaly", SKEW: "on_skew", DRIFT: "on_drift"}
+    kinds = dict.fromkeys(anomaly.kind for anomaly in anomalies if verdicts[anomaly.kind] == "fail")
+    switches = ", ".join(f"validation.{named[kind]}=warn" for kind in kinds)
+    raise VisageError(
+        "The examples are not as they should be:\n" + "\n".join(lines),
+        f"Mend the source or its settings. To go on all the same: --set {switches}. Report: {report_path}",
+    )
+
+
+def _counts(
+    descriptions: Mapping[str, Description],
+    anomalies: list[Anomaly],
+    comparisons: list[Comparison],
+    reference: Reference | None,
+) -> dict[str, Any]:
+    drift = {
+        f"drift_{comparison.feature.partition('/')[2]}": round(comparison.distance, 4)
+        for comparison in comparisons
+        if comparison.kind == DRIFT and comparison.distance is not None
+    }
+    return {
+        "examples": sum(description.examples for description in descriptions.values()),
+        "without_labels": sum(description.without_labels for description in descriptions.values()),
+        "anomalies": len(anomalies),
+        "warnings": [anomaly.message for anomaly in anomalies],
+        "compared_with": reference.name if reference else "no champion",
+        **drift,
+    }

@@ -1,0 +1,42 @@
+"""Made-up examples artifacts, and a job that reads one."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from components.step import Job
+from schemas.artifact import Manifest, publish
+from schemas.example import FaceExample
+from schemas.shard import file_name, write_index
+from tests.components.validate.made_up import faces, write_shard
+
+
+@pytest.fixture
+def write_examples(tmp_path: Path) -> Callable[..., Path]:
+    """Writes an examples artifact: splits of examples or raw records; splits not named have 40 sound examples."""
+
+    def write(records: Mapping[str, Sequence[FaceExample | bytes]] | None = None, shards: int = 2) -> Path:
+        partial, final = tmp_path / ".ingest", tmp_path / "ingest"
+        index = {}
+        for split, held in (
+            {name: faces(40) for name in ("train", "validation", "test")} | dict(records or {})
+        ).items():
+            index[split] = [
+                write_shard(partial, file_name(split, number, shards), held[number::shards]) for number in range(shards)
+            ]
+        write_index(partial, index)
+        publish(partial, final, Manifest("ingest", "made up", {}))
+        return final
+
+    return write
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Callable[[Path], Job]:
+    def make(ingest: Path) -> Job:
+        output = tmp_path / "output"
+        output.mkdir()
+        return Job({"ingest": ingest}, output)
+
+    return make
