@@ -19,8 +19,8 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
-import numpy as np
 from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
 from pydantic import Field
 
@@ -29,11 +29,12 @@ from components.settings import Section
 Box = tuple[float, float, float, float]
 """A face as (left, top, right, bottom), pixels of the upright photo, right and bottom exclusive."""
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF")
 """What counts as a photo. Pillow reads more, some of it by starting other programs; none of that is needed here."""
 
-# `max_pixels` decides before a picture is decoded, so Pillow need not warn of what it allows.
+# `max_pixels` decides before a picture is decoded, and broken camera data are passed over: nobody need be warned.
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", "Corrupt EXIF data", UserWarning)
 
 
 class PhotoSettings(Section):
@@ -87,7 +88,7 @@ def open_photo(data: bytes, settings: PhotoSettings) -> Image.Image:
     Raises:
         PhotoRejected: `photo_too_large`, `not_a_photo` or `photo_unreadable`.
     """
-    return _decode(_header(data, settings))
+    return _decode(_header(data, settings), data)
 
 
 def crop_face(photo: Image.Image, box: Box | None, settings: PhotoSettings) -> Image.Image:
@@ -110,6 +111,8 @@ def crop_face(photo: Image.Image, box: Box | None, settings: PhotoSettings) -> I
     face = photo.resize((x1 - x0, y1 - y0), Image.Resampling.HAMMING, inner, reducing_gap=3.0)
     if face.size == (size, size):
         return face
+    import numpy as np  # not above: whoever only asks for the settings need not wait for it
+
     edges = ((y0, size - y1), (x0, size - x1), (0, 0))
     return Image.fromarray(np.pad(np.asarray(face), edges, mode="edge"))
 
@@ -126,15 +129,22 @@ def face_of(data: bytes, box: Box | None, settings: PhotoSettings) -> Face:
     photo = _header(data, settings)
     stored = _stored_form(photo, data, box, settings)
     if stored is None:
-        upright = None if box else _smaller_decode(photo, settings)
-        face = crop_face(upright or _decode(photo), box, settings)
+        if box is None:
+            _decode_smaller(photo, settings)
+        face = crop_face(_decode(photo, data), box, settings)
         buffer = io.BytesIO()
         face.save(buffer, "JPEG", quality=settings.quality)
         stored = buffer.getvalue()
     else:
-        face = _decode(photo)
+        face = _decode(photo, data)
         _square(face.size, box, settings)
     return Face(stored, face.height, face.width, hashlib.sha256(face.tobytes()).digest())
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    Image.init()  # Pillow knows only the most usual formats before
+    return _FORMATS
 
 
 # What Pillow's decoders raise over damaged data, beyond OSError.
@@ -162,7 +172,7 @@ def _header(data: bytes, settings: PhotoSettings) -> Image.Image:
     if not data:
         raise PhotoRejected("not_a_photo", "the file is empty")
     try:
-        photo = Image.open(io.BytesIO(data), formats=FORMATS)
+        photo = Image.open(io.BytesIO(data), formats=_formats())
     except Image.DecompressionBombError as error:
         raise PhotoRejected("photo_too_large", str(error)) from error
     except _DAMAGE as error:
@@ -176,17 +186,37 @@ def _header(data: bytes, settings: PhotoSettings) -> Image.Image:
     return photo
 
 
-def _decode(photo: Image.Image) -> Image.Image:
+def _decode(photo: Image.Image, data: bytes) -> Image.Image:
     """The pixels of an opened photo, upright and RGB."""
     try:
         photo.load()
         turn = _TURNS.get(_orientation(photo))
         upright = _rgb(photo)
+        cut_short = photo.format == "JPEG" and _is_grey_at_end(upright) and _would_read_on(photo, data)
     except Image.DecompressionBombError as error:
         raise PhotoRejected("photo_too_large", str(error)) from error
     except _DAMAGE as error:
         raise PhotoRejected("photo_unreadable", str(error) or type(error).__name__) from error
+    if cut_short:
+        raise PhotoRejected("photo_unreadable", "its data ends early, and the rest of it would be grey")
     return upright.transpose(turn) if turn is not None else upright
+
+
+def _is_grey_at_end(photo: Image.Image) -> bool:
+    """Whether the last pixel has the colour that libjpeg gives to what is missing."""
+    return photo.getpixel((photo.width - 1, photo.height - 1)) == (128, 128, 128)
+
+
+def _would_read_on(photo: Image.Image, data: bytes) -> bool:
+    """Whether a JPEG lacks data although it has an end marker: then more data before the marker makes another picture.
+
+    libjpeg only warns of it, and Pillow passes no warnings on.
+    """
+    end = data.rfind(b"\xff\xd9")
+    longer = Image.open(io.BytesIO(data[:end] + 1024 * b"\x55" + data[end:]), formats=("JPEG",))
+    scale = round(longer.width / photo.width)
+    longer.draft(None, (longer.width // scale, longer.height // scale))
+    return longer.tobytes() != photo.tobytes()
 
 
 _TURNS = {
@@ -218,6 +248,8 @@ def _rgb(photo: Image.Image) -> Image.Image:
     mode = photo.mode
     if mode == "RGB" and "transparency" not in photo.info:
         return photo
+    import numpy as np
+
     if mode.startswith("I;16") or mode == "I":
         return Image.fromarray((np.clip(np.asarray(photo), 0, 65535) >> 8).astype(np.uint8)).convert("RGB")
     if mode == "F":
@@ -251,19 +283,17 @@ def _square(size: tuple[int, int], box: Box | None, settings: PhotoSettings) -> 
     return (left + right - side) / 2, (top + bottom - side) / 2, side
 
 
-def _smaller_decode(photo: Image.Image, settings: PhotoSettings) -> Image.Image | None:
-    """A large JPEG decoded at a half, quarter or eighth; None where that would cost quality or change what is rejected.
+def _decode_smaller(photo: Image.Image, settings: PhotoSettings) -> None:
+    """Let a large JPEG be decoded at a half, quarter or eighth, where that costs neither quality nor a rejection.
 
-    Twice the final size is left for the filter, which then has the last word on every pixel.
+    At least twice the final size is left for the filter, which then has the last word on every pixel.
     """
-    if photo.format != "JPEG" or min(photo.size) < settings.min_side:
-        return None
-    wanted = 2 * max(settings.size, settings.min_side)
-    shorter = min(photo.size) / max(photo.size)
-    if max(photo.size) < 2 * wanted or min(photo.size) * shorter < settings.min_side:
-        return None
-    photo.draft(None, (wanted, wanted))
-    return _decode(photo)
+    width, height = photo.size
+    if photo.format == "JPEG":
+        longest = 2 * settings.size
+        shortest = min(width, height) * longest // max(width, height)
+        if shortest >= settings.min_side:
+            photo.draft(None, (longest * width // max(width, height), longest * height // max(width, height)))
 
 
 def _stored_form(photo: Image.Image, data: bytes, box: Box | None, settings: PhotoSettings) -> bytes | None:
@@ -276,7 +306,7 @@ def _stored_form(photo: Image.Image, data: bytes, box: Box | None, settings: Pho
         if marker in _OTHER_FRAMES:
             return None
         if marker == _SCAN:
-            return b"".join((*kept, data[start:]))
+            return b"".join((*kept, data[start : data.rfind(b"\xff\xd9") + 2]))
         if marker not in _DESCRIPTIONS:
             kept.append(data[start:end])
     return None
