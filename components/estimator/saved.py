@@ -82,7 +82,7 @@ def load(folder: Path) -> "Estimator":
                 f"{folder} holds an estimator of format {meaning['format']}; this Visage reads format {FORMAT}.",
                 "Use the Visage that wrote it, or train it anew.",
             )
-        bins = heads.Bins(np.float32(meaning["age_edges"]), np.float32(meaning["age_centres"]))
+        bins = heads.Bins(*(np.array(meaning[name], np.float32) for name in ("age_edges", "age_centres")))
         network = keras.saving.load_model(folder / MODEL, compile=False, safe_mode=True)
         return Estimator(network, meaning["size"], bins, meaning)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:

@@ -45,7 +45,7 @@ class GenderSettings(Section):
     """The gender head and its loss."""
 
     head: Literal["sigmoid", "none"] = Field("sigmoid", description="one logit; none: the estimator knows no gender")
-    weight: float = Field(1.0, ge=0, description="weight of the gender loss in the sum")
+    weight: float = Field(5.0, ge=0, description="weight of the gender loss in the sum")
 
 
 class EstimatorSettings(Section):

@@ -74,7 +74,7 @@ def test_a_certain_distribution_has_its_age_and_a_narrow_interval():
     bins = heads.bins(SMALL.age)
     shares = np.zeros((1, 101), np.float32)
     shares[0, 30] = 1
-    told = saved.interpret({"age": shares, "female": np.float32([[0.9]])}, bins)
+    told = saved.interpret({"age": shares, "female": np.array([[0.9]])}, bins)
     assert told.age[0] == 30
     assert 29.5 <= told.age_low[0] < 30 < told.age_high[0] <= 30.5
     assert told.age_std[0] == pytest.approx(np.sqrt(1 / 12))

@@ -1,0 +1,22 @@
+"""Train: from shards to a saved estimator.
+
+input        shards -> batches (tf.data)
+augment      changes a batch of faces without changing age or gender
+loop         epochs: steps, validation, early stopping
+checkpoint   what a killed run goes on from
+curves       how it went, as a table and as pictures
+"""
+
+from components.step import Step
+from components.train.run import run
+from components.train.settings import Settings
+
+STEP = Step(
+    name="train",
+    summary="Fit the estimator to the training split; keep the weights that were best on the validation split.",
+    settings=Settings,
+    inputs=("ingest", "validate"),
+    run=run,
+    shown=("history.csv", "*.png"),
+    resumable=True,
+)

@@ -1,0 +1,36 @@
+"""How training went: a table and a picture."""
+
+import csv
+from pathlib import Path
+
+PANELS = (
+    ("loss", ("loss", "val_loss")),
+    ("age MAE, years", ("val_age_mae",)),
+    ("gender accuracy", ("val_gender_accuracy",)),
+    ("learning rate", ("learning_rate",)),
+)
+
+
+def write_history(path: Path, history: list[dict[str, float]]) -> None:
+    """One line an epoch, as CSV."""
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(history[0]))
+        writer.writeheader()
+        writer.writerows(history)
+
+
+def draw(path: Path, history: list[dict[str, float]], best: int) -> None:
+    """Every figure over the epochs, the best epoch marked, as PNG."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    epochs = [row["epoch"] for row in history]
+    for axes, (title, names) in zip(figure.subplots(2, 2).flat, PANELS, strict=True):
+        for name in names:
+            axes.plot(epochs, [row[name] for row in history], marker=".", label=name)
+        axes.axvline(best, color="grey", linestyle=":", label=f"best, epoch {best}")
+        axes.set(title=title, xlabel="epoch")
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize="small")
+    FigureCanvasAgg(figure).print_png(path)

@@ -1,0 +1,118 @@
+"""From shards to batches, with tf.data.
+
+Order and augmentation follow from seed and epoch alone, so that an epoch is the same whether or not the run was killed
+before it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import tensorflow as tf
+
+from components.estimator import pixels
+from components.train.augment import augmented
+from components.train.settings import TrainSettings
+from schemas.error import VisageError
+from schemas.record import FEMALE
+from schemas.shard import read_index
+
+Labels = dict[str, tf.Tensor]
+
+SHUFFLED = 20_000
+"""Encoded faces that are held to draw from, where decoded faces are not kept in memory."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of the examples, ready to be read.
+
+    Attributes:
+        name: `train` or `validation`.
+        examples: how many there are.
+        ages: how many of them have an age.
+        genders: how many of them have a gender.
+        paths: of the shards.
+        size: side that faces are decoded to, pixels.
+        held: the decoded faces with their labels, kept in memory once read; None where they are read anew every epoch.
+    """
+
+    name: str
+    examples: int
+    ages: int
+    genders: int
+    paths: list[str]
+    size: int
+    held: tf.data.Dataset | None
+
+
+def open_split(folder: Path, name: str, size: int, cache: str) -> Split:
+    """One split of an examples artifact.
+
+    Raises:
+        VisageError: it has no examples.
+    """
+    shards = read_index(folder).get(name, [])
+    examples = sum(shard.examples for shard in shards)
+    if not examples:
+        raise VisageError(
+            f"The {name} split of {folder} has no examples.",
+            "See the summary and the rejects of the ingest step; a larger source or another ingest.split may help.",
+        )
+    paths = [str(folder / shard.file) for shard in shards if shard.examples]
+    kept = cache == "always" or (cache == "auto" and examples * size * size * 3 < psutil.virtual_memory().available / 4)
+    held = _decoded(tf.data.TFRecordDataset(paths), size).cache() if kept else None
+    ages, genders = (sum(sum(getattr(shard, label).values()) for shard in shards) for label in ("ages", "genders"))
+    return Split(name, examples, ages, genders, paths, size, held)
+
+
+def training_batches(split: Split, settings: TrainSettings, epoch: int) -> tf.data.Dataset:
+    """One epoch: shuffled and augmented batches of images uint8 [N, size, size, 3] and labels.
+
+    A smaller batch at the end is left out.
+    """
+    seed = settings.seed * 1_000_003 + epoch
+    if split.held is not None:
+        faces = split.held.shuffle(split.examples, seed)
+    else:
+        files = tf.data.Dataset.from_tensor_slices(split.paths).shuffle(len(split.paths), seed)
+        records = files.interleave(tf.data.TFRecordDataset, cycle_length=8, num_parallel_calls=tf.data.AUTOTUNE)
+        faces = _decoded(records.shuffle(min(split.examples, SHUFFLED), seed), split.size)
+    batches = faces.batch(min(settings.batch_size, split.examples), drop_remainder=True)
+
+    def change(number: tf.Tensor, batch: tuple[tf.Tensor, Labels]) -> tuple[tf.Tensor, Labels]:
+        images, labels = batch
+        return augmented(images, tf.stack([tf.constant(seed, tf.int64), number]), settings.augment), labels
+
+    return batches.enumerate().map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+
+
+def validation_batches(split: Split, settings: TrainSettings) -> tf.data.Dataset:
+    """Every example once, as it is."""
+    faces = split.held if split.held is not None else _decoded(tf.data.TFRecordDataset(split.paths), split.size)
+    return faces.batch(settings.batch_size).prefetch(tf.data.AUTOTUNE)
+
+
+def steps(split: Split, settings: TrainSettings) -> int:
+    """Batches of an epoch."""
+    return max(1, split.examples // settings.batch_size)
+
+
+def _decoded(records: tf.data.Dataset, size: int) -> tf.data.Dataset:
+    features = {
+        "image/encoded": tf.io.FixedLenFeature([], tf.string),
+        "face/age": tf.io.FixedLenFeature([], tf.int64, -1),
+        "face/gender": tf.io.FixedLenFeature([], tf.string, ""),
+    }
+
+    def face(record: tf.Tensor) -> tuple[tf.Tensor, Labels]:
+        held = tf.io.parse_single_example(record, features)
+        age, gender = held["face/age"], held["face/gender"]
+        unknown = tf.constant(float("nan"))
+        labels = {
+            "age": tf.where(age < 0, unknown, tf.cast(age, tf.float32)),
+            "female": tf.where(gender == "", unknown, tf.cast(gender == FEMALE, tf.float32)),
+        }
+        return pixels.decode(held["image/encoded"], size), labels
+
+    return records.map(face, num_parallel_calls=tf.data.AUTOTUNE)

@@ -1,0 +1,64 @@
+"""The optimizer, its learning rate over the steps, and the moving average of the weights."""
+
+import math
+
+import keras
+import tensorflow as tf
+
+from components.train.settings import OptimizerSettings
+
+
+def optimizer(settings: OptimizerSettings, steps: int, steps_per_epoch: int) -> keras.Optimizer:
+    """The optimizer that the recipe asks for, for a run of so many steps."""
+    rate = Schedule(settings.learning_rate, settings.schedule, int(settings.warmup_epochs * steps_per_epoch), steps)
+    clip = settings.clip_norm or None
+    if settings.name == "sgd":
+        return keras.optimizers.SGD(rate, settings.momentum, settings.nesterov, global_clipnorm=clip)
+    if settings.name == "rmsprop":
+        return keras.optimizers.RMSprop(rate, global_clipnorm=clip)
+    if settings.name == "adam":
+        return keras.optimizers.Adam(rate, global_clipnorm=clip)
+    adamw = keras.optimizers.AdamW(rate, settings.weight_decay, global_clipnorm=clip)
+    adamw.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return adamw
+
+
+class Schedule(keras.optimizers.schedules.LearningRateSchedule):
+    """A linear rise from 0, then constant, or a half cosine down to 0 (Loshchilov and Hutter, "SGDR", ICLR 2017)."""
+
+    def __init__(self, highest: float, course: str, warmup: int, steps: int) -> None:
+        self.highest, self.course, self.warmup, self.steps = highest, course, warmup, steps
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        step = tf.cast(step, tf.float32)
+        rise = tf.minimum(1.0, (step + 1) / max(1, self.warmup))
+        if self.course == "constant":
+            return self.highest * rise
+        done = tf.clip_by_value((step - self.warmup) / max(1, self.steps - self.warmup), 0.0, 1.0)
+        return self.highest * rise * 0.5 * (1 + tf.cos(math.pi * done))
+
+    def get_config(self) -> dict:
+        return {"highest": self.highest, "course": self.course, "warmup": self.warmup, "steps": self.steps}
+
+
+class Average:
+    """A second model whose variables are the exponential moving average of the first one's.
+
+    It follows closely at first, so that short runs are not held back by the initial weights (the ramp of TensorFlow's
+    ExponentialMovingAverage: (1 + step) / (10 + step)).
+    """
+
+    def __init__(self, followed: keras.Model, model: keras.Model, decay: float) -> None:
+        self.model = model
+        self._pairs = list(zip(model.variables, followed.variables, strict=True))
+        self._decay = decay
+        for mean, value in self._pairs:
+            mean.assign(value)
+
+    def update(self, step: tf.Tensor) -> None:
+        """Follow one step further; part of the training step's graph."""
+        step = tf.cast(step, tf.float32)
+        decay = tf.minimum(self._decay, (1 + step) / (10 + step))
+        for mean, value in self._pairs:
+            if "float" in str(mean.dtype):
+                mean.assign(value + (mean - value) * decay)

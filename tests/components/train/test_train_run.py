@@ -1,0 +1,203 @@
+"""The train step as a whole, on drawn faces."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from components.estimator import saved
+from components.step import Job, Tracker
+from components.train import STEP
+from schemas.artifact import MANIFEST, Manifest, partial_folder, publish, read_manifest
+from schemas.error import VisageError
+from tests.components.train.drawn_faces import drawn, write_examples
+
+QUICK = {
+    "estimator": {"size": 32, "backbone": {"width": 8, "blocks": [1, 1]}},
+    "train": {
+        "epochs": 3,
+        "batch_size": 32,
+        "optimizer": {"learning_rate": 5e-3},
+        "augment": {"rotation": 0, "zoom": 0, "shift": 0},
+    },
+}
+
+
+def quick(**train):
+    return STEP.settings.model_validate(QUICK | {"train": QUICK["train"] | train})
+
+
+class Recorder(Tracker):
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.metrics: list[tuple[str, float, int]] = []
+        self.steps: list[tuple[int, int]] = []
+        self.stop_after = stop_after
+
+    def metric(self, name, value, step=None):
+        self.metrics.append((name, value, step))
+
+    def progress(self, done, total, unit):
+        if self.stop_after is not None and done > self.stop_after:
+            raise KeyboardInterrupt
+        self.steps.append((done, total))
+
+
+def train(examples: Path, output: Path, settings=None, tracker=None):
+    output.mkdir(exist_ok=True)
+    job = Job({"ingest": examples}, output, tracker=tracker or Recorder())
+    return STEP.run(settings or quick(), job)
+
+
+@pytest.fixture(scope="module")
+def trained(examples, tmp_path_factory):
+    output, tracker = tmp_path_factory.mktemp("train") / "out", Recorder()
+    return train(examples, output, quick(epochs=8), tracker), output, tracker
+
+
+def test_the_estimator_has_learned_what_the_drawings_show(trained):
+    estimator = saved.load(trained[1] / "estimator")
+    rng = np.random.default_rng(7)
+    ages = [5, 25, 45, 65, 85] * 8
+    told = estimator.predict_jpegs([drawn(age, "female", rng) for age in ages])
+    baseline = np.abs(np.subtract(ages, np.median(ages))).mean()
+    assert np.abs(told.age - ages).mean() < 0.5 * baseline
+    assert (told.female > 0.5).mean() > 0.9
+
+
+def test_counts_say_what_was_trained_and_how_well(trained):
+    counts = trained[0]
+    assert counts["examples"] == 512
+    assert counts["steps"] == counts["epochs"] * 512 // 32
+    assert 1 <= counts["best_epoch"] <= counts["epochs"]
+    assert counts["val_gender_accuracy"] > 0.9
+    assert 0 <= counts["input_wait"] <= 1
+
+
+def test_every_epoch_is_in_the_table_and_was_reported_when_it_came(trained):
+    counts, output, tracker = trained
+    rows = list(csv.DictReader((output / "history.csv").open()))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, counts["epochs"] + 1))
+    reported = [(value, step) for name, value, step in tracker.metrics if name == "val_age_mae"]
+    assert reported == [(float(row["val_age_mae"]), int(row["epoch"])) for row in rows]
+    assert (output / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_progress_rises_to_the_total(trained):
+    done = [done for done, _ in trained[2].steps]
+    assert done == sorted(done)
+    assert {total for _, total in trained[2].steps} == {8 * 512}
+    assert done[-1] == trained[0]["epochs"] * 512
+
+
+def test_no_checkpoint_is_left_in_the_artifact(trained):
+    assert sorted(path.name for path in trained[1].iterdir()) == ["curves.png", "estimator", "history.csv"]
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_was_and_ends_the_same(examples, tmp_path):
+    whole = train(examples, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        train(examples, tmp_path / "halves", tracker=Recorder(stop_after=512 + 200))
+    tracker = Recorder()
+    halves = train(examples, tmp_path / "halves", tracker=tracker)
+    assert {step for _, _, step in tracker.metrics} == {2, 3}
+    assert halves["steps"] == whole["steps"]
+    assert halves["val_loss"] == pytest.approx(whole["val_loss"], rel=0.02)
+
+
+def test_a_damaged_checkpoint_is_named(examples, tmp_path):
+    checkpoint = tmp_path / "out" / "checkpoint" / "last.npz"
+    checkpoint.parent.mkdir(parents=True)
+    checkpoint.write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(VisageError, match=r"last\.npz cannot be read"):
+        train(examples, tmp_path / "out")
+
+
+def test_training_stops_when_it_gets_no_better(examples, tmp_path):
+    counts = train(
+        examples, tmp_path / "out", quick(epochs=9, average=0, optimizer={"learning_rate": 1e-12}, stop={"patience": 2})
+    )
+    assert counts["epochs"] < 9
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(examples, tmp_path):
+    wild = {"learning_rate": 1e30, "warmup_epochs": 0, "clip_norm": 0, "name": "sgd"}
+    with pytest.raises(VisageError, match=r"not a number any more at step [1-9]\d* \(epoch \d\)") as caught:
+        train(examples, tmp_path / "out", quick(optimizer=wild))
+    assert "learning_rate" in caught.value.hint
+
+
+def test_examples_with_one_label_missing_are_used_for_the_other(tmp_path):
+    examples = write_examples(
+        tmp_path / "examples", {"train": 512, "validation": 64}, known=lambda row: (row % 2 == 0, row % 2 == 1)
+    )
+    counts = train(examples, tmp_path / "out", quick(epochs=8))
+    assert counts["val_gender_accuracy"] > 0.9
+    assert counts["val_age_mae"] < 15
+
+
+def test_without_a_gender_head_unknown_genders_do_not_matter(tmp_path):
+    examples = write_examples(tmp_path / "examples", {"train": 64, "validation": 32}, known=lambda row: (True, False))
+    settings = STEP.settings.model_validate(QUICK | {"estimator": QUICK["estimator"] | {"gender": {"head": "none"}}})
+    assert "val_gender_accuracy" not in train(examples, tmp_path / "out", settings)
+    told = saved.load(tmp_path / "out" / "estimator").predict_images([np.zeros((40, 40, 3), np.uint8)])
+    assert np.isnan(told.female).all()
+
+
+@pytest.mark.parametrize(
+    ("counts", "known", "message"),
+    [
+        ({"train": 0, "validation": 8}, (True, True), "train split of .* has no examples"),
+        ({"train": 8, "validation": 0}, (True, True), "validation split of .* has no examples"),
+        ({"train": 8, "validation": 8}, (True, False), "No example of the train split has a gender"),
+        ({"train": 8, "validation": 8}, (False, True), "No example of the train split has an age"),
+    ],
+)
+def test_examples_that_cannot_be_learned_from_are_a_clear_error(tmp_path, counts, known, message):
+    examples = write_examples(tmp_path / "examples", counts, known=lambda row: known)
+    with pytest.raises(VisageError, match=message):
+        train(examples, tmp_path / "out")
+
+
+def test_fewer_examples_than_a_batch_still_train(tmp_path):
+    examples = write_examples(tmp_path / "examples", {"train": 5, "validation": 2})
+    assert train(examples, tmp_path / "out")["steps"] == 3
+
+
+@pytest.mark.slow
+def test_killed_and_started_again_it_ends_with_the_same_number_of_steps(examples, tmp_path):
+    inputs = []
+    for name in STEP.inputs:
+        folder = tmp_path / name
+        partial_folder(folder).mkdir()
+        if name == "ingest":
+            for path in examples.rglob("*.*"):
+                copy = partial_folder(folder) / path.relative_to(examples)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                copy.write_bytes(path.read_bytes())
+        publish(partial_folder(folder), folder, Manifest(name, name, {}))
+        inputs += ["--input", name, str(folder)]
+    final = tmp_path / "artifact"
+    command = [sys.executable, "-m", "components.train", *inputs, "--out", str(final)]
+    for setting in (
+        "estimator={size: 32, backbone: {width: 4, blocks: [1, 1]}}",
+        "train={epochs: 12, batch_size: 16, stop: {patience: 12}}",
+    ):
+        command += ["--set", setting]
+    first = subprocess.Popen(command, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
+    checkpoint = partial_folder(final) / "checkpoint" / "last.npz"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        assert first.poll() is None
+        time.sleep(0.05)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert not (final / MANIFEST).exists()
+    second = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert "goes on after epoch" in second.stderr
+    assert read_manifest(final).counts["steps"] == 12 * 512 // 16
