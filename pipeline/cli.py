@@ -27,12 +27,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return alone.guarded(lambda: arguments.work(arguments), debug=arguments.debug)
 
 
+def _help(prog: str) -> argparse.HelpFormatter:
+    return argparse.RawDescriptionHelpFormatter(prog, max_help_position=28, width=110)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="visage",
         description="From photographs of faces with dates to a registered age-and-gender model, and to scored archives.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_help,
     )
     parser.add_argument("--debug", action="store_true", help="show tracebacks and the libraries' messages")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -43,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
             help=text[0].lower() + text[1:],
             description=text[0].upper() + text[1:] + ".",
             epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=_help,
         )
         added.set_defaults(work=work)
         return added
@@ -105,7 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     compile_.add_argument("--out", type=Path, default=Path("visage-pipeline.yaml"), metavar="FILE")
 
-    command("recipes", _recipes, "list the recipes that come with Visage")
+    recipes = command("recipes", _recipes, "list the recipes that come with Visage, or print one whole")
+    recipes.add_argument("name", nargs="?", metavar="NAME|FILE", help="print every setting of this recipe, as YAML")
 
     ui = command("ui", _ui, "open the MLflow UI on the runs and model versions")
     _add_root(ui)
@@ -182,9 +187,23 @@ def _labels(arguments: argparse.Namespace) -> None:
 
 
 def _demo_data(arguments: argparse.Namespace) -> None:
-    from pipeline.demo import archive
+    from rich.console import Console
 
-    archive.main(arguments.out, arguments.photos, arguments.seed)
+    from pipeline import display
+    from pipeline.demo.archive import draw_archive
+
+    console = Console()
+    with display.for_console(console) as shown:
+        shown.started("draw")
+        summary = draw_archive(
+            arguments.out,
+            arguments.photos,
+            arguments.seed,
+            lambda done, total: shown.progress("draw", done, total, "photos"),
+        )
+        shown.ended("draw", "reused" if summary.reused else "done")
+    told = f"{summary.rows:,} rows of {summary.persons:,} persons and an album of {summary.album['photos']:,} photos"
+    console.print(f"{arguments.out}: {told}", highlight=False)
 
 
 def _download(arguments: argparse.Namespace) -> None:
@@ -219,6 +238,9 @@ def _recipes(arguments: argparse.Namespace) -> None:
 
     from pipeline import recipe
 
+    if arguments.name:
+        print(recipe.as_yaml(recipe.load(arguments.name)), end="")
+        return
     table = Table("recipe", "what it is", box=None)
     for name in recipe.names():
         table.add_row(name, recipe.load(name).description)

@@ -16,8 +16,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from schemas.artifact import Manifest
-
 _SECONDS_BETWEEN_LINES = 5.0
 
 
@@ -38,6 +36,7 @@ class Display:
         pass
 
     def reused(self, step: str) -> None:
+        """A step that need not be run, because what it would make is there."""
         self._line(step, "reused")
 
     def started(self, step: str) -> None:
@@ -59,11 +58,9 @@ class Display:
     def metric(self, step: str, name: str, value: float, epoch: int | None) -> None:
         """Metrics go to MLflow and the log; a line each would bury the rest."""
 
-    def finished(self, step: str, manifest: Manifest) -> None:
-        self._line(step, f"done in {manifest.seconds:.1f} s")
-
-    def failed(self, step: str) -> None:
-        self._line(step, "failed")
+    def ended(self, step: str, how: str) -> None:
+        """`how`: done, reused, failed."""
+        self._line(step, f"{how} in {time.monotonic() - self.begun[step]:.1f} s")
 
     def _line(self, step: str, text: str) -> None:
         self.console.print(f"{step:<9} {text}", highlight=False)
@@ -113,16 +110,9 @@ class LiveDisplay(Display):
         latest = list(notes.items())[-3:]
         self.bars.update(self.tasks[step], note="  ".join(f"{held} {figure:.3g}" for held, figure in latest))
 
-    def finished(self, step: str, manifest: Manifest) -> None:
-        self._end(step)
-        super().finished(step, manifest)
-
-    def failed(self, step: str) -> None:
-        self._end(step)
-        super().failed(step)
-
-    def _end(self, step: str) -> None:
+    def ended(self, step: str, how: str) -> None:
         self.bars.remove_task(self.tasks.pop(step))
+        super().ended(step, how)
 
 
 def for_console(console: Console) -> Display:

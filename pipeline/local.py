@@ -162,9 +162,9 @@ class _Session:
             step = self.running.pop(future)
             if error is None:
                 self._done(step, future.result())
-                self.display.finished(step.name, future.result())
+                self.display.ended(step.name, "done")
             else:
-                self.display.failed(step.name)
+                self.display.ended(step.name, "failed")
                 failed = failed or (step, error)
         if failed:
             wait(self.running)  # what runs beside it is not lost

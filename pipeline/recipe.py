@@ -2,40 +2,44 @@
 
 import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from pydantic import create_model
+import yaml
 
 from components import settings
+from components.beam import BeamSettings
+from components.estimator.settings import EstimatorSettings
+from components.evaluate.settings import EvaluateSettings
+from components.ingest.settings import IngestSettings
 from components.ingest.sources import photos_root
+from components.ingest.sources.settings import SourceSettings
+from components.photo import PhotoSettings
+from components.registry import RegistrySettings
+from components.score.settings import ScoreSettings
 from components.settings import Section
 from components.step import Step
-from pipeline.dag import STEPS
+from components.train.settings import TrainSettings
+from components.validate.settings import ValidationSettings
 from schemas.error import VisageError
 
 FOLDER = Path(__file__).with_name("recipes")
 
 
-def _sections() -> dict[str, type[Section]]:
-    """Every section that some step reads, by name; a section that two steps read is the same model for both."""
-    found: dict[str, type[Section]] = {}
-    for step in STEPS:
-        for name, field in step.settings.model_fields.items():
-            model = field.annotation
-            if not (isinstance(model, type) and issubclass(model, Section)):
-                raise TypeError(f"{step.name}: the section {name} is no settings model")
-            if found.setdefault(name, model) is not model:
-                raise TypeError(f"{step.name}: the section {name} differs from that of an earlier step")
-    return found
+class RecipeSettings(Section):
+    """All sections of all steps; with their defaults, the default recipe. What a section means, its own model tells."""
 
-
-SettingsOfAll: type[Section] = create_model(
-    "SettingsOfAll", __base__=Section, **{name: (model, model()) for name, model in _sections().items()}
-)
-"""All sections of all steps with their defaults: the default recipe."""
+    source: SourceSettings = SourceSettings()
+    photo: PhotoSettings = PhotoSettings()
+    ingest: IngestSettings = IngestSettings()
+    validation: ValidationSettings = ValidationSettings()
+    estimator: EstimatorSettings = EstimatorSettings()
+    train: TrainSettings = TrainSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
+    registry: RegistrySettings = RegistrySettings()
+    score: ScoreSettings = ScoreSettings()
+    beam: BeamSettings = BeamSettings()
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,12 @@ class Recipe:
     Attributes:
         name: of the recipe, or the path of its file.
         description: one or a few sentences for people.
-        settings: an instance of `SettingsOfAll`.
+        settings: an instance of `RecipeSettings`.
     """
 
     name: str
     description: str
-    settings: Section
+    settings: RecipeSettings
 
     def of(self, step: Step) -> Section:
         """The sections that a step reads."""
@@ -71,7 +75,7 @@ def load(name: str, overrides: Iterable[str] = ()) -> Recipe:
     description = str(values.pop("description", "")).strip()
     overrides = list(overrides)
     where = f"the recipe {name}" + (" with --set" if overrides else "")
-    return Recipe(name, description, _with_photos(settings.build(SettingsOfAll, values, overrides, where)))
+    return Recipe(name, description, _with_photos(settings.build(RecipeSettings, values, overrides, where)))
 
 
 def names() -> list[str]:
@@ -80,12 +84,31 @@ def names() -> list[str]:
     return sorted(held, key=lambda name: name != "default")
 
 
-def _with_photos(whole: Any) -> Section:
+def _with_photos(whole: RecipeSettings) -> RecipeSettings:
     """A recipe that names no photos to score has the photos of its source scored."""
     if whole.score.photos or not whole.source.path:
         return whole
     photos = [photos_root(whole.source)]
     return whole.model_copy(update={"score": whole.score.model_copy(update={"photos": photos})})
+
+
+def as_yaml(recipe: Recipe) -> str:
+    """Every setting of a recipe with what it means, as a YAML file that can be a recipe itself."""
+    lines = [f"# {recipe.description}"] if recipe.description else []
+    return "\n".join([*lines, *_explained(recipe.settings, "")]) + "\n"
+
+
+def _explained(section: Section, indent: str) -> Iterator[str]:
+    for name, field in type(section).model_fields.items():
+        value = getattr(section, name)
+        meaning = f"  # {field.description}" if field.description else ""
+        if isinstance(value, Section):
+            yield f"{indent}{name}:{meaning}"
+            yield from _explained(value, f"{indent}  ")
+        else:
+            plain = section.model_dump(mode="json", include={name})[name]
+            text = yaml.safe_dump(plain, default_flow_style=True, width=10_000, allow_unicode=True)
+            yield f"{indent}{name}: {text.strip().removesuffix('...').strip()}{meaning}"
 
 
 def _find(name: str) -> Path:

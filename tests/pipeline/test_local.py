@@ -33,11 +33,16 @@ def tracking_uri(store, monkeypatch):
 
 
 def run(root: Path, *, force=(), **settings) -> tuple[Outcome, str]:
-    console = Console(file=io.StringIO(), width=200)
+    shown = io.StringIO()
     outcome = local.run(
-        toy.recipe(**settings), root, Display(console), force=force, command="visage run --again", steps=toy.STEPS
+        toy.recipe(**settings),
+        root,
+        Display(Console(file=shown, width=200)),
+        force=force,
+        command="visage run --again",
+        steps=toy.STEPS,
     )
-    return outcome, console.file.getvalue()
+    return outcome, shown.getvalue()
 
 
 def result(outcome: Outcome) -> int:

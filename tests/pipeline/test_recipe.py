@@ -8,7 +8,7 @@ from schemas.error import VisageError
 
 
 def test_the_default_recipe_is_the_defaults():
-    assert recipe.load("default").settings == recipe.SettingsOfAll()
+    assert recipe.load("default").settings == recipe.RecipeSettings()
 
 
 @pytest.mark.parametrize("name", recipe.names())
@@ -26,6 +26,11 @@ def test_a_recipe_of_ones_own_is_a_file_and_overrides_go_over_it(tmp_path):
     assert (loaded.settings.train.epochs, loaded.settings.train.batch_size) == (9, 8)
 
 
+def test_a_recipe_has_every_section_that_some_step_reads_and_no_other():
+    read = {name: field.annotation for step in STEPS for name, field in step.settings.model_fields.items()}
+    assert {name: field.annotation for name, field in recipe.RecipeSettings.model_fields.items()} == read
+
+
 def test_every_step_gets_the_sections_that_it_reads():
     loaded = recipe.load("default", ["train.epochs=9"])
     for step in STEPS:
@@ -39,6 +44,14 @@ def test_photos_to_score_are_those_of_the_source_unless_they_are_named(tmp_path)
     assert [str(photo) for photo in loaded.settings.score.photos] == [str(tmp_path)]
     loaded = recipe.load("default", [f"source.path={tmp_path}", "score.photos=[a.zip]"])
     assert loaded.settings.score.photos == ["a.zip"] or list(loaded.settings.score.photos) == ["a.zip"]
+
+
+def test_a_recipe_printed_whole_is_a_recipe(tmp_path):
+    loaded = recipe.load("demo", ["train.epochs=9"])
+    file = tmp_path / "printed.yaml"
+    file.write_text(recipe.as_yaml(loaded))
+    assert recipe.load(str(file)).settings == loaded.settings
+    assert "# at most; early stopping may come before" in file.read_text()
 
 
 def test_a_recipe_that_is_not_text_is_one_message(tmp_path):

@@ -12,7 +12,7 @@ from typing import Any
 
 from components.settings import Section, external_path, how
 from components.step import Job, Step
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, RecipeSettings
 from schemas.error import VisageError
 
 
@@ -25,6 +25,10 @@ class ToySettings(Section):
 
 
 class Settings(Section):
+    toy: ToySettings = ToySettings()
+
+
+class ToyRecipe(RecipeSettings):
     toy: ToySettings = ToySettings()
 
 
@@ -77,7 +81,7 @@ STEPS = (
 
 
 def recipe(**toy: Any) -> Recipe:
-    return Recipe("toy", "", Settings(toy=ToySettings(**toy)))
+    return Recipe("toy", "", ToyRecipe(toy=ToySettings(**toy)))
 
 
 def calls(root: Path, step: str) -> int:
