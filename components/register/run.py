@@ -1,0 +1,222 @@
+"""What the register step does: log the model, make it a version, give the version its alias."""
+
+import base64
+import contextlib
+import io
+import json
+import logging
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from components import fingerprint, registry
+from components.photo import PhotoSettings
+from components.register import card, served_files
+from components.register.settings import Settings
+from components.registry import ModelVersion, talking
+from components.step import Job
+from schemas.artifact import Manifest, read_manifest
+from schemas.error import VisageError
+
+log = logging.getLogger("visage.register")
+
+FINGERPRINT = "visage.fingerprint"
+"""Tag of a version: the artifact that registered it. A step that is run again finds its version by it."""
+
+DECIDED = "visage.decided"
+"""Tag of a version whose alias has been given once: from then on people move it."""
+
+
+def run(settings: Settings, job: Job) -> Mapping[str, Any]:
+    """Register the trained model.
+
+    Raises:
+        VisageError: an input lacks a file, or the registry does not answer.
+    """
+    name = settings.registry.name
+    manifests = {step: read_manifest(folder) for step, folder in job.inputs.items()}
+    metrics = _read_json(job.inputs["evaluate"] / "metrics.json")
+    tags = _lineage(job, manifests) | _figures(metrics)
+
+    version = registry.find(name, FINGERPRINT, job.fingerprint) if job.fingerprint else None
+    with _mlflow_run() as run_id:
+        if version is None:
+            with tempfile.TemporaryDirectory() as scratch:
+                files = _files(Path(scratch), name, job.inputs, manifests, metrics, tags)
+                version = _register(name, files, metrics, tags, job.fingerprint)
+                shutil.copyfile(files / "card.md", job.output / "card.md")
+        else:
+            log.info("this artifact is registered already, as %s", version)
+            shutil.copyfile(registry.download(version) / "card.md", job.output / "card.md")
+    version = _decide(version, metrics)
+
+    held = registry.champion(name)
+    alias = next((alias for alias in (registry.CHAMPION, registry.CHALLENGER) if alias in version.aliases), None)
+    registered = {
+        "name": name,
+        "version": version.version,
+        "alias": alias,
+        "champion_version": held.version if held else None,
+        "scoring_version": held.version if held else version.version,
+        "model_uri": version.uri,
+        "run_id": version.run_id or run_id,
+    }
+    (job.output / "registered.json").write_text(json.dumps(registered, indent=1) + "\n")
+    job.tracker.tag("visage.model_version", str(version))
+    return {
+        "name": name,
+        "version": version.version,
+        "alias": alias or "none",
+        "champion": held.version if held else "none",
+    }
+
+
+def _register(name: str, files: Path, metrics: Mapping[str, Any], tags: Mapping[str, str], digest: str) -> ModelVersion:
+    """Log the model into the active run and make it a version, its tags with it in one request."""
+    import mlflow
+
+    with talking():
+        logged = mlflow.pyfunc.log_model(
+            name=name,
+            python_model=str(served_files.MODEL),
+            code_paths=served_files.copy_code(files.parent / "code"),
+            artifacts={held.stem: str(held) for held in sorted(files.iterdir())},
+            signature=_signature(),
+            input_example=_example(),
+            pip_requirements=served_files.requirements(),
+            tags=dict(tags),
+        )
+        numbers = {key: float(value) for key, value in metrics.items() if card.is_figure(value)}
+        mlflow.log_metrics(numbers, model_id=logged.model_id)
+        entry = mlflow.register_model(logged.model_uri, name, tags={**tags, FINGERPRINT: digest})
+        client = registry.client()
+        client.update_model_version(name, entry.version, description=card.description(metrics))
+        client.update_registered_model(name, description=card.PURPOSE)
+    return registry.resolve(f"{name}/{entry.version}")
+
+
+def _decide(version: ModelVersion, metrics: Mapping[str, Any]) -> ModelVersion:
+    """Give a new version its alias: champion if it was blessed against the champion of this moment, else challenger."""
+    if DECIDED in version.tags:
+        return version
+    reason = _objection(version, metrics)
+    if reason:
+        log.info("%s stays a challenger: %s", version, reason)
+        version = registry.challenge(version)
+    else:
+        version = registry.promote(str(version))
+        log.info("%s is champion", version)
+    with talking():
+        registry.client().set_model_version_tag(version.name, version.version, DECIDED, reason or registry.CHAMPION)
+    return version
+
+
+def _objection(version: ModelVersion, metrics: Mapping[str, Any]) -> str:
+    if not metrics.get("blessed"):
+        return "; ".join(metrics.get("reasons") or ()) or "it was not blessed"
+    held = registry.champion(version.name)
+    known = str((metrics.get("champion") or {}).get("version") or "")
+    if held and known != held.version and held.version != version.version:
+        return (
+            f"it was evaluated against {f'version {known}' if known else 'no champion'}, but the champion is now {held}"
+        )
+    return ""
+
+
+def _files(
+    scratch: Path,
+    name: str,
+    inputs: Mapping[str, Path],
+    manifests: Mapping[str, Manifest],
+    metrics: Mapping[str, Any],
+    lineage: Mapping[str, str],
+) -> Path:
+    """The files that make up a model, in one folder."""
+    files = scratch / "files"
+    (files / "statistics").mkdir(parents=True)
+    try:
+        shutil.copytree(inputs["train"] / "estimator", files / "estimator")
+        shutil.copyfile(inputs["validate"] / "statistics" / "train.pb", files / "statistics" / "train.pb")
+    except (OSError, shutil.Error) as error:
+        raise VisageError(
+            f"An input of register cannot be used: {error}", "Run the step that makes it again."
+        ) from error
+    photo = PhotoSettings.model_validate(manifests["ingest"].settings.get("photo", {}))
+    (files / "photo.json").write_text(photo.model_dump_json(indent=1) + "\n")
+    counts = {step: manifest.counts for step, manifest in manifests.items()}
+    (files / "card.md").write_text(card.text(name, metrics, counts, lineage))
+    return files
+
+
+def _lineage(job: Job, manifests: Mapping[str, Manifest]) -> dict[str, str]:
+    lineage = {
+        "visage.data_fingerprint": manifests["ingest"].fingerprint,
+        "visage.git_commit": os.environ.get("VISAGE_GIT_COMMIT", ""),
+        "visage.lock": fingerprint.of_lock(),
+        "visage.recipe": os.environ.get("VISAGE_RECIPE", ""),
+    }
+    return lineage | {f"visage.input.{step}": manifest.fingerprint for step, manifest in manifests.items()}
+
+
+def _figures(metrics: Mapping[str, Any]) -> dict[str, str]:
+    return {key: f"{value:.6g}" for key, value in metrics.items() if card.is_figure(value)}
+
+
+@contextlib.contextmanager
+def _mlflow_run() -> Iterator[str]:
+    """The active MLflow run, or one of this step's own."""
+    import mlflow
+
+    active = mlflow.active_run()
+    if active:
+        yield active.info.run_id
+        return
+    with talking():
+        registry.client()  # sets how long a server that is away is waited for
+        own = mlflow.start_run(run_name="register")
+    try:
+        yield own.info.run_id
+    except BaseException:
+        mlflow.end_run("FAILED")
+        raise
+    mlflow.end_run()
+
+
+def _signature() -> Any:
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    figures = ("age", "age_std", "age_low", "age_high")
+    return ModelSignature(
+        inputs=Schema([ColSpec(DataType.string, column, required=False) for column in ("image", "path")]),
+        outputs=Schema(
+            [
+                *(ColSpec(DataType.float, column) for column in figures),
+                ColSpec(DataType.string, "gender"),
+                ColSpec(DataType.float, "gender_probability"),
+                ColSpec(DataType.string, "reject", required=False),
+            ]
+        ),
+    )
+
+
+def _example() -> Any:
+    """A drawn picture: nobody's face goes into the registry."""
+    import pandas as pd
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("RGB", (128, 128), (196, 178, 160))
+    ImageDraw.Draw(picture).ellipse((28, 14, 100, 118), fill=(224, 188, 164))
+    jpeg = io.BytesIO()
+    picture.save(jpeg, "JPEG")
+    return pd.DataFrame({"image": [base64.b64encode(jpeg.getvalue()).decode()]})
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise VisageError(f"{path} cannot be read: {error}", "Run the evaluate step again.") from error

@@ -1,0 +1,85 @@
+"""The registered model as MLflow serves it: pictures of faces in, ages and genders out.
+
+MLflow stores this file with the model and runs it to load it ("models from code"): nothing is pickled. A row gives the face
+as base64 text in `image` or as a file in `path`; the whole picture is the face. The numbers are those of the batch job.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from mlflow.models import set_model
+from mlflow.pyfunc import PythonModel, PythonModelContext
+
+from components.estimator import saved
+from components.photo import PhotoRejected, PhotoSettings, crop_face, open_photo
+from schemas.score import prediction_columns
+
+BATCH = 256
+
+
+class FaceModel(PythonModel):
+    """Estimator and photo settings of one version."""
+
+    def load_context(self, context: PythonModelContext) -> None:
+        self.photo = PhotoSettings(**json.loads(Path(context.artifacts["photo"]).read_text()))
+        self.estimator = saved.load(Path(context.artifacts["estimator"]))
+
+    def predict(self, context: PythonModelContext, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
+        """One row for every row of the input, in its order.
+
+        A picture that cannot be used gives empty figures and its reason in `reject`, so that it does not cost the others of
+        its request their answer.
+        """
+        rows = [self._predict(part) for _, part in model_input.groupby(_batch_numbers(len(model_input)), sort=True)]
+        return pd.concat(rows, ignore_index=True)
+
+    def _predict(self, rows: pd.DataFrame) -> pd.DataFrame:
+        import numpy as np
+
+        faces, places = [], []
+        rejects: list[str | None] = [None] * len(rows)
+        for place, row in enumerate(rows.to_dict("records")):
+            try:
+                faces.append(np.asarray(crop_face(open_photo(_picture(row), self.photo), None, self.photo)))
+                places.append(place)
+            except PhotoRejected as rejected:
+                rejects[place] = str(rejected)
+        table = pd.DataFrame(index=range(len(rows)))
+        if faces:
+            columns = prediction_columns(self.estimator.predict_images(faces))
+            table = table.join(pd.DataFrame(columns, index=places))
+        return table.reindex(columns=OUTPUT).assign(reject=rejects)
+
+
+OUTPUT = ("age", "age_std", "age_low", "age_high", "gender", "gender_probability")
+
+
+def _picture(row: Mapping[Any, Any]) -> bytes:
+    image, path = row.get("image"), row.get("path")
+    if isinstance(image, bytes):
+        return image
+    if isinstance(image, str) and image:
+        try:
+            return base64.b64decode(image, validate=True)
+        except binascii.Error as error:
+            raise PhotoRejected("not_a_photo", f"not base64: {error}") from error
+    if isinstance(path, str) and path:
+        try:
+            return Path(path).read_bytes()
+        except OSError as error:
+            raise PhotoRejected("photo_missing", f"{path}: {error.strerror}") from error
+    raise PhotoRejected("photo_missing", "neither image nor path is given")
+
+
+def _batch_numbers(rows: int) -> Any:
+    import numpy as np
+
+    return np.arange(rows) // BATCH
+
+
+set_model(FaceModel())

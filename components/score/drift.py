@@ -1,0 +1,122 @@
+"""How far the people who were scored are from those the model learned from, by TensorFlow Data Validation.
+
+The scored side has the model's answers, the other the labels: a model that draws everyone towards the middle shows as drift
+of age too, and that is worth a warning as well.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import tensorflow_data_validation as tfdv
+from google.protobuf.message import DecodeError
+from tensorflow_metadata.proto.v0.schema_pb2 import BYTES, INT, Feature, Schema
+from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatisticsList, FeatureNameStatistics
+
+from components.score.settings import ScoreSettings
+from schemas.error import VisageError
+
+AGE, GENDER = "face/age", "face/gender"
+FEWEST = 100
+"""Faces below which a distance says little, and is not measured."""
+
+
+@dataclass(frozen=True)
+class Drift:
+    """The distance between scored faces and training data in one feature.
+
+    Attributes:
+        feature: of the Example.
+        measure: Jensen-Shannon divergence for ages, L-infinity distance for genders.
+        distance: 0 (the same) to 1.
+        threshold: the largest that is not warned of.
+        scored: figures of the scored faces.
+        training: figures of the training data.
+    """
+
+    feature: str
+    measure: str
+    distance: float
+    threshold: float
+    scored: str
+    training: str
+
+    @property
+    def exceeded(self) -> bool:
+        return self.distance > self.threshold
+
+    def __str__(self) -> str:
+        name = {AGE: "ages", GENDER: "genders"}[self.feature]
+        return (
+            f"The scored {name} part from the training data: {self.measure} {self.distance:.3f}, more than "
+            f"{self.threshold:g} ({self.scored}; in training {self.training})."
+        )
+
+
+def measure(faces: pd.DataFrame, training: Path, settings: ScoreSettings) -> list[Drift]:
+    """Hold scored faces against the statistics of the training split.
+
+    Args:
+        faces: columns `age` (years) and `gender`.
+        training: `statistics/train.pb` of the model.
+        settings: the thresholds.
+
+    Returns:
+        One entry for age and one for gender, where both sides know them; nothing for fewer than `FEWEST` faces.
+
+    Raises:
+        VisageError: the statistics cannot be read.
+    """
+    if len(faces) < FEWEST:
+        return []
+    try:
+        control = DatasetFeatureStatisticsList.FromString(training.read_bytes())
+    except (OSError, DecodeError) as error:
+        raise VisageError(
+            f"The training statistics {training} cannot be read: {error}", "Register the model anew."
+        ) from error
+    table = pd.DataFrame({AGE: faces["age"].round().astype("int64")})
+    if faces["gender"].notna().any():
+        table[GENDER] = faces["gender"]
+    scored = tfdv.generate_statistics_from_dataframe(table)
+    thresholds = {AGE: settings.drift_age, GENDER: settings.drift_gender}
+    known = [name for name in thresholds if _feature(scored, name) and _feature(control, name)]
+    found = tfdv.validate_statistics(scored, _schema(known), previous_statistics=control)
+    distances = {info.path.step[0]: info.drift_measurements[0].value for info in found.drift_skew_info}
+    measures = {AGE: "Jensen-Shannon divergence", GENDER: "L-infinity distance"}
+    return [
+        Drift(name, measures[name], distances[name], thresholds[name], _text(scored, name), _text(control, name))
+        for name in known
+        if name in distances
+    ]
+
+
+def _schema(names: list[str]) -> Schema:
+    schema = Schema()
+    for name in names:
+        wanted = Feature(name=name, type=INT if name == AGE else BYTES)
+        # TFDV measures only where there is a threshold; ours are applied to what it measures.
+        if name == AGE:
+            wanted.drift_comparator.jensen_shannon_divergence.threshold = 1
+        else:
+            wanted.drift_comparator.infinity_norm.threshold = 1
+        schema.feature.append(wanted)
+    return schema
+
+
+def _feature(statistics: DatasetFeatureStatisticsList, name: str) -> FeatureNameStatistics | None:
+    for held in statistics.datasets[0].features:
+        if (held.name or ".".join(held.path.step)) == name:
+            return held if held.WhichOneof("stats") == ("num_stats" if name == AGE else "string_stats") else None
+    return None
+
+
+def _text(statistics: DatasetFeatureStatisticsList, name: str) -> str:
+    held = _feature(statistics, name)
+    if held is None:
+        return "unknown"
+    if name == AGE:
+        return f"mean {held.num_stats.mean:.1f}, median {held.num_stats.median:.0f} years"
+    counts = {bucket.label: bucket.sample_count for bucket in held.string_stats.rank_histogram.buckets}
+    whole = sum(counts.values()) or 1
+    return ", ".join(f"{label} {count / whole:.0%}" for label, count in sorted(counts.items()))

@@ -1,0 +1,41 @@
+"""The Beam job: parts of the plan, spread over the workers, each scored and kept."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import apache_beam as beam
+
+from components.beam import explained
+from components.score.detect import detector
+from components.score.parts import Work, estimator, score_part, tally_of
+from components.score.reading import Reader
+
+
+def build(pipeline: beam.Pipeline, work: Work, stretches: list[list[int]]) -> None:
+    """Lay the job out on a pipeline; what comes out lies in the output folder, a part at a time."""
+    _ = pipeline | beam.Create(stretches) | "spread" >> beam.Reshuffle() | "score" >> beam.ParDo(ScoreStretch(work))
+
+
+class ScoreStretch(beam.DoFn):
+    """Scores those parts of a stretch that are not done yet, one after another.
+
+    Beam's RunInference would have to bring the predictions of a part together again before they can be kept, and all of
+    them would wait in memory meanwhile; tests/benchmarks/score.py compares the two.
+    """
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    def setup(self) -> None:
+        with explained(self._work.output):
+            estimator(self._work.model)
+            kind = self._work.detector
+            self._detector = detector(kind, self._work.min_score) if kind else None
+
+    def process(self, stretch: list[int]) -> Iterator[Any]:
+        work = self._work
+        with explained(work.output), Reader(work.plan.sources, work.photo.max_bytes) as reader:
+            for number in stretch:
+                if tally_of(work.output, number) is None:
+                    score_part(work, number, reader, self._detector)
+        yield from ()

@@ -1,0 +1,218 @@
+"""One part of a job: read, find faces, predict, keep. What is kept is whole, and is not done again."""
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.estimator.saved import Estimator, Predictions, load
+from components.photo import PhotoRejected, PhotoSettings, open_photo
+from components.score.entry import Entry, Source, shown
+from components.score.faces import Detector, Face, faces_of
+from components.score.pictures import Picture
+from components.score.plan import Plan
+from components.score.reading import Reader
+from schemas.reject import Reject, write_rejects
+from schemas.score import arrow_schema, prediction_columns
+
+FOLDER = "parts"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker has to know.
+
+    Attributes:
+        output: folder of the artifact in the making.
+        plan: what is to be scored.
+        model: folder of the model's files.
+        photo: how the model wants faces taken from photos.
+        model_name: in the registry.
+        model_version: in the registry.
+        started: when the job was first started, UTC; it stands in every row.
+        detector: how faces are looked for; None where every picture is a face.
+        min_score: of a detected face.
+        batch: faces that go through the model at once.
+        pictures: how many scored photos a part keeps for the summary page, by part.
+    """
+
+    output: Path
+    plan: Plan
+    model: Path
+    photo: PhotoSettings
+    model_name: str
+    model_version: str
+    started: datetime
+    detector: str | None
+    min_score: float
+    batch: int
+    pictures: dict[int, int]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What became of some photos: `photos` is the sum of `scored`, `without_face` and `rejected`."""
+
+    photos: int = 0
+    scored: int = 0
+    without_face: int = 0
+    rejected: int = 0
+    faces: int = 0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Tally)))
+
+
+def scores_file(output: Path, number: int) -> Path:
+    return output / FOLDER / f"{number:08d}.scores.parquet"
+
+
+def rejects_file(output: Path, number: int) -> Path:
+    return output / FOLDER / f"{number:08d}.rejects.parquet"
+
+
+def tally_file(output: Path, number: int) -> Path:
+    """Its being there says that the part is done."""
+    return output / FOLDER / f"{number:08d}.json"
+
+
+def tally_of(output: Path, number: int) -> Tally | None:
+    """What became of a part's photos; None if the part is not done."""
+    try:
+        return Tally(**json.loads(tally_file(output, number).read_text()))
+    except FileNotFoundError:
+        return None
+
+
+@cache
+def _estimator(folder: Path) -> Estimator:
+    return load(folder)
+
+
+_LOADING = Lock()
+
+
+def estimator(model: Path) -> Estimator:
+    """The estimator of a model: one a process, for all threads."""
+    with _LOADING:
+        return _estimator(model / "estimator")
+
+
+def score_part(work: Work, number: int, reader: Reader, detector: Detector | None) -> Tally:
+    """Score a part and keep what comes out.
+
+    Raises:
+        VisageError: an archive or the model cannot be read.
+        OSError: the output cannot be written.
+    """
+    model = estimator(work.model)
+    rows = _Rows(work)
+    rejects: list[Reject] = []
+    predicted: list[Predictions] = []
+    pictures: list[Picture] = []
+    waiting: list[np.ndarray] = []
+    for entry in work.plan.part(number):
+        try:
+            data = reader.read(entry)
+            photo = open_photo(data, work.photo)
+            faces = faces_of(photo, work.photo, detector)
+        except PhotoRejected as rejected:
+            archive, path = place(work.plan.sources[entry.source], entry)
+            rejects.append(Reject(archive, path, "", rejected.reason, rejected.detail))
+            continue
+        if faces and len(pictures) < work.pictures.get(number, 0):
+            pictures.append(Picture.of(photo, shown(entry.name), [face.box for face in faces], rows.faces))
+        rows.add(entry, hashlib.sha256(data).hexdigest(), faces)
+        waiting += [face.pixels for face in faces]
+        while len(waiting) >= work.batch:
+            predicted.append(model.predict_images(waiting[: work.batch]))
+            del waiting[: work.batch]
+    if waiting:
+        predicted.append(model.predict_images(waiting))
+    columns = prediction_columns(Predictions.joined(predicted))
+
+    pq.write_table(rows.table(columns), scores_file(work.output, number))
+    write_rejects(rejects_file(work.output, number), rejects)
+    for index, picture in enumerate(pictures):
+        picture.save(work.output / FOLDER / f"{number:08d}-{index:03d}.jpg", columns)
+    tally = Tally(
+        rows.photos + len(rejects), rows.photos - rows.without_face, rows.without_face, len(rejects), rows.faces
+    )
+    _seal(work.output, number, tally)
+    return tally
+
+
+class _Rows:
+    """The rows of a part in the making; the model's columns come last, when all its batches are through."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._columns: dict[str, list[Any]] = {name: [] for name in _OWN_COLUMNS}
+        self._face: list[int | None] = []
+        self.photos = self.without_face = self.faces = 0
+
+    def add(self, entry: Entry, sha256: str, faces: Sequence[Face]) -> None:
+        archive, path = place(self._work.plan.sources[entry.source], entry)
+        self.photos += 1
+        self.without_face += not faces
+        for index, face in enumerate(faces):
+            self._add(archive, path, sha256, index, len(faces), *face.box, face.score)
+            self._face.append(self.faces)
+            self.faces += 1
+        if not faces:
+            self._add(archive, path, sha256, None, 0, None, None, None, None, None)
+            self._face.append(None)
+
+    def _add(self, *values: Any) -> None:
+        for column, value in zip(self._columns.values(), values, strict=True):
+            column.append(value)
+
+    def table(self, predictions: dict[str, np.ndarray]) -> pa.Table:
+        schema = arrow_schema()
+        face = pa.array(self._face, pa.int64())
+        columns = {name: pa.array(values, schema.field(name).type) for name, values in self._columns.items()}
+        for name, values in predictions.items():
+            columns[name] = pa.array(values, schema.field(name).type, from_pandas=True).take(face)
+        same = {
+            "model_name": self._work.model_name,
+            "model_version": self._work.model_version,
+            "scored_at": self._work.started,
+        }
+        for name, value in same.items():
+            columns[name] = pa.repeat(pa.scalar(value, schema.field(name).type), len(face))
+        return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+_OWN_COLUMNS = (
+    *("archive", "path", "sha256", "face_index", "face_count"),
+    *("box_left", "box_top", "box_right", "box_bottom", "detection_score"),
+)
+
+
+def place(source: Source, entry: Entry) -> tuple[str, str]:
+    """Where a photo is, for people: archive or folder, and path within it."""
+    return source.place.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), shown(entry.name)
+
+
+def _seal(output: Path, number: int, tally: Tally) -> None:
+    """Put a part's files on disk, then the one that says it is done."""
+    for path in (scores_file(output, number), rejects_file(output, number)):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    final = tally_file(output, number)
+    partial = final.with_suffix(".partial")
+    partial.write_text(json.dumps(asdict(tally)))
+    partial.rename(final)

@@ -1,0 +1,55 @@
+"""The summary page: what was scored, who was found, and what it looks like."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from components import page
+from schemas.reject import REASONS
+
+
+def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[Path]) -> None:
+    """Write the page of a job from its summary and a few scored photos."""
+    parts = [
+        page.table(
+            ("", "photos"),
+            [
+                ("scored", summary["scored"]),
+                ("without a face", summary["without_face"]),
+                ("rejected", summary["rejected"]),
+                ("all", summary["photos"]),
+            ],
+            f"{summary['faces']:,} faces, model {summary['model']}, {summary['photos_per_second']:,} photos/s",
+        ),
+        *(page.paragraph(warning, "bad") for warning in summary["warnings"]),
+    ]
+    if summary["faces"]:
+        parts += [page.heading("Who was found"), page.picture(_distribution(summary), "Faces by estimated age")]
+        if summary["genders"]:
+            parts.append(page.table(("gender", "faces"), summary["genders"].items()))
+    if summary["drift"]:
+        rows = [
+            (held["feature"], held["measure"], held["distance"], held["threshold"], held["scored"], held["training"])
+            for held in summary["drift"]
+        ]
+        columns = ("feature", "measure", "distance", "warned above", "scored", "training")
+        parts += [page.heading("Against the training data"), page.table(columns, rows)]
+    if summary["rejects"]:
+        rejects = [(reason, REASONS[reason], count) for reason, count in summary["rejects"].items()]
+        parts += [page.heading("Rejects"), page.table(("reason", "meaning", "photos"), rejects)]
+    shown = [page.picture(held.read_bytes(), kind="jpeg") for held in pictures]
+    if shown:
+        parts += [page.heading("Some of them"), *shown]
+    page.write(path, "Scores", parts)
+
+
+def _distribution(summary: Mapping[str, Any]) -> bytes:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    axes = figure.subplots()
+    axes.bar(list(summary["ages"]), list(summary["ages"].values()), color="#4878a8")
+    axes.set_xlabel("estimated age, years")
+    axes.set_ylabel("faces")
+    axes.spines[["top", "right"]].set_visible(False)
+    return page.png(figure)

@@ -1,0 +1,41 @@
+"""Settings of the score step."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from components.beam import BeamSettings
+from components.settings import Section, external_path, how
+
+
+class ScoreSettings(Section):
+    """What is scored, with which model, and how faces are found."""
+
+    photos: tuple[str, ...] = external_path(
+        (),
+        "photos to score, any mix of: a folder, a glob pattern, a zip or tar (also .gz, .bz2, .xz), a .txt or .parquet list "
+        "of paths, a single photo; local or as gs://, s3://. Empty: the photos of the source",
+    )
+    model: str = Field("", description="NAME@ALIAS or NAME/VERSION; empty: the version that the register step names")
+    faces: Literal["whole", "detect"] = Field(
+        "whole", description="whole: every picture is one cropped face; detect: faces are looked for"
+    )
+    detector: Literal["fast", "thorough"] = Field(
+        "fast", description="fast: portraits and small groups; thorough: crowds and cut faces too, many times slower"
+    )
+    min_score: float = Field(0.5, ge=0, le=1, description="a detected face that is less certain is left out")
+    batch: int = how(64, "faces that go through the model at once", ge=1, le=4096)
+    pictures: int = Field(12, ge=0, le=200, description="scored photos that the summary page shows")
+    drift_age: float = Field(
+        0.1, ge=0, le=1, description="Jensen-Shannon divergence of ages to the training data that is warned of"
+    )
+    drift_gender: float = Field(
+        0.1, ge=0, le=1, description="difference of a gender's share to the training data that is warned of"
+    )
+
+
+class Settings(Section):
+    """Sections of the recipe that the step reads; how faces are cropped comes with the model."""
+
+    score: ScoreSettings = ScoreSettings()
+    beam: BeamSettings = BeamSettings()
