@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from pydantic import Field, model_validator
 
+from components.ingest.sources import place
 from components.settings import Section
 from schemas.record import MAX_AGE, TEST, TRAIN, VALIDATION, FaceRecord
 
@@ -66,10 +67,10 @@ def split_of(record: FaceRecord, settings: SplitSettings) -> str:
     if settings.test_fold is not None:
         after = (fold_of(record, settings) - settings.test_fold) % settings.folds
         return {0: TEST, 1: VALIDATION}.get(after, TRAIN)
-    place = _place(record.person, "split", settings.seed)
-    if place < settings.test:
+    drawn = _draw(record.person, "split", settings.seed)
+    if drawn < settings.test:
         return TEST
-    return VALIDATION if place < settings.test + settings.validation else TRAIN
+    return VALIDATION if drawn < settings.test + settings.validation else TRAIN
 
 
 def fold_of(record: FaceRecord, settings: SplitSettings) -> int:
@@ -77,12 +78,12 @@ def fold_of(record: FaceRecord, settings: SplitSettings) -> int:
 
     With `test_fold` k of 5 folds the splits are 60, 20 and 20 %, the protocol of Paplham and Franc (CVPR 2024).
     """
-    return int(_place(record.person, "fold", settings.seed) * settings.folds)
+    return int(_draw(record.person, "fold", settings.seed) * settings.folds)
 
 
 def _objections(record: FaceRecord, settings: FilterSettings) -> Iterator[tuple[str, str]]:
     """All that speaks against a row, in the order of `REASONS`."""
-    escape = _escape(record.path)
+    escape = place.way_out(record.path)
     if escape:
         yield "unsafe_path", escape
     if record.malformed:
@@ -103,22 +104,7 @@ def _objections(record: FaceRecord, settings: FilterSettings) -> Iterator[tuple[
         yield "second_face", f"score of the second face {record.second_face_score:.3f}"
 
 
-def _escape(path: str) -> str:
-    """How a path leads out of the photos' folder; empty if it stays inside."""
-    if "\0" in path:
-        return "the path holds a NUL"
-    parts = path.replace("\\", "/").split("/")
-    if (parts[0] == "" and path) or parts[0].endswith(":"):
-        return "the path is absolute"
-    depth = 0
-    for part in parts:
-        depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
-        if depth < 0:
-            return "the path climbs out by .."
-    return ""
-
-
-def _place(person: str, purpose: str, seed: int) -> float:
+def _draw(person: str, purpose: str, seed: int) -> float:
     """A number from 0 up to 1 that a person always gets, whoever else there is."""
     digest = hashlib.sha256(f"{purpose}:{seed}:{person}".encode()).digest()
     # 53 bits are what a float holds exactly: more could round up to 1.

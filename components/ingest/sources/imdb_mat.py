@@ -1,25 +1,27 @@
 """The metadata files of IMDB-WIKI, imdb.mat and wiki.mat, as columns."""
 
+import os
+import pickle
 import posixpath
+import signal
+import subprocess
+import sys
 import zlib
-from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from multiprocessing import get_context
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any
 
 from components.ingest.sources import place
 from schemas.error import VisageError
 
+_PROJECT = Path(__file__).resolve().parents[3]
 PARTS = ("imdb", "wiki")
 _NUMBERS = ("dob", "photo_taken", "gender", "face_score", "second_face_score")
 _CELLS = ("full_path", "face_location")
 
 _SHAPE = "IMDB-WIKI's metadata is a MATLAB 5 file with one struct, imdb or wiki, of equally long fields."
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,24 +51,37 @@ def load(root: str, name: str) -> Metadata:
         VisageError: the file is damaged, of another format, or another struct.
     """
     where = posixpath.join(root, name) if name else root
+    paths = os.pathsep.join([str(_PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    child = subprocess.run(
+        [sys.executable, "-c", _CHILD, root, name, where],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": paths},
+        check=False,
+    )
+    if child.returncode == -signal.SIGKILL:
+        raise VisageError(f"The reader of {where} was killed, as the system does when memory runs out.")
+    if child.returncode < 0:
+        raise VisageError(f"{where} is damaged: it crashes the reader of .mat files.", "Fetch it anew.")
+    child.check_returncode()
+    answer = pickle.loads(child.stdout)
+    if isinstance(answer, VisageError):
+        raise answer
+    return answer
+
+
+def _answer(root: str, name: str, where: str) -> None:
+    """The work of the child: the metadata, or what is wrong with it, to standard output."""
+    answer: Metadata | VisageError
+    # Libraries may print; what they print must not get into the answer.
+    output, sys.stdout = sys.stdout.buffer, sys.stderr
     try:
-        return in_process(_read, root, name, where)
-    except BrokenProcessPool as error:
-        raise VisageError(f"{where} is damaged: reading it crashed the reader.", "Fetch it anew.") from error
+        answer = parse(place.read(root, name), where)
+    except VisageError as error:
+        answer = error
+    pickle.dump(answer, output, pickle.HIGHEST_PROTOCOL)
 
 
-def in_process(work: Callable[..., T], *arguments: Any) -> T:
-    """Do work in a process of its own.
-
-    Raises:
-        BrokenProcessPool: the process crashed.
-    """
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as process:
-        return process.submit(work, *arguments).result()
-
-
-def _read(root: str, name: str, where: str) -> Metadata:
-    return parse(place.read(root, name), where)
+_CHILD = f"import sys; from {__name__} import _answer; _answer(*sys.argv[1:])"
 
 
 def parse(data: bytes, where: str) -> Metadata:

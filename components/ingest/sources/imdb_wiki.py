@@ -60,7 +60,7 @@ def _record(metadata: imdb_mat.Metadata, row: int, source: str, folder: str, who
     return FaceRecord(
         row=row,
         source=source,
-        path=_within(folder, path or ""),
+        path=place.within(folder, path or ""),
         person=f"{source}:{_person(metadata.part, path or '', number.get('celeb_id', math.nan)) or path or f'row-{row}'}",
         age=None if wrong else dates.age_in(int(number["photo_taken"]), dates.from_matlab(number["dob"])),
         gender=_GENDERS.get(number["gender"]),
@@ -106,11 +106,6 @@ def _folder_inside(settings: SourceSettings, file: str) -> str:
         return ""
     first = next((name for name in place.names(settings.photos) if re.search(r"(^|/)\d\d/[^/]+$", name)), "")
     return posixpath.dirname(posixpath.dirname(first))
-
-
-def _within(folder: str, path: str) -> str:
-    # A path that is not relative, or climbs, must stay seen as such.
-    return path if not folder or path.startswith(("/", "..")) or not path else f"{folder}/{path}"
 
 
 def _whole_photos(settings: SourceSettings, metadata: imdb_mat.Metadata, folder: str) -> bool:

@@ -1,18 +1,21 @@
 """Where a source lies: a folder, a zip or tar that stays packed, or a folder that Beam's FileSystems read, such as a bucket."""
 
+import lzma
 import os
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from schemas.error import VisageError
 
 _ZIP = ".zip"
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-_LABEL_FILES = (".mat", ".csv", ".tsv", ".txt", ".parquet")
+_LABELS = (".mat", ".csv", ".tsv", ".txt", ".parquet")
 _PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
@@ -28,7 +31,7 @@ def is_archive(path: str) -> bool:
 
 def is_file(path: str) -> bool:
     """Whether a path is a file; of a remote one only the name can say so."""
-    return path.lower().endswith(_LABEL_FILES) if is_remote(path) else Path(path).expanduser().is_file()
+    return path.lower().endswith(_LABELS) if is_remote(path) else Path(path).expanduser().is_file()
 
 
 def check(path: str, setting: str) -> None:
@@ -46,12 +49,14 @@ def check(path: str, setting: str) -> None:
 def photo_names(root: str) -> list[str]:
     """Paths of all files under a place that are called like pictures, sorted, with forward slashes.
 
-    Hidden files, and the double that macOS puts beside each file of a zip, are no photos.
+    Hidden files, and the double that macOS puts beside each file of a zip, are no photos. A name that is not UTF-8 has
+    escapes for the bytes that are not: an example could not hold it otherwise.
 
     Raises:
         VisageError: the place cannot be read.
     """
-    return sorted(dict.fromkeys(name for name in names(root) if _is_photo(name)))
+    found = dict.fromkeys(name for name in names(root) if _is_photo(name))
+    return sorted(name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace") for name in found)
 
 
 def names(root: str) -> Iterator[str]:
@@ -107,6 +112,40 @@ def read(root: str, name: str = "") -> bytes:
         raise VisageError(f"{Path(root) / name} cannot be read: {error.strerror}.") from error
 
 
+def way_out(path: str) -> str:
+    """How a path leads out of the photos' folder; empty if it stays inside."""
+    if "\0" in path:
+        return "the path holds a NUL"
+    parts = path.replace("\\", "/").split("/")
+    if (parts[0] == "" and path) or parts[0].endswith(":"):
+        return "the path is absolute"
+    depth = 0
+    for part in parts:
+        depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
+        if depth < 0:
+            return "the path climbs out by .."
+    return ""
+
+
+def within(folder: str, path: str) -> str:
+    """The path of a photo that stands relative to a folder; what leads out of it is left to be seen as such."""
+    return path if not folder or not path or way_out(path) else f"{folder}/{path}"
+
+
+def stream(root: str, name: str = "") -> BinaryIO:
+    """One file under a place, or the place itself, opened for reading from start to end and seeking.
+
+    Raises:
+        VisageError: it cannot be read.
+    """
+    if is_archive(root) or is_remote(root):
+        return BytesIO(read(root, name))
+    try:
+        return (Path(root).expanduser() / name).open("rb")
+    except OSError as error:
+        raise VisageError(f"{Path(root) / name} cannot be read: {error.strerror}.") from error
+
+
 @contextmanager
 def _archive(path: str) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
     """An archive opened for reading; whatever goes wrong inside becomes one message."""
@@ -118,7 +157,17 @@ def _archive(path: str) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
             else:
                 with tarfile.open(fileobj=file) as packed:
                     yield packed
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, RuntimeError, KeyError, ValueError) as error:
+    except (
+        zipfile.BadZipFile,
+        tarfile.TarError,
+        zlib.error,
+        lzma.LZMAError,
+        EOFError,
+        OSError,
+        RuntimeError,
+        KeyError,
+        ValueError,
+    ) as error:
         raise VisageError(
             f"{path} cannot be read to its end: {error}.", "It is damaged or not whole: fetch it anew."
         ) from error
@@ -155,11 +204,9 @@ def _read_remote(path: str) -> bytes:
 
 @contextmanager
 def _remote(path: str) -> Iterator[None]:
-    from apache_beam.io.filesystem import BeamIOError
-
     try:
         yield
-    except (BeamIOError, ValueError, OSError, ImportError) as error:
+    except Exception as error:  # every cloud's client has errors of its own, with no common base
         raise VisageError(
             f"{path} cannot be read: {error}",
             "See that it exists, that credentials are set, and that the extra [cloud] is installed.",
@@ -168,7 +215,11 @@ def _remote(path: str) -> Iterator[None]:
 
 def _filesystems() -> Any:
     from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import PipelineOptions
 
+    # Outside a pipeline there are no options, and the S3 filesystem will not do without.
+    if FileSystems._pipeline_options is None:
+        FileSystems.set_options(PipelineOptions([]))
     return FileSystems
 
 

@@ -2,6 +2,7 @@
 
 import csv
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,17 +19,11 @@ from tests.components.ingest.sources.imdb_wiki_files import shared_data
 INF = float("inf")
 
 
-def row(**changes):
-    good = {
-        "row": 0,
-        "source": "imdb",
-        "path": "01/a.jpg",
-        "person": "imdb:1",
-        "age": 30,
-        "gender": "male",
-        "face_score": 2.0,
-    }
-    return FaceRecord(**good | changes)
+GOOD = FaceRecord(0, "imdb", "01/a.jpg", "imdb:1", age=30, gender="male", face_score=2.0)
+
+
+def row(**changes: Any) -> FaceRecord:
+    return replace(GOOD, **changes)
 
 
 def reason(record, **settings):
