@@ -1,50 +1,129 @@
-"""What training minimises. Every loss gives one value an example; a label that is missing counts nowhere."""
+"""What training minimises. Every loss gives one value an example; a label that is missing counts nowhere.
+
+Losses of age take the labels, the logits of the age head and its scale. Those of `BY_CLASS` look at the age class, which
+examples with a class and no age have too; the others look at the age in years.
+"""
 
 from collections.abc import Callable, Mapping
 
 import tensorflow as tf
 
-from components.estimator import heads
+from components.estimator.heads import Scale
 from components.estimator.settings import AgeSettings, EstimatorSettings
 
 Labels = Mapping[str, tf.Tensor]
-"""`age`: years, `female`: 1 or 0; float32 [N], NaN where unknown."""
+"""`age`: years, NaN where unknown; `age_class`: int32, -1 where unknown; `female`: 1 or 0, NaN where unknown; each [N]."""
 
 
-def objective(settings: EstimatorSettings) -> Callable[[Labels, Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]:
-    """The loss of every task as a function of labels and logits: mean over the examples whose label is known, weighted."""
+def objective(settings: EstimatorSettings, scale: Scale) -> Callable[[Labels, Labels], dict[str, tf.Tensor]]:
+    """The loss by task as a function of labels and logits: mean over the examples whose label is known, weighted."""
+    age_loss, by_class = AGE_LOSSES[settings.age.loss], settings.age.loss in BY_CLASS
 
-    def losses(labels: Labels, outputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        held = {}
-        age, known = _known(labels["age"])
-        held["age"] = settings.age.weight * _mean(label_distribution(age, outputs["age"], settings.age), known)
+    def losses(labels: Labels, outputs: Labels) -> dict[str, tf.Tensor]:
+        unknown = labels["age_class"] < 0 if by_class else tf.math.is_nan(labels["age"])
+        # A place-holder for unknown labels, because the gradient of NaN times 0 is NaN.
+        filled = {
+            "age": tf.where(tf.math.is_nan(labels["age"]), 0.0, labels["age"]),
+            "age_class": tf.maximum(labels["age_class"], 0),
+        }
+        held = {"age": settings.age.weight * _mean(age_loss(filled, outputs["age"], scale, settings.age), ~unknown)}
         if "gender" in outputs:
-            female, known = _known(labels["female"])
-            loss = tf.nn.sigmoid_cross_entropy_with_logits(female, outputs["gender"][:, 0])
-            held["gender"] = settings.gender.weight * _mean(loss, known)
+            unknown = tf.math.is_nan(labels["female"])
+            loss = gender_cross_entropy(tf.where(unknown, 0.0, labels["female"]), outputs["gender"])
+            held["gender"] = settings.gender.weight * _mean(loss, ~unknown)
         return held
 
     return losses
 
 
-def label_distribution(age: tf.Tensor, logits: tf.Tensor, settings: AgeSettings) -> tf.Tensor:
-    """Divergence from a Gaussian around the age, and the distance of the expected value, [N].
+def gender_cross_entropy(female: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy of one logit [N, 1] or of two [N, 2], male and female."""
+    if logits.shape[1] == 1:
+        return tf.nn.sigmoid_cross_entropy_with_logits(female, logits[:, 0])
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(female, tf.int32), logits)
 
-    DLDL-v2: Gao et al., "Age estimation using expectation of label distribution learning", IJCAI 2018.
+
+def cross_entropy(labels: Labels, logits: tf.Tensor, scale: Scale, settings: AgeSettings) -> tf.Tensor:
+    """Cross-entropy of the age class.
+
+    DEX: Rothe, Timofte and Van Gool, "DEX: Deep EXpectation of apparent age from a single image", ICCV Workshops 2015.
     """
-    centres = tf.constant(heads.bins(settings).centres)
-    target = tf.nn.softmax(-tf.square(centres - age[:, None]) / (2 * settings.sigma**2))
-    log_predicted = tf.nn.log_softmax(logits)
-    divergence = tf.reduce_sum(target * (tf.math.log(target + 1e-9) - log_predicted), axis=1)
-    expected = tf.reduce_sum(tf.exp(log_predicted) * centres, axis=1)
-    return divergence + tf.abs(expected - age)
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels["age_class"], logits)
 
 
-def _known(label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The label with 0 for NaN, so that no gradient is NaN, and 1 where it was known."""
-    unknown = tf.math.is_nan(label)
-    return tf.where(unknown, 0.0, label), 1.0 - tf.cast(unknown, tf.float32)
+def dldl(labels: Labels, logits: tf.Tensor, scale: Scale, settings: AgeSettings) -> tf.Tensor:
+    """Divergence of the distribution from a Gaussian around the age.
+
+    Gao et al., "Deep label distribution learning with label ambiguity", IEEE Transactions on Image Processing 2017.
+    """
+    target = tf.nn.softmax(-tf.square(scale.centres - labels["age"][:, None]) / (2 * settings.sigma**2))
+    return tf.reduce_sum(target * (tf.math.log(target + 1e-9) - tf.nn.log_softmax(logits)), axis=1)
+
+
+def dldl_v2(labels: Labels, logits: tf.Tensor, scale: Scale, settings: AgeSettings) -> tf.Tensor:
+    """As `dldl`, and the distance between the expected value and the age.
+
+    Gao et al., "Age estimation using expectation of label distribution learning", IJCAI 2018.
+    """
+    expected, _ = _moments(logits, scale)
+    return dldl(labels, logits, scale, settings) + tf.abs(expected - labels["age"])
+
+
+def mean_variance(labels: Labels, logits: tf.Tensor, scale: Scale, settings: AgeSettings) -> tf.Tensor:
+    """Cross-entropy, half the squared error of the mean, weighted 0.2, and the variance, weighted 0.05.
+
+    Pan et al., "Mean-variance loss for deep age estimation from a face", CVPR 2018.
+    """
+    mean, variance = _moments(logits, scale)
+    entropy = cross_entropy(labels, logits, scale, settings)
+    return entropy + 0.2 * tf.square(mean - labels["age"]) / 2 + 0.05 * variance
+
+
+def squared_error(labels: Labels, logits: tf.Tensor, scale: Scale, settings: AgeSettings) -> tf.Tensor:
+    """Squared error of the age, or of the expected value of a distribution, years squared."""
+    return tf.square(_age(logits, scale) - labels["age"])
+
+
+def absolute_error(labels: Labels, logits: tf.Tensor, scale: Scale, settings: AgeSettings) -> tf.Tensor:
+    """Absolute error of the age, years."""
+    return tf.abs(_age(logits, scale) - labels["age"])
+
+
+def ordinal(labels: Labels, logits: tf.Tensor, scale: Scale, settings: AgeSettings) -> tf.Tensor:
+    """Binary cross-entropies of being older than each class but the last.
+
+    OR-CNN: Niu et al., "Ordinal regression with multiple output CNN for age estimation", CVPR 2016. CORAL, where the logits
+    share their weights: Cao, Mirjalili and Raschka, "Rank consistent ordinal regression for neural networks with application
+    to age estimation", Pattern Recognition Letters 2020.
+    """
+    older = tf.cast(labels["age_class"][:, None] > tf.range(logits.shape[1]), tf.float32)
+    return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(older, logits), axis=1)
+
+
+AGE_LOSSES = {
+    "cross_entropy": cross_entropy,
+    "dldl": dldl,
+    "dldl_v2": dldl_v2,
+    "mean_variance": mean_variance,
+    "squared_error": squared_error,
+    "absolute_error": absolute_error,
+    "coral": ordinal,
+    "or_cnn": ordinal,
+}
+BY_CLASS = ("cross_entropy", "coral", "or_cnn")
+
+
+def _moments(logits: tf.Tensor, scale: Scale) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mean and variance of the distribution, [N] each."""
+    shares = tf.nn.softmax(logits)
+    mean = tf.reduce_sum(shares * scale.centres, axis=1)
+    return mean, tf.reduce_sum(shares * tf.square(scale.centres - mean[:, None]), axis=1)
+
+
+def _age(logits: tf.Tensor, scale: Scale) -> tf.Tensor:
+    return _moments(logits, scale)[0] if len(scale.centres) else logits[:, 0]
 
 
 def _mean(loss: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
+    known = tf.cast(known, tf.float32)
     return tf.math.divide_no_nan(tf.reduce_sum(loss * known), tf.reduce_sum(known))

@@ -25,6 +25,9 @@ FORMAT = 1
 BATCH = 64
 """Faces that go through the model at once, at most; what bounds the memory of a prediction."""
 
+NORMAL_95 = 1.6449
+"""The 95th percentile of the standard normal distribution."""
+
 
 @dataclass(frozen=True)
 class Predictions:
@@ -54,16 +57,24 @@ class Predictions:
         return cls(*(np.concatenate([empty, *(getattr(part, field.name) for part in parts)]) for field in fields(cls)))
 
 
-def save(trained: keras.Model, settings: EstimatorSettings, folder: Path) -> None:
-    """Write a trained model (as `model.build` makes it) as an artifact; the folder is made, and must not exist."""
+def save(trained: keras.Model, settings: EstimatorSettings, folder: Path, scale: heads.Scale | None = None) -> None:
+    """Write a trained model, as `model.build` makes it, as an artifact.
+
+    Args:
+        trained: the model.
+        settings: it was built with.
+        folder: is made, and must not exist.
+        scale: what the age output means, if that was fitted to data.
+    """
+    scale = scale or heads.scale(settings.age)
     folder.mkdir(parents=True)
-    model.inference(trained).save(folder / MODEL)
-    bins = heads.bins(settings.age)
+    model.inference(trained, settings).save(folder / MODEL)
     meaning = {
         "format": FORMAT,
         "size": settings.size,
-        "age_edges": bins.edges.tolist(),
-        "age_centres": bins.centres.tolist(),
+        "age_edges": scale.edges.tolist(),
+        "age_centres": scale.centres.tolist(),
+        "age_deviation": None if np.isnan(scale.deviation) else scale.deviation,
         "settings": settings.model_dump(mode="json"),
     }
     (folder / MEANING).write_text(json.dumps(meaning, indent=1) + "\n")
@@ -82,9 +93,11 @@ def load(folder: Path) -> "Estimator":
                 f"{folder} holds an estimator of format {meaning['format']}; this Visage reads format {FORMAT}.",
                 "Use the Visage that wrote it, or train it anew.",
             )
-        bins = heads.Bins(*(np.array(meaning[name], np.float32) for name in ("age_edges", "age_centres")))
+        edges, centres = (np.array(meaning[name], np.float32) for name in ("age_edges", "age_centres"))
+        deviation = meaning["age_deviation"]
+        scale = heads.Scale(edges, centres, float("nan") if deviation is None else deviation)
         network = keras.saving.load_model(folder / MODEL, compile=False, safe_mode=True)
-        return Estimator(network, meaning["size"], bins, meaning)
+        return Estimator(network, meaning["size"], scale, meaning)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise VisageError(
             f"{folder} holds no estimator that can be loaded: {error}", "Name the folder of a trained estimator."
@@ -99,10 +112,10 @@ class Estimator:
         meaning: what estimator.json says: the settings it was trained with are under `settings`.
     """
 
-    def __init__(self, network: keras.Model, size: int, bins: heads.Bins, meaning: dict[str, Any]) -> None:
+    def __init__(self, network: keras.Model, size: int, scale: heads.Scale, meaning: dict[str, Any]) -> None:
         self.size = size
         self.meaning = meaning
-        self._bins = bins
+        self._scale = scale
         # With open batch and picture sizes in the signatures, nothing is traced twice.
         self._decoded = tf.function(
             lambda jpegs: tf.map_fn(
@@ -145,28 +158,36 @@ class Estimator:
         return Predictions.joined([self._predict(part) for part in _parts(squares)])
 
     def _predict(self, batch: tf.Tensor) -> Predictions:
-        return interpret({name: output.numpy() for name, output in self._outputs(batch).items()}, self._bins)
+        return interpret({name: output.numpy() for name, output in self._outputs(batch).items()}, self._scale)
 
 
-def interpret(outputs: dict[str, np.ndarray], bins: heads.Bins) -> Predictions:
-    """What the outputs of a saved model mean; within a class, ages count as equally likely."""
-    shares = outputs["age"].astype(np.float64)
-    shares /= shares.sum(axis=1, keepdims=True)
-    mean = shares @ bins.centres
-    spread = (bins.centres[None, :] - mean[:, None]) ** 2 + np.diff(bins.edges)[None, :] ** 2 / 12
-    deviation = np.sqrt((shares * spread).sum(axis=1))
-    low, high = (_percentile(shares, bins, share) for share in (0.05, 0.95))
+def interpret(outputs: dict[str, np.ndarray], scale: heads.Scale) -> Predictions:
+    """What the outputs of a saved model mean.
+
+    Within a class of a distribution, ages count as equally likely; the errors of a regression count as normal.
+    """
+    if len(scale.centres):
+        shares = outputs["age"].astype(np.float64)
+        shares /= shares.sum(axis=1, keepdims=True)
+        mean = shares @ scale.centres
+        spread = (scale.centres[None, :] - mean[:, None]) ** 2 + np.diff(scale.edges)[None, :] ** 2 / 12
+        deviation = np.sqrt((shares * spread).sum(axis=1))
+        low, high = (_percentile(shares, scale, share) for share in (0.05, 0.95))
+    else:
+        mean = outputs["age"][:, 0]
+        deviation = np.full(len(mean), scale.deviation)
+        low, high = mean - NORMAL_95 * deviation, mean + NORMAL_95 * deviation
     female = outputs["female"][:, 0] if "female" in outputs else np.full(len(mean), np.nan)
     return Predictions(*(figure.astype(np.float32) for figure in (mean, deviation, low, high, female)))
 
 
-def _percentile(shares: np.ndarray, bins: heads.Bins, share: float) -> np.ndarray:
+def _percentile(shares: np.ndarray, scale: heads.Scale, share: float) -> np.ndarray:
     above = np.cumsum(shares, axis=1)
     held = np.minimum((above < share).sum(axis=1), shares.shape[1] - 1)
     row = np.arange(len(shares))
     within = (share - (above[row, held] - shares[row, held])) / np.maximum(shares[row, held], 1e-12)
-    value = bins.edges[held] + np.clip(within, 0, 1) * np.diff(bins.edges)[held]
-    return np.clip(value, bins.centres[0], bins.centres[-1])
+    value = scale.edges[held] + np.clip(within, 0, 1) * np.diff(scale.edges)[held]
+    return np.clip(value, scale.edges[0] + 0.5, scale.edges[-1] - 0.5)
 
 
 def _parts(items: Any) -> list[Any]:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 PANELS = (
     ("loss", ("loss", "val_loss")),
-    ("age MAE, years", ("val_age_mae",)),
-    ("gender accuracy", ("val_gender_accuracy",)),
+    ("error of age, years", ("val_age_mae", "val_age_rmse")),
+    ("accuracy", ("val_gender_accuracy", "val_age_class_accuracy")),
     ("learning rate", ("learning_rate",)),
 )
 
@@ -27,7 +27,7 @@ def draw(path: Path, history: list[dict[str, float]], best: int) -> None:
     figure = Figure(figsize=(10, 6), layout="constrained")
     epochs = [row["epoch"] for row in history]
     for axes, (title, names) in zip(figure.subplots(2, 2).flat, PANELS, strict=True):
-        for name in names:
+        for name in filter(history[0].__contains__, names):
             axes.plot(epochs, [row[name] for row in history], marker=".", label=name)
         axes.axvline(best, color="grey", linestyle=":", label=f"best, epoch {best}")
         axes.set(title=title, xlabel="epoch")

@@ -4,13 +4,15 @@ Order and augmentation follow from seed and epoch alone, so that an epoch is the
 before it.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import tensorflow as tf
 
-from components.estimator import pixels
+from components.estimator import heads, pixels
+from components.estimator.settings import EstimatorSettings
 from components.train.augment import augmented
 from components.train.settings import TrainSettings
 from schemas.error import VisageError
@@ -30,23 +32,25 @@ class Split:
     Attributes:
         name: `train` or `validation`.
         examples: how many there are.
-        ages: how many of them have an age.
-        genders: how many of them have a gender.
+        ages: how many of them have each age.
+        age_classes: how many of them have each age class; ages count for none.
+        genders: how many of them have each gender.
         paths: of the shards.
-        size: side that faces are decoded to, pixels.
+        estimator: which decides the size of faces and the age classes.
         held: the decoded faces with their labels, kept in memory once read; None where they are read anew every epoch.
     """
 
     name: str
     examples: int
-    ages: int
-    genders: int
+    ages: Counter[int]
+    age_classes: Counter[str]
+    genders: Counter[str]
     paths: list[str]
-    size: int
+    estimator: EstimatorSettings
     held: tf.data.Dataset | None
 
 
-def open_split(folder: Path, name: str, size: int, cache: str) -> Split:
+def open_split(folder: Path, name: str, estimator: EstimatorSettings, cache: str) -> Split:
     """One split of an examples artifact.
 
     Raises:
@@ -60,10 +64,14 @@ def open_split(folder: Path, name: str, size: int, cache: str) -> Split:
             "See the summary and the rejects of the ingest step; a larger source or another ingest.split may help.",
         )
     paths = [str(folder / shard.file) for shard in shards if shard.examples]
-    kept = cache == "always" or (cache == "auto" and examples * size * size * 3 < psutil.virtual_memory().available / 4)
-    held = _decoded(tf.data.TFRecordDataset(paths), size).cache() if kept else None
-    ages, genders = (sum(sum(getattr(shard, label).values()) for shard in shards) for label in ("ages", "genders"))
-    return Split(name, examples, ages, genders, paths, size, held)
+    small = examples * estimator.size**2 * 3 < psutil.virtual_memory().available / 4
+    kept = cache == "always" or (cache == "auto" and small)
+    held = _decoded(tf.data.TFRecordDataset(paths), estimator).cache() if kept else None
+    counts: dict[str, Counter] = {label: Counter() for label in ("ages", "age_classes", "genders")}
+    for shard in shards:
+        for label, count in counts.items():
+            count.update(getattr(shard, label))
+    return Split(name, examples, **counts, paths=paths, estimator=estimator, held=held)
 
 
 def training_batches(split: Split, settings: TrainSettings, epoch: int) -> tf.data.Dataset:
@@ -77,7 +85,7 @@ def training_batches(split: Split, settings: TrainSettings, epoch: int) -> tf.da
     else:
         files = tf.data.Dataset.from_tensor_slices(split.paths).shuffle(len(split.paths), seed)
         records = files.interleave(tf.data.TFRecordDataset, cycle_length=8, num_parallel_calls=tf.data.AUTOTUNE)
-        faces = _decoded(records.shuffle(min(split.examples, SHUFFLED), seed), split.size)
+        faces = _decoded(records.shuffle(min(split.examples, SHUFFLED), seed), split.estimator)
     batches = faces.batch(min(settings.batch_size, split.examples), drop_remainder=True)
 
     def change(number: tf.Tensor, batch: tuple[tf.Tensor, Labels]) -> tuple[tf.Tensor, Labels]:
@@ -89,7 +97,7 @@ def training_batches(split: Split, settings: TrainSettings, epoch: int) -> tf.da
 
 def validation_batches(split: Split, settings: TrainSettings) -> tf.data.Dataset:
     """Every example once, as it is."""
-    faces = split.held if split.held is not None else _decoded(tf.data.TFRecordDataset(split.paths), split.size)
+    faces = split.held if split.held is not None else _decoded(tf.data.TFRecordDataset(split.paths), split.estimator)
     return faces.batch(settings.batch_size).prefetch(tf.data.AUTOTUNE)
 
 
@@ -98,21 +106,26 @@ def steps(split: Split, settings: TrainSettings) -> int:
     return max(1, split.examples // settings.batch_size)
 
 
-def _decoded(records: tf.data.Dataset, size: int) -> tf.data.Dataset:
+def _decoded(records: tf.data.Dataset, estimator: EstimatorSettings) -> tf.data.Dataset:
     features = {
         "image/encoded": tf.io.FixedLenFeature([], tf.string),
         "face/age": tf.io.FixedLenFeature([], tf.int64, -1),
+        "face/age_class": tf.io.FixedLenFeature([], tf.string, ""),
         "face/gender": tf.io.FixedLenFeature([], tf.string, ""),
     }
+    classes = tf.constant(estimator.age.classes, tf.string)
+    ranks = tf.range(1, len(estimator.age.classes) + 1)
 
     def face(record: tf.Tensor) -> tuple[tf.Tensor, Labels]:
         held = tf.io.parse_single_example(record, features)
-        age, gender = held["face/age"], held["face/gender"]
-        unknown = tf.constant(float("nan"))
+        gender, unknown = held["face/gender"], tf.constant(float("nan"))
+        age = tf.where(held["face/age"] < 0, unknown, tf.cast(held["face/age"], tf.float32))
+        named = tf.reduce_sum(tf.where(classes == held["face/age_class"], ranks, 0)) - 1
         labels = {
-            "age": tf.where(age < 0, unknown, tf.cast(age, tf.float32)),
+            "age": age,
+            "age_class": tf.maximum(heads.class_of(age, estimator.age), named),
             "female": tf.where(gender == "", unknown, tf.cast(gender == FEMALE, tf.float32)),
         }
-        return pixels.decode(held["image/encoded"], size), labels
+        return pixels.decode(held["image/encoded"], estimator.size), labels
 
     return records.map(face, num_parallel_calls=tf.data.AUTOTUNE)

@@ -1,5 +1,6 @@
 """The training loop: epochs of steps, a look at the validation split after each, an end when it gets no better."""
 
+import dataclasses
 import logging
 import math
 import time
@@ -12,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from components.estimator import heads, losses, model, saved
+from components.estimator import heads, losses, model, pixels, saved
 from components.step import Tracker
 from components.train import checkpoint, input
 from components.train.optimizer import Average, optimizer
@@ -22,9 +23,8 @@ from schemas.error import VisageError
 log = logging.getLogger("visage.train")
 
 LAST, BEST = "last.npz", "best.npz"
-FIGURES = ("val_loss", "val_age_mae", "val_gender_accuracy")
-"""What is known of an epoch's weights on the validation split."""
-_BETTER_IS_MORE = ("val_gender_accuracy",)
+FIGURES = ("val_loss", "val_age_mae", "val_age_rmse", "val_age_class_accuracy", "val_gender_accuracy")
+"""What can be known of an epoch's weights on the validation split; left out where no example has the label."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,13 @@ class Trained:
 
     Attributes:
         model: with the best weights, as `components.estimator.model.build` makes it.
+        scale: what its age output means.
         history: figures of every epoch.
         best: the epoch, from 1, whose weights the model has.
     """
 
     model: keras.Model
+    scale: heads.Scale
     history: list[dict[str, float]]
     best: int
 
@@ -50,10 +52,12 @@ def fit(settings: Settings, train: input.Split, validation: input.Split, work: P
     """
     asked = settings.train
     keras.utils.set_random_seed(asked.seed)
-    learner = Learner(settings, input.steps(train, asked))
+    learner = Learner(settings, heads.scale(settings.estimator.age, train.ages), input.steps(train, asked))
     history = learner.resume(work / LAST)
     if history:
         log.info("goes on after epoch %d", len(history))
+    else:
+        learner.start(input.validation_batches(train, asked))
     clock, begun = time.monotonic(), len(history)
 
     while len(history) < asked.epochs and _hope(history, settings):
@@ -66,19 +70,25 @@ def fit(settings: Settings, train: input.Split, validation: input.Split, work: P
             checkpoint.write(work / BEST, {"model": learner.kept.variables}, {"epoch": epoch})
         learner.save(work / LAST, history)
         for name, value in row.items():
-            if name != "epoch" and math.isfinite(value):
+            if name != "epoch":
                 tracker.metric(name, value, epoch)
         left = (time.monotonic() - clock) / (epoch - begun) * (asked.epochs - epoch)
         log.info("%s", _line(row, asked.epochs, left))
 
     checkpoint.read(work / BEST, {"model": learner.kept.variables})
-    return Trained(learner.kept, history, _best(history, settings))
+    best = _best(history, settings)
+    scale = learner.scale
+    if settings.estimator.age.head == "regression":
+        scale = dataclasses.replace(scale, deviation=history[best - 1]["val_age_rmse"])
+    return Trained(learner.kept, scale, history, best)
 
 
 class Learner:
     """A model, what makes it better, and the average of its weights."""
 
-    def __init__(self, settings: Settings, steps: int) -> None:
+    def __init__(self, settings: Settings, scale: heads.Scale, steps: int) -> None:
+        self.estimator = settings.estimator
+        self.scale = scale
         self.steps = steps
         self.model = model.build(settings.estimator)
         self.optimizer = optimizer(settings.train.optimizer, steps * settings.train.epochs, steps)
@@ -88,14 +98,19 @@ class Learner:
         if settings.train.average:
             self.average = Average(self.model, model.build(settings.estimator), settings.train.average)
             self.kept = self.average.model
-        self._objective = losses.objective(settings.estimator)
-        self._bins = heads.bins(settings.estimator.age)
+        self._objective = losses.objective(settings.estimator, scale)
         self._loss = tf.Variable(0.0, trainable=False)
         self._failed = tf.Variable(-1, trainable=False, dtype=tf.int64)
         self._step = tf.function(self._one_step, reduce_retracing=True)
         self._logits = tf.function(
             lambda images: self.kept(tf.cast(images, tf.float32), training=False), reduce_retracing=True
         )
+
+    def start(self, batches: tf.data.Dataset) -> None:
+        """What comes before the first step; the batches are the faces of the training split as they are."""
+        pixels.fit(self.model, (images for images, _ in batches))
+        if self.average:
+            self.average.restart()
 
     def epoch(self, number: int, batches: tf.data.Dataset, epochs: int, tracker: Tracker) -> dict[str, float]:
         """One pass over the batches; the figures of it.
@@ -130,7 +145,7 @@ class Learner:
         }
 
     def validate(self, batches: tf.data.Dataset) -> dict[str, float]:
-        """Loss, mean absolute error of age and accuracy of gender of the kept weights; NaN where no label is known."""
+        """Those of `FIGURES` that the labels allow, of the kept weights."""
         told, known = [], []
         for images, labels in batches:
             told.append(self._logits(images))
@@ -138,14 +153,21 @@ class Learner:
         logits = {name: tf.concat([part[name] for part in told], axis=0) for name in told[0]}
         labels = {name: tf.concat([part[name] for part in known], axis=0) for name in known[0]}
         loss = sum(float(part) for part in self._objective(labels, logits).values())
-        outputs = {name: value.numpy() for name, value in heads.probabilities(logits).items()}
-        predictions = saved.interpret(outputs, self._bins)
-        right = (predictions.female > 0.5) == (labels["female"].numpy() > 0.5)
-        return {
-            "val_loss": loss,
-            "val_age_mae": _mean(np.abs(predictions.age - labels["age"].numpy()), labels["age"].numpy()),
-            "val_gender_accuracy": _mean(right, labels["female"].numpy()) if "female" in outputs else math.nan,
-        }
+        outputs = {name: value.numpy() for name, value in heads.probabilities(logits, self.estimator).items()}
+        predictions = saved.interpret(outputs, self.scale)
+        age, female, age_class = (labels[name].numpy() for name in ("age", "female", "age_class"))
+        figures = {"val_loss": loss}
+        error = np.abs(predictions.age - age)[~np.isnan(age)]
+        if error.size:
+            figures["val_age_mae"] = float(error.mean())
+            figures["val_age_rmse"] = math.sqrt(float(np.square(error).mean()))
+        right = (outputs["age"].argmax(axis=1) == age_class)[age_class >= 0]
+        if self.estimator.age.edges and right.size:
+            figures["val_age_class_accuracy"] = float(right.mean())
+        right = ((predictions.female > 0.5) == (female > 0.5))[~np.isnan(female)]
+        if "female" in outputs and right.size:
+            figures["val_gender_accuracy"] = float(right.mean())
+        return figures
 
     def save(self, path: Path, history: list[dict[str, float]]) -> None:
         """Write a checkpoint."""
@@ -189,17 +211,16 @@ class Learner:
             )
 
 
-def _mean(values: np.ndarray, labels: np.ndarray) -> float:
-    known = ~np.isnan(labels)
-    return float(values[known].mean()) if known.any() else math.nan
-
-
 def _best(history: list[dict[str, float]], settings: Settings) -> int:
     """The epoch, from 1, with the best figure; the first of equals."""
     metric = settings.train.stop.metric
-    sign = -1 if metric in _BETTER_IS_MORE else 1
-    figures = [sign * row[metric] for row in history]
-    return 1 + min(range(len(figures)), key=lambda i: math.inf if math.isnan(figures[i]) else figures[i])
+    if metric not in history[0]:
+        raise VisageError(
+            f"train.stop.metric is {metric}, which these examples and heads do not have.",
+            f"Set it to one of {', '.join(filter(history[0].__contains__, FIGURES))}.",
+        )
+    figures = [row[metric] for row in history]
+    return 1 + (figures.index(max(figures)) if metric.endswith("accuracy") else figures.index(min(figures)))
 
 
 def _hope(history: list[dict[str, float]], settings: Settings) -> bool:
@@ -207,9 +228,9 @@ def _hope(history: list[dict[str, float]], settings: Settings) -> bool:
 
 
 def _line(row: Mapping[str, float], epochs: int, left: float) -> str:
+    figures = [f"{name} {row[name]:.4g}" for name in ("loss", *FIGURES) if name in row]
     return (
-        f"epoch {row['epoch']} of {epochs}: loss {row['loss']:.3f}, validation: loss {row['val_loss']:.3f}, "
-        f"age MAE {row['val_age_mae']:.2f}, gender {row['val_gender_accuracy']:.1%}; "
+        f"epoch {row['epoch']} of {epochs}: {', '.join(figures)}; "
         f"{row['images_per_second']:.0f} images/s, {row['input_wait']:.0%} waiting for input, "
         f"at most {left / 60:.1f} min left"
     )

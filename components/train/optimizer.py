@@ -52,6 +52,10 @@ class Average:
         self.model = model
         self._pairs = list(zip(model.variables, followed.variables, strict=True))
         self._decay = decay
+        self.restart()
+
+    def restart(self) -> None:
+        """Take over the weights as they are."""
         for mean, value in self._pairs:
             mean.assign(value)
 
@@ -60,5 +64,5 @@ class Average:
         step = tf.cast(step, tf.float32)
         decay = tf.minimum(self._decay, (1 + step) / (10 + step))
         for mean, value in self._pairs:
-            if "float" in str(mean.dtype):
+            if value.trainable or "moving_" in value.path:  # weights, and the statistics of batch normalisation
                 mean.assign(value + (mean - value) * decay)

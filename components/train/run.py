@@ -1,7 +1,6 @@
 """The train step, from top to bottom."""
 
 import logging
-import math
 import shutil
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -26,9 +25,10 @@ def run(settings: Settings, job: Job) -> Mapping[str, Any]:
     from components.train import curves, devices, input, loop
 
     job.tracker.tag("device", devices.prepare())
-    size, cache = settings.estimator.size, settings.train.cache
-    train = input.open_split(job.inputs["ingest"], "train", size, cache)
-    validation = input.open_split(job.inputs["ingest"], "validation", size, cache)
+    train, validation = (
+        input.open_split(job.inputs["ingest"], split, settings.estimator, settings.train.cache)
+        for split in ("train", "validation")
+    )
     for split in (train, validation):
         _demand_labels(split, settings)
     log.info("%d examples to train, %d to validate", train.examples, validation.examples)
@@ -38,7 +38,7 @@ def run(settings: Settings, job: Job) -> Mapping[str, Any]:
     trained = loop.fit(settings, train, validation, work, job.tracker)
 
     shutil.rmtree(job.output / "estimator", ignore_errors=True)
-    saved.save(trained.model, settings.estimator, job.output / "estimator")
+    saved.save(trained.model, settings.estimator, job.output / "estimator", trained.scale)
     curves.write_history(job.output / "history.csv", trained.history)
     curves.draw(job.output / "curves.png", trained.history, trained.best)
     shutil.rmtree(work)
@@ -50,16 +50,27 @@ def run(settings: Settings, job: Job) -> Mapping[str, Any]:
         "epochs": last["epoch"],
         "steps": last["steps"],
         "best_epoch": trained.best,
-        **{name: best[name] for name in loop.FIGURES if not math.isnan(best[name])},
+        **{name: best[name] for name in loop.FIGURES if name in best},
         "images_per_second": sum(row["images_per_second"] for row in trained.history) / len(trained.history),
         "input_wait": sum(row["input_wait"] for row in trained.history) / len(trained.history),
     }
 
 
 def _demand_labels(split: "Split", settings: Settings) -> None:
-    if not split.ages:
-        raise VisageError(f"No example of the {split.name} split has an age.", "Use a source that knows ages.")
-    if settings.estimator.gender.head != "none" and not split.genders:
+    """Every head must have something to learn from."""
+    from components.estimator.losses import BY_CLASS
+
+    age, gender = settings.estimator.age, settings.estimator.gender
+    classes = ", ".join(sorted(split.age_classes))
+    if not split.ages and not (age.loss in BY_CLASS and any(split.age_classes[name] for name in age.classes)):
+        raise VisageError(
+            f"No example of the {split.name} split has an age" + (f", but age classes: {classes}." if classes else "."),
+            "Name them with estimator.age.classes, youngest first, the ages between them with estimator.age.edges, and set "
+            "estimator.age.loss=cross_entropy."
+            if classes
+            else "Use a source that knows ages.",
+        )
+    if gender.head != "none" and not split.genders:
         raise VisageError(
             f"No example of the {split.name} split has a gender.",
             "Train without that head: --set estimator.gender.head=none.",

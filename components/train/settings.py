@@ -40,7 +40,7 @@ class OptimizerSettings(Section):
 class StopSettings(Section):
     """Early stopping, and which epoch's weights are the best."""
 
-    metric: Literal["val_loss", "val_age_mae", "val_gender_accuracy"] = Field(
+    metric: Literal["val_loss", "val_age_mae", "val_age_class_accuracy", "val_gender_accuracy"] = Field(
         "val_loss", description="figure of the validation split that decides"
     )
     patience: int = Field(15, ge=1, description="epochs without a better figure before training stops")

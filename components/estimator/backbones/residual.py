@@ -10,13 +10,12 @@ from components.estimator.settings import ResidualSettings
 
 
 def features(image: KerasTensor, settings: ResidualSettings) -> KerasTensor:
-    """Features [N, width * 2 ** (stages - 1)] of scaled pixels."""
+    """The feature map, of width * 2 ** (stages - 1) channels."""
     x = _convolution(settings.width, stride=2)(image)
     for stage, blocks in enumerate(settings.blocks):
         for block in range(blocks):
             x = _block(x, settings.width * 2**stage, stride=2 if stage and not block else 1)
-    x = layers.GlobalAveragePooling2D()(_activated(x))
-    return layers.Dropout(settings.dropout)(x)
+    return _activated(x)
 
 
 def _block(x: KerasTensor, channels: int, stride: int) -> KerasTensor:
