@@ -1,13 +1,22 @@
-"""The rules that need no photo: which rows are kept, and which split and fold a person belongs to."""
+"""The rules that need no photo: which rows are kept, and which split and fold a person belongs to; and a list of it all."""
 
+import csv
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
 
 from pydantic import Field, model_validator
 
-from components.ingest.sources import place
+from components.ingest.sources import place, records
+from components.ingest.sources.settings import SourceSettings
 from components.settings import Section
-from schemas.record import MAX_AGE, TEST, TRAIN, VALIDATION, FaceRecord
+from schemas.error import VisageError
+from schemas.record import MAX_AGE, SPLITS, TEST, TRAIN, VALIDATION, FaceRecord
+from schemas.reject import REASONS
 
 
 class FilterSettings(Section):
@@ -109,3 +118,86 @@ def _draw(person: str, purpose: str, seed: int) -> float:
     digest = hashlib.sha256(f"{purpose}:{seed}:{person}".encode()).digest()
     # 53 bits are what a float holds exactly: more could round up to 1.
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
+
+
+COLUMNS = ("row", "path", "person", "age", "age_class", "gender", "face_score", "split", "fold", "reason", "detail")
+"""Columns of the list that `write_labels` writes; split and fold are empty for a reject, reason and detail for a kept row."""
+
+
+def write_labels(source: SourceSettings, keep: FilterSettings, deal: SplitSettings, out: Path) -> Counter[str]:
+    """List every row of a source with its labels, and the split or the reason it is left out; open no photo.
+
+    Prints how many rows there are of each kind, and gives these numbers: `rows`, `kept`, the splits, the reasons.
+
+    Args:
+        source: what is read.
+        keep: which rows are kept.
+        deal: how persons are dealt out to the splits.
+        out: file to write, .csv or .parquet; it appears when it is whole.
+
+    Raises:
+        VisageError: the source cannot be read or has no rows, or the file cannot be written.
+    """
+    if out.suffix.lower() not in _WRITERS:
+        raise VisageError(f"{out} must end in {' or '.join(_WRITERS)}.", usage=True)
+    counts: Counter[str] = Counter()
+    partial = out.with_name(f".{out.name}.partial")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        _WRITERS[out.suffix.lower()](partial, _listed(source, keep, deal, counts))
+        if not counts["rows"]:
+            raise VisageError(f"{source.path} holds no rows.", "Name the data set's own folder or label file.")
+        partial.replace(out)
+    except OSError as error:
+        raise VisageError(f"{out} cannot be written: {error.strerror or error}.") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink()
+    print(_summary(counts))
+    return counts
+
+
+def _listed(
+    source: SourceSettings, keep: FilterSettings, deal: SplitSettings, counts: Counter[str]
+) -> Iterator[tuple[Any, ...]]:
+    for record in records(source):
+        labels = record.age, record.age_class, record.gender, record.face_score
+        rejected = reject_of(record, keep)
+        if rejected:
+            counts.update(["rows", rejected[0]])
+            yield record.row, record.path, record.person, *labels, None, None, *rejected
+        else:
+            split = split_of(record, deal)
+            counts.update(["rows", "kept", split])
+            yield record.row, record.path, record.person, *labels, split, fold_of(record, deal), None, None
+
+
+def _write_csv(file: Path, rows: Iterator[tuple[Any, ...]]) -> None:
+    with file.open("w", newline="", encoding="utf-8") as opened:
+        writer = csv.writer(opened)
+        writer.writerow(COLUMNS)
+        writer.writerows(rows)
+
+
+def _write_parquet(file: Path, rows: Iterator[tuple[Any, ...]]) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    kinds = {"row": pa.int64(), "age": pa.int64(), "face_score": pa.float64(), "fold": pa.int64()}
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
+    with parquet.ParquetWriter(file, schema) as writer:
+        while block := list(islice(rows, 50_000)):
+            columns = zip(*block, strict=True)
+            arrays = [pa.array(values, kind) for values, kind in zip(columns, schema.types, strict=True)]
+            writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+
+
+_WRITERS = {".csv": _write_csv, ".parquet": _write_parquet}
+
+
+def _summary(counts: Counter[str]) -> str:
+    lines = [("rows", counts["rows"], ""), ("kept", counts["kept"], "")]
+    lines += [(f"  {split}", counts[split], "") for split in SPLITS]
+    lines += [("rejected", counts["rows"] - counts["kept"], "")]
+    lines += [(f"  {reason}", counts[reason], meaning) for reason, meaning in REASONS.items() if counts[reason]]
+    return "\n".join(f"{name:<20}{count:>10,}  {meaning}".rstrip() for name, count, meaning in lines)

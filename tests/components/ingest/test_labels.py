@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pyarrow import parquet
 
-from components.ingest.labels import FilterSettings, SplitSettings, fold_of, reject_of, split_of
-from components.ingest.sources import records
+from components.ingest.labels import COLUMNS, FilterSettings, SplitSettings, fold_of, reject_of, split_of, write_labels
 from components.ingest.sources.settings import SourceSettings
 from components.settings import build
 from schemas.error import VisageError
@@ -185,12 +185,76 @@ def test_one_fold_is_fold_0():
     assert {fold_of(row(person=person), SplitSettings()) for person in PEOPLE[:50]} == {0}
 
 
-def test_the_real_wiki_metadata_leaves_exactly_the_rows_that_others_found():
+def table(folder, *lines):
+    (folder / "faces.csv").write_text("\n".join(["path,age,gender,person,split", *lines]) + "\n")
+    return SourceSettings(kind="table", path=str(folder / "faces.csv"))
+
+
+SIX = ["1.jpg,30,f,a,", "2.jpg,,f,b,", "../3.jpg,30,m,c,", "4.jpg,300,,d,", "5.jpg,31,m,a,", "6.jpg,9,m,f,test"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".CSV"])
+def test_the_list_has_every_row_with_its_split_or_its_reason(tmp_path, capsys, suffix):
+    out = tmp_path / "new" / f"labels{suffix}"
+    counts = write_labels(table(tmp_path, *SIX), FilterSettings(), SplitSettings(folds=3), out)
+    if suffix == ".parquet":
+        listed = parquet.read_table(out).to_pylist()
+    else:
+        with out.open() as file:
+            listed = list(csv.DictReader(file))
+    assert tuple(listed[0]) == COLUMNS
+    assert [line["reason"] or None for line in listed] == [
+        None,
+        "age_unknown",
+        "unsafe_path",
+        "age_out_of_range",
+        None,
+        None,
+    ]
+    assert [int(line["row"]) for line in listed] == list(range(6))
+    assert listed[0]["split"] == listed[4]["split"]
+    assert listed[0]["fold"] == listed[4]["fold"]
+    assert listed[5]["split"] == "test"
+    assert not listed[1]["split"]
+    assert listed[3]["detail"] == "age 300, allowed 0 to 100"
+    assert (counts["rows"], counts["kept"], counts["unsafe_path"]) == (6, 3, 1)
+    shown = capsys.readouterr().out
+    assert "rows                         6\nkept                         3\n" in shown
+    assert "  unsafe_path                1  the path leads out of the photos' folder" in shown
+    assert list(out.parent.iterdir()) == [out]
+
+
+def test_a_list_that_cannot_be_written(tmp_path):
+    source = table(tmp_path, *SIX)
+    for out, text in (
+        (tmp_path / "labels.xlsx", "must end in"),
+        (tmp_path / "faces.csv/labels.csv", "cannot be written"),
+    ):
+        with pytest.raises(VisageError, match=text):
+            write_labels(source, FilterSettings(), SplitSettings(), out)
+
+
+def test_a_list_of_a_source_that_fails_leaves_the_old_one(tmp_path):
+    source = table(tmp_path, *SIX, '"7.jpg,1,f,g,')
+    out = tmp_path / "labels.csv"
+    out.write_text("old")
+    with pytest.raises(VisageError, match="not well-formed"):
+        write_labels(source, FilterSettings(), SplitSettings(), out)
+    with pytest.raises(VisageError, match="holds no rows"):
+        write_labels(table(tmp_path), FilterSettings(), SplitSettings(), out)
+    assert out.read_text() == "old"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["faces.csv", "labels.csv"]
+
+
+def test_the_real_wiki_metadata_leaves_exactly_the_rows_that_others_found(tmp_path):
     folder = shared_data()
     genders = {"0": "female", "1": "male"}
     with (folder / "wiki_expected.csv").open() as file:
         expected = [(genders[line["genders"]], int(line["ages"]), line["img_paths"]) for line in csv.DictReader(file)]
-    found = records(SourceSettings(path=str(folder / "wiki.mat")))
-    kept = [(record.gender, record.age, record.path) for record in found if reject_of(record, FilterSettings()) is None]
+    out = tmp_path / "labels.parquet"
+    write_labels(SourceSettings(path=str(folder / "wiki.mat")), FilterSettings(), SplitSettings(), out)
+    listed = parquet.read_table(out).to_pylist()
+    kept = [(line["gender"], line["age"], line["path"]) for line in listed if line["reason"] is None]
+    assert len(listed) == 62_328
     assert len(kept) == 38_138
     assert sorted(kept) == sorted(expected)
