@@ -38,15 +38,11 @@ def write(
         parts.append(page.picture(page.png(_ages(held)), "Ages by gender and split"))
     if any(labels.age_class is not None for description in held.values() for labels in description.labels):
         parts += [page.heading("Age classes"), _classes(held)]
-    parts += [
-        page.heading("What is missing"),
-        page.picture(page.png(_missing(held)), "Share of examples without a label"),
-    ]
+    if held:
+        parts += [page.heading("What is missing"), page.picture(page.png(_missing(held)), "Examples without a label")]
     parts += [page.heading("Skew and drift"), *_comparisons(comparisons, reference)]
     if reference and TRAIN in held:
-        parts.append(
-            page.picture(page.png(_drift(held[TRAIN], reference)), "Train beside the champion's training data")
-        )
+        parts += _drift(held[TRAIN], reference)
     parts += [page.heading("Features"), _features(held)]
     page.write(path, "Validation of the examples", parts)
 
@@ -169,24 +165,28 @@ def _comparisons(comparisons: list[Comparison], reference: "Reference | None") -
     return parts
 
 
-def _drift(description: Description, reference: "Reference") -> Figure:
+def _drift(description: Description, reference: "Reference") -> list[str]:
+    ages = {
+        name: feature(statistics, "face/age")
+        for name, statistics in ((TRAIN, description.statistics), (reference.name, reference.statistics))
+    }
+    if not all(held and held.num_stats.histograms for held in ages.values()):
+        return []
     figure = Figure(figsize=(7, 3), layout="constrained")
     axes = figure.subplots()
-    for label, statistics in (("train", description.statistics), (reference.name, reference.statistics)):
-        held = feature(statistics, "face/age")
-        if held is None or not held.num_stats.histograms:
-            continue
-        buckets = held.num_stats.histograms[0].buckets
+    for name, held in ages.items():
+        buckets = held.num_stats.histograms[0].buckets  # type: ignore[union-attr]
+        edges = [buckets[0].low_value, *(bucket.high_value for bucket in buckets)]
         total = sum(bucket.sample_count for bucket in buckets)
-        widths = [max(bucket.high_value - bucket.low_value, 1e-9) for bucket in buckets]
-        density = [bucket.sample_count / total / width for bucket, width in zip(buckets, widths, strict=True)]
-        axes.stairs(
-            density, [buckets[0].low_value, *(bucket.high_value for bucket in buckets)], label=label, linewidth=2
-        )
+        shares = [
+            bucket.sample_count / total / max(bucket.high_value - bucket.low_value, 1e-9)  # of equal ages, a width of 0
+            for bucket in buckets
+        ]
+        axes.stairs(shares, edges, label=name, linewidth=2)
     axes.set(xlabel="age, years", ylabel="share a year")
     axes.yaxis.set_major_formatter("{x:.1%}")
     axes.legend(frameon=False)
-    return figure
+    return [page.picture(page.png(figure), f"Ages in train and in {reference.name}")]
 
 
 def _features(descriptions: Mapping[str, Description]) -> str:

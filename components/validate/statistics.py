@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tensorflow_data_validation as tfdv
-from google.protobuf import text_format  # type: ignore[import-untyped]
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf import text_format
+from google.protobuf.message import DecodeError
 from pyarrow import RecordBatch
 from tensorflow_data_validation.statistics import stats_impl
 from tensorflow_metadata.proto.v0.schema_pb2 import Schema

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from components.validate import statistics as described
 from schemas.error import VisageError
 from schemas.example import FEATURES, FaceExample, encode
 from schemas.shard import read_index
+from tests.components.evaluate.champions import champion_of
 from tests.components.validate.made_up import face, faces
 
 
@@ -292,6 +294,19 @@ class TestDrift:
             settings(f"validation.reference={tmp_path / 'train.pb'}"), job(write_examples({"train": faces(400)}))
         )
         assert (counts["anomalies"], counts["drift_age"], counts["drift_gender"]) == (0, 0, 0)
+
+    def test_it_is_from_what_the_champion_was_trained_on(self, reference, write_examples, job, tmp_path):
+        held = tmp_path / "champion"
+        for name in ("estimator", "statistics"):
+            (held / name).mkdir(parents=True)
+        (held / "estimator" / "model.keras").write_bytes(b"nobody loads it here")
+        shutil.copy(reference, held / "statistics" / "train.pb")
+        task = job(write_examples({"train": faces(400)}))
+        with champion_of({name: held / name for name in ("estimator", "statistics")}, held):
+            counts = run(settings(), task)
+            assert counts["compared_with"] == "visage/1"
+            assert "train, face/age: unlike visage/1, Jensen-Shannon divergence 0." in counts["warnings"][0]
+            assert run(settings("registry.name=another"), task)["compared_with"] == "no champion"
 
     @pytest.mark.parametrize("content", [None, b"no statistics", b""])
     def test_a_reference_that_is_none(self, content, write_examples, job, tmp_path):

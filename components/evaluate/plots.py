@@ -1,0 +1,149 @@
+"""Pictures of how good the predictions are."""
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw, ImageFont
+
+from components.evaluate import metrics
+from schemas.example import FaceExample
+from schemas.record import FEMALE, GENDERS, MAX_AGE
+
+AGE = "age.png"
+ERRORS = "errors.png"
+INTERVAL = "interval.png"
+GENDER = "gender.png"
+WORST = "worst_faces.png"
+
+CAPTIONS = {
+    AGE: "Predicted against true age; on the line the prediction is right",
+    ERRORS: "Mean absolute error by age and gender, with the number of faces",
+    INTERVAL: "Share of true ages within the 90 % interval, by age; below the line the model is too sure of itself",
+    GENDER: "Gender: the ROC curve, and how often a woman stands behind a probability",
+    WORST: "The largest errors: true age, predicted age",
+}
+
+_COLOURS = {"female": "#b5527d", "male": "#3b7dbd", "unknown": "#777777"}
+_TILE = 96
+_COLUMNS = 8
+
+
+def draw(folder: Path, faces: pd.DataFrame) -> None:
+    """Draw what the labels allow into a folder."""
+    aged = faces[faces["age"].notna() & faces["predicted_age"].notna()]
+    if len(aged):
+        _save(folder / AGE, _ages(aged))
+        _save(folder / ERRORS, _errors(aged))
+        _save(folder / INTERVAL, _coverage(aged))
+    gendered = faces[faces["gender"].notna() & faces["predicted_female"].notna()]
+    if gendered["gender"].nunique() == len(GENDERS):
+        _save(folder / GENDER, _gender(gendered))
+
+
+def draw_worst(folder: Path, faces: pd.DataFrame, examples: Iterable[FaceExample], count: int) -> bool:
+    """Draw a sheet of the faces whose age is missed by most; whether there are any.
+
+    Args:
+        folder: to draw into.
+        faces: predictions, in the order of the examples.
+        examples: the test split.
+        count: how many faces.
+    """
+    error = (faces["predicted_age"] - faces["age"]).abs().dropna()
+    worst = list(error.nlargest(count).index)
+    if not worst:
+        return False
+    wanted = set(worst)
+    held = {row: example.jpeg for row, example in enumerate(examples) if row in wanted}
+    font, line = ImageFont.load_default(12), 18
+    rows = -(-len(worst) // _COLUMNS)
+    sheet = Image.new("RGB", (min(len(worst), _COLUMNS) * _TILE, rows * (_TILE + line)), "white")
+    for place, row in enumerate(worst):
+        left, top = place % _COLUMNS * _TILE, place // _COLUMNS * (_TILE + line)
+        with Image.open(io.BytesIO(held[row])) as photo:
+            tile = photo.convert("RGB").resize((_TILE, _TILE))
+        sheet.paste(tile, (left, top))
+        text = f"{faces['age'][row]:.0f}, said {faces['predicted_age'][row]:.0f}"
+        ImageDraw.Draw(sheet).text((left + 3, top + _TILE + 1), text, "black", font)
+    sheet.save(folder / WORST)
+    return True
+
+
+def _ages(aged: pd.DataFrame) -> Figure:
+    figure = Figure(figsize=(5.5, 5.2), layout="constrained")
+    axes = figure.subplots()
+    # Enough faces cover each other; fainter points let the crowded places show.
+    opacity = float(np.clip(6 / np.sqrt(len(aged)), 0.05, 0.7))
+    genders = aged["gender"].fillna("unknown")
+    for gender, colour in _COLOURS.items():
+        held = aged[genders == gender]
+        if len(held):
+            axes.scatter(held["age"], held["predicted_age"], 9, colour, alpha=opacity, label=gender, linewidths=0)
+    axes.axline((0, 0), slope=1, color="#333", linewidth=1)
+    axes.set(xlabel="true age, years", ylabel="predicted age, years", xlim=(-2, MAX_AGE), ylim=(-2, MAX_AGE))
+    axes.legend(frameon=False)
+    return figure
+
+
+def _errors(aged: pd.DataFrame) -> Figure:
+    figure = Figure(figsize=(8, 3.4), layout="constrained")
+    axes = figure.subplots()
+    decades = _decades(aged)
+    genders = aged["gender"].fillna("unknown")
+    present = [gender for gender in _COLOURS if (genders == gender).any()]
+    width = 0.8 / len(present)
+    for place, gender in enumerate(present):
+        held = aged[genders == gender]
+        error = (held["predicted_age"] - held["age"]).abs().groupby(held["age_decade"])
+        means, counts = error.mean().reindex(decades), error.size().reindex(decades, fill_value=0)
+        at = np.arange(len(decades)) + place * width
+        bars = axes.bar(at, means.fillna(0), width, color=_COLOURS[gender], label=gender)
+        axes.bar_label(bars, [str(count) if count else "" for count in counts], fontsize=7)
+    axes.set(xlabel="true age, years", ylabel="mean absolute error, years")
+    axes.set_xticks(np.arange(len(decades)) + 0.4 - width / 2, decades)
+    axes.legend(frameon=False)
+    return figure
+
+
+def _coverage(aged: pd.DataFrame) -> Figure:
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    axes = figure.subplots()
+    decades = _decades(aged)
+    inside = (aged["predicted_age_low"] <= aged["age"]) & (aged["age"] <= aged["predicted_age_high"])
+    shares = inside.groupby(aged["age_decade"]).mean().reindex(decades)
+    axes.bar_label(axes.bar(decades, shares, color="#7a9e7e"), [f"{share:.0%}" for share in shares], fontsize=8)
+    axes.axhline(0.9, color="#333", linewidth=1, linestyle="--")
+    axes.set(xlabel="true age, years", ylabel="within the interval", ylim=(0, 1.08))
+    axes.yaxis.set_major_formatter("{x:.0%}")
+    return figure
+
+
+def _gender(gendered: pd.DataFrame) -> Figure:
+    figure = Figure(figsize=(8, 3.8), layout="constrained")
+    curve, reliability = figure.subplots(1, 2)
+    false, true = metrics.roc(gendered)
+    curve.plot(false, true, color="#444")
+    curve.axline((0, 0), slope=1, color="#bbb", linewidth=1)
+    curve.set(xlabel="men called women", ylabel="women called women", title="ROC curve")
+    bins = np.clip((gendered["predicted_female"] * 10).astype(int), 0, 9)
+    female = (gendered["gender"] == FEMALE).groupby(bins)
+    means = gendered["predicted_female"].groupby(bins).mean()
+    reliability.scatter(means, female.mean(), 8 + 200 * female.size() / len(gendered), "#444")
+    reliability.axline((0, 0), slope=1, color="#bbb", linewidth=1)
+    reliability.set(xlabel="predicted probability of a woman", ylabel="share of women", title="Calibration")
+    for axes in (curve, reliability):
+        axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    return figure
+
+
+def _decades(aged: pd.DataFrame) -> list[str]:
+    return sorted(aged["age_decade"].unique())
+
+
+def _save(path: Path, figure: Any) -> None:
+    figure.savefig(path, dpi=110)

@@ -1,0 +1,148 @@
+"""What an estimator says of the test split, one row an example."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from components.evaluate.classes import AgeClasses
+from schemas.error import VisageError
+from schemas.example import FaceExample, decode
+from schemas.record import FEMALE, MALE
+from schemas.shard import Shard, read_records
+
+if TYPE_CHECKING:
+    from components.estimator.saved import Estimator
+
+_BATCH = 256
+
+SCHEMA = pa.schema(
+    [
+        ("path", pa.string()),
+        ("person", pa.string()),
+        ("source", pa.string()),
+        ("age", pa.float32()),
+        ("age_class", pa.string()),
+        ("age_decade", pa.string()),
+        ("gender", pa.string()),
+        ("predicted_age", pa.float32()),
+        ("predicted_age_std", pa.float32()),
+        ("predicted_age_low", pa.float32()),
+        ("predicted_age_high", pa.float32()),
+        ("predicted_age_class", pa.string()),
+        ("predicted_female", pa.float32()),
+        ("predicted_gender", pa.string()),
+    ]
+)
+"""Columns of predictions.parquet.
+
+Ages in years; `low` and `high`: 5th and 95th percentile; `age_class`: the example's own or, for an estimator with classes, the
+one that its age falls into; unknown labels, and what the estimator does not tell, are null.
+"""
+
+
+def examples(folder: Path, shards: Sequence[Shard]) -> Iterator[FaceExample]:
+    """The examples of a split, in the order of its shards.
+
+    Raises:
+        VisageError: a shard is missing or damaged.
+    """
+    for shard in shards:
+        path = folder / shard.file
+        if not path.is_file():
+            raise VisageError(f"{path} is missing, though the index names it.", "Run the ingest step again.")
+        try:
+            yield from map(decode, read_records(path))
+        except ValueError as error:
+            raise VisageError(f"{path}: {error}", "Run the ingest step again.") from error
+
+
+def predict(
+    estimator: "Estimator", folder: Path, shards: Sequence[Shard], read: Callable[[int], None] = lambda count: None
+) -> pd.DataFrame:
+    """What an estimator says of a split; columns as in `SCHEMA`, unknown labels NaN or None.
+
+    Args:
+        estimator: that is asked.
+        folder: of the examples artifact.
+        shards: of the split.
+        read: called with the number of examples of each batch.
+
+    Raises:
+        VisageError: a shard cannot be read, or a picture cannot be decoded.
+    """
+    rows, classes = examples(folder, shards), AgeClasses.of(estimator.meaning)
+    parts = []
+    while batch := list(islice(rows, _BATCH)):
+        parts.append(_predict(estimator, classes, batch))
+        read(len(batch))
+    if not parts:
+        raise VisageError("The test split holds no examples.", "Give it a larger share of the persons, or more photos.")
+    return pd.concat(parts, ignore_index=True)
+
+
+def write(path: Path, faces: pd.DataFrame) -> None:
+    """Write the predictions as Parquet."""
+    pq.write_table(pa.Table.from_pandas(faces, schema=SCHEMA, preserve_index=False), path)
+
+
+def decade(age: float | None) -> str | None:
+    """The age group of ten years, for instance `20-29`; the last one is `90-100`."""
+    if age is None or np.isnan(age):
+        return None
+    first = min(int(age) // 10 * 10, 90)
+    return f"{first}-{first + 9}" if first < 90 else "90-100"
+
+
+def _predict(estimator: "Estimator", classes: AgeClasses | None, batch: list[FaceExample]) -> pd.DataFrame:
+    try:
+        said = estimator.predict_jpegs([example.jpeg for example in batch])
+    except ValueError:
+        said = None
+    if said is None:
+        raise VisageError(
+            f"The picture of {_undecodable(estimator, batch)} in the test split cannot be decoded.",
+            "Run the ingest step again.",
+        )
+    predicted = {field.name: getattr(said, field.name) for field in fields(said)}
+    return pd.DataFrame(
+        {
+            "path": [example.path for example in batch],
+            "person": [example.person for example in batch],
+            "source": [example.source for example in batch],
+            "age": np.array([np.nan if example.age is None else example.age for example in batch], np.float32),
+            "age_class": [
+                classes.known(example.age_class, example.age) if classes else example.age_class for example in batch
+            ],
+            "age_decade": [decade(example.age) for example in batch],
+            "gender": [example.gender for example in batch],
+            "predicted_age": predicted["age"],
+            "predicted_age_std": predicted["age_std"],
+            "predicted_age_low": predicted["age_low"],
+            "predicted_age_high": predicted["age_high"],
+            "predicted_age_class": [classes.name(age) if classes else None for age in predicted["age"]],
+            "predicted_female": predicted["female"],
+            "predicted_gender": [_gender(female) for female in predicted["female"]],
+        }
+    )
+
+
+def _gender(female: float) -> str | None:
+    if np.isnan(female):
+        return None
+    return FEMALE if female >= 0.5 else MALE
+
+
+def _undecodable(estimator: "Estimator", batch: list[FaceExample]) -> str:
+    for example in batch:
+        try:
+            estimator.predict_jpegs([example.jpeg])
+        except ValueError:
+            return f"{example.source}, {example.path}"
+    return "an example"

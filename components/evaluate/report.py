@@ -1,0 +1,101 @@
+"""The report of the evaluate step: what a reviewer reads before a model goes live."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components import page
+from components.evaluate import plots
+
+
+def write(path: Path, measured: Mapping[str, Any], pictures: Path) -> None:
+    """Write the report as one HTML file.
+
+    Args:
+        path: of the file.
+        measured: what stands in metrics.json.
+        pictures: folder of the plots.
+    """
+    parts = [
+        page.paragraph("Blessed: this model may go live.", "good")
+        if measured["blessed"]
+        else page.paragraph("Not blessed.", "bad"),
+        page.bullets(measured["reasons"]),
+        page.heading("How good it is"),
+        page.table(["", "this model", "95 % interval", "baseline", "champion"], _headline(measured), _basis(measured)),
+        page.heading("For whom"),
+        page.table(
+            ["group", "faces", "age MAE, years", "within 5 years", "mean error, years", "gender right"],
+            [
+                [
+                    f"{held['slice']} {held['value']}",
+                    held["examples"],
+                    held["age_mae"],
+                    held["age_cs5"],
+                    held["age_bias"],
+                    held["gender_accuracy"],
+                ]
+                for held in measured["slices"]
+            ],
+        ),
+    ]
+    if measured["age_classes"]:
+        rows = zip(measured["age_classes"], measured["age_class_confusion"], strict=True)
+        columns = ["true age class", *(f"said {name}" for name in measured["age_classes"])]
+        parts += [page.heading("Age classes"), page.table(columns, [[name, *counts] for name, counts in rows])]
+    parts += [
+        page.picture((pictures / name).read_bytes(), caption)
+        for name, caption in plots.CAPTIONS.items()
+        if (pictures / name).is_file()
+    ]
+    page.write(path, "Evaluation", parts)
+
+
+def _headline(measured: Mapping[str, Any]) -> list[list[Any]]:
+    champion = measured["champion"] or {}
+    names = {
+        "age_mae": "age: mean absolute error, years",
+        "age_cs5": "age: share within 5 years",
+        "age_bias": "age: mean of predicted minus true, years",
+        "age_interval_coverage": "age: share within the 90 % interval",
+        "age_class_accuracy": "age: share of right classes",
+        "gender_accuracy": "gender: share right",
+        "gender_auc": "gender: area under the ROC curve",
+    }
+    return [
+        [
+            title,
+            _figure(measured[name]),
+            _interval(measured, name),
+            _figure(measured.get(f"baseline_{name}")),
+            _figure(champion.get(name)),
+        ]
+        for name, title in names.items()
+        if name != "age_class_accuracy" or measured["age_classes"]
+    ]
+
+
+def _basis(measured: Mapping[str, Any]) -> str:
+    basis = f"{measured['examples']:,} test faces of {measured['persons']:,} persons. "
+    said = []
+    if measured["baseline_age"] is not None:
+        said.append(f"{measured['baseline_age']:g} years, the median of the training split")
+    if measured["baseline_age_class"] is not None:
+        said.append(f"{measured['baseline_age_class']}, its most frequent age class")
+    if measured["baseline_gender"] is not None:
+        said.append(f"{measured['baseline_gender']}, its more frequent gender")
+    if said:
+        basis += f"The baseline always says {' and '.join(said)}. "
+    if measured["champion"]:
+        basis += f"The champion is version {measured['champion']['version']}, on the same faces. "
+    drawn = measured["bootstrap"]
+    return basis + f"Intervals: bootstrap of persons, {drawn['resamples']:,} resamples, seed {drawn['seed']}."
+
+
+def _interval(measured: Mapping[str, Any], name: str) -> str:
+    low, high = measured.get(f"{name}_low"), measured.get(f"{name}_high")
+    return f"{_figure(low)} to {_figure(high)}" if low is not None and high is not None else ""
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"

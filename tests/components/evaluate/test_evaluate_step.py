@@ -1,0 +1,336 @@
+"""The evaluate step on faces whose figures can be worked out by hand, with a Keras estimator that is loaded from disk."""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from components.alone import main
+from components.evaluate import STEP, Settings, run
+from components.settings import build
+from components.step import Job
+from schemas.error import VisageError
+from schemas.example import FaceExample
+from tests.components.evaluate.champions import champion_of
+from tests.components.evaluate.made_up import SIDE, face, write_estimator, write_examples
+
+WOMAN, MAN = "female", "male"
+
+TRAIN = [
+    face(n, 30, age, gender=gender) for n, (age, gender) in enumerate([(20, WOMAN), (30, MAN), (31, MAN), (60, MAN)])
+]
+"""Median age 30.5, more men."""
+
+
+def settings(*overrides: str) -> Settings:
+    return build(Settings, {}, ["evaluate.blessing.min_examples=4", "evaluate.resamples=200", *overrides])
+
+
+@pytest.fixture
+def evaluate(tmp_path: Path):
+    """Runs the step on a test split; gives its job and counts."""
+
+    def work(test: list[FaceExample], *overrides: str, train=TRAIN, **estimator) -> tuple[Job, dict[str, Any]]:
+        output = tmp_path / "output"
+        output.mkdir()
+        ingest = write_examples(tmp_path, train=train, validation=[], test=test)
+        job = Job({"ingest": ingest, "train": write_estimator(tmp_path, **estimator)}, output)
+        return job, dict(run(settings(*overrides), job))
+
+    return work
+
+
+def measured(job: Job) -> dict[str, Any]:
+    return json.loads((job.output / "metrics.json").read_text())
+
+
+# What is said: 22, 40, 60, 35; the errors: +2, -10, 0, +5. Of the genders the third is wrong.
+FOUR = [
+    face(1, 22, 20, 0.9, WOMAN),
+    face(2, 40, 50, 0.1, MAN),
+    face(3, 60, 60, 0.4, WOMAN),
+    face(4, 35, 30, 0.2, MAN),
+]
+
+
+class TestFigures:
+    def test_of_age_and_gender(self, evaluate):
+        job, counts = evaluate(FOUR)
+        found = measured(job)
+        assert found["examples"] == 4
+        assert found["age_mae"] == pytest.approx(17 / 4, abs=0.5)
+        assert found["age_bias"] == pytest.approx(-3 / 4, abs=0.5)
+        assert found["age_cs5"] in (0.5, 0.75), "the error of 5 years is on the brink"
+        assert found["age_interval_coverage"] == 0.5, "a deviation of 2 years is an interval of 3.3 to either side"
+        assert found["gender_accuracy"] == 0.75
+        assert found["gender_auc"] == 1.0, "both women have a higher probability than both men"
+        assert counts["age_mae"] == found["age_mae"]
+
+    def test_of_the_baseline_come_from_the_training_split(self, evaluate):
+        found = measured(evaluate(FOUR)[0])
+        assert found["baseline_age"] == 30.5
+        assert found["baseline_age_mae"] == pytest.approx((10.5 + 19.5 + 29.5 + 0.5) / 4)
+        assert (found["baseline_gender"], found["baseline_gender_accuracy"]) == (MAN, 0.5)
+
+    def test_by_slice(self, evaluate):
+        held = {(one["slice"], one["value"]): one for one in measured(evaluate(FOUR)[0])["slices"]}
+        assert set(held) == {(s, v) for s, v in [("gender", WOMAN), ("gender", MAN)]} | {
+            ("age", decade) for decade in ("20-29", "30-39", "50-59", "60-69")
+        }
+        assert held["gender", WOMAN]["age_mae"] == pytest.approx(1, abs=0.5)
+        assert held["gender", WOMAN]["gender_accuracy"] == 0.5
+        assert held["gender", WOMAN]["gender_auc"] is None
+        assert held["age", "50-59"]["age_mae"] == pytest.approx(10, abs=0.5)
+        assert held["age", "50-59"]["examples"] == 1
+
+    def test_of_an_unknown_label_count_for_the_other_only(self, evaluate):
+        found = measured(evaluate([*FOUR, face(5, 80, None, 0.9, WOMAN), face(6, 47, 40, 0.1, None), face(7, 9)])[0])
+        assert found["examples"] == 7
+        assert found["age_mae"] == pytest.approx(24 / 5, abs=0.5)
+        assert found["gender_accuracy"] == 0.8
+        assert sum(one["examples"] for one in found["slices"] if one["slice"] == "gender") == 5
+
+    def test_without_any_gender_label_are_null(self, evaluate):
+        job, _ = evaluate([face(n, 30, 30) for n in range(5)], train=[face(9, 1, 50)])
+        found = measured(job)
+        assert [found[name] for name in ("gender_accuracy", "gender_auc", "baseline_gender_accuracy")] == [None] * 3
+        assert found["blessed"], found["reasons"]
+        assert "NaN" not in (job.output / "metrics.json").read_text()
+        assert not (job.output / "gender.png").exists()
+
+    def test_without_a_gender_head_are_null(self, evaluate):
+        job, _ = evaluate(FOUR, gender={"head": "none"})
+        assert measured(job)["gender_accuracy"] is None
+        assert measured(job)["age_mae"] is not None
+        assert pq.read_table(job.output / "predictions.parquet")["predicted_gender"].null_count == 4
+
+    def test_of_a_hundred_years_are_in_the_last_decade(self, evaluate):
+        found = measured(evaluate([face(n, 99, age) for n, age in enumerate([90, 100, 9, 10])])[0])
+        assert [one["value"] for one in found["slices"] if one["slice"] == "age"] == ["0-9", "10-19", "90-100"]
+
+
+class TestIntervals:
+    def test_hold_the_figure_and_stay_the_same_with_the_seed(self, evaluate):
+        found = measured(evaluate(FOUR)[0])
+        assert found["age_mae_low"] < found["age_mae"] < found["age_mae_high"]
+        assert found["bootstrap"] == {"resamples": 200, "seed": 0, "unit": "person", "interval": 0.95}
+
+    def test_draw_persons_not_photos(self, tmp_path):
+        """A hundred photos of each of four persons are no more persons than four."""
+        from components.estimator import saved
+        from components.evaluate import metrics, predictions
+        from schemas.shard import read_index
+
+        estimator = saved.load(write_estimator(tmp_path) / "estimator")
+
+        def width(name: str, photos: int, persons_differ: bool) -> float:
+            faces = [
+                face(number, 30 + 3 * (number % 4), 30, person=f"made:{number if persons_differ else number % 4}")
+                for number in range(4 * photos)
+            ]
+            (tmp_path / name).mkdir()
+            folder = write_examples(tmp_path / name, test=faces)
+            frame = predictions.predict(estimator, folder, read_index(folder)["test"])
+            found = metrics.intervals(frame, 500, 0)
+            assert found["age_mae_low"] is not None
+            assert found["age_mae_high"] is not None
+            return found["age_mae_high"] - found["age_mae_low"]
+
+        assert width("few", 100, False) > 5 * width("many", 100, True)
+
+
+class TestBlessing:
+    def test_a_good_model(self, evaluate):
+        job, counts = evaluate(FOUR)
+        assert measured(job)["blessed"] is counts["blessed"] is True
+        assert measured(job)["reasons"] == []
+        assert "Blessed: this model may go live." in (job.output / "report.html").read_text()
+
+    @pytest.mark.parametrize(
+        ("test", "overrides", "estimator", "reason"),
+        [
+            ([FOUR[0], FOUR[1], FOUR[3]], [], {}, "There are only 3 test examples, 4 are asked for."),
+            (
+                FOUR,
+                [],
+                {"age_error": 40},
+                r"The age MAE of 3\d\.\d\d years is 2\d\d% of the baseline's 15.00; at most 90% is asked for.",
+            ),
+            (FOUR, ["min_gender_accuracy=0.8"], {}, r"Gender is right for 75.0%; 80.0% is asked for."),
+            (
+                FOUR,
+                ["max_slice_mae=5", "min_slice_examples=2"],
+                {},
+                r"The age MAE of gender male is 7.5\d? years; at most 5.00 is asked for in every slice.",
+            ),
+            ([face(n, 20) for n in range(4)], [], {}, "Nothing could be measured: the test split has no label"),
+        ],
+        ids=["few examples", "worse than the baseline", "gender", "slice", "no label"],
+    )
+    def test_is_withheld_with_a_reason(self, test, overrides, estimator, reason, evaluate):
+        job, counts = evaluate(test, *(f"evaluate.blessing.{override}" for override in overrides), **estimator)
+        found = measured(job)
+        assert not found["blessed"]
+        assert len(found["reasons"]) == 1
+        assert re.match(reason, found["reasons"][0])
+        assert found["reasons"][0].split("'")[0] in (job.output / "report.html").read_text()
+        assert counts["blessed"] is False
+
+    def test_small_slices_do_not_decide(self, evaluate):
+        job, _ = evaluate(FOUR, "evaluate.blessing.max_slice_mae=8")
+        assert measured(job)["blessed"]
+
+    def test_a_model_that_says_nothing(self, evaluate):
+        job, _ = evaluate(FOUR, age_error=math.nan)
+        assert not measured(job)["blessed"]
+        assert measured(job)["age_mae"] is None
+        assert "The estimator says no age of 4 of 4 faces." in measured(job)["reasons"]
+
+    def test_fails_the_run_only_where_that_is_asked_for(self, evaluate, tmp_path):
+        with pytest.raises(VisageError, match=r"The model is not blessed:\n- Gender is right for 75.0%") as caught:
+            evaluate(FOUR, "evaluate.require_blessing=true", "evaluate.blessing.min_gender_accuracy=0.8")
+        assert caught.value.exit_code == 1
+        assert (tmp_path / "output" / "metrics.json").is_file()
+
+
+@pytest.fixture(scope="class")
+def champion(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("champion")
+    with champion_of({"estimator": write_estimator(folder, age_error=3) / "estimator"}, folder):
+        yield
+
+
+class TestChampion:
+    """Against a champion in a real registry; the one here says 3 years too much."""
+
+    FACES: ClassVar = [face(n, 10 + 15 * n, 10 + 15 * n, 0.9, WOMAN) for n in range(5)]
+
+    def test_a_better_model_takes_its_place(self, champion, evaluate):
+        job, counts = evaluate(self.FACES)
+        found = measured(job)
+        assert found["blessed"], found["reasons"]
+        assert found["champion"]["version"] == "1"
+        assert found["champion"]["age_mae"] == pytest.approx(3, abs=0.5)
+        assert found["champion"]["gender_accuracy"] == 1
+        assert found["champion"]["age_mae_difference_high"] < -1.5
+        assert counts["compared_with"] == "visage/1"
+        assert "version 1, on the same faces" in (job.output / "report.html").read_text()
+
+    def test_a_worse_one_does_not(self, champion, evaluate):
+        job, _ = evaluate(self.FACES, age_error=4)
+        assert re.fullmatch(
+            r"The age MAE of \d\.\d\d years is worse than the \d\.\d\d of version 1, the champion, by more than 2%\.",
+            "".join(measured(job)["reasons"]),
+        )
+
+    def test_a_little_worse_is_within_the_tolerance(self, champion, evaluate):
+        job, _ = evaluate(self.FACES, "evaluate.blessing.age_tolerance=0.5", age_error=4)
+        assert measured(job)["blessed"]
+
+    def test_one_that_tells_no_gender_does_not(self, champion, evaluate):
+        job, _ = evaluate(self.FACES, gender={"head": "none"})
+        assert measured(job)["reasons"] == ["The estimator tells no gender, but version 1, the champion, does."]
+
+
+class TestAgeClasses:
+    CLASSES: ClassVar = {"age": {"edges": [30, 60], "classes": ["YOUNG", "MIDDLE", "OLD"], "loss": "cross_entropy"}}
+
+    def test_of_class_labels(self, evaluate):
+        test = [
+            face(n, says, age_class=name) for n, (says, name) in enumerate([(15, "YOUNG"), (15, "YOUNG"), (80, "OLD")])
+        ]
+        test += [face(4, 80, age_class="MIDDLE"), face(5, 45, age_class="MIDDLE")]
+        train = [face(9, 1, age_class="MIDDLE"), face(8, 1, age_class="MIDDLE"), face(7, 1, age_class="OLD")]
+        job, _ = evaluate(test, train=train, **self.CLASSES)
+        found = measured(job)
+        assert found["age_mae"] is None
+        assert found["age_class_accuracy"] == 0.8
+        assert (found["baseline_age_class"], found["baseline_age_class_accuracy"]) == ("MIDDLE", 0.4)
+        assert found["age_classes"] == ["YOUNG", "MIDDLE", "OLD"]
+        assert found["age_class_confusion"] == [[2, 0, 0], [0, 1, 1], [0, 0, 1]]
+        assert {one["value"] for one in found["slices"] if one["slice"] == "age_class"} == {"YOUNG", "MIDDLE", "OLD"}
+        assert found["blessed"], found["reasons"]
+        assert "said MIDDLE" in (job.output / "report.html").read_text()
+
+    def test_no_better_than_the_most_frequent_class(self, evaluate):
+        test = [face(n, 80, age_class="MIDDLE") for n in range(3)] + [face(5, 80, age_class="OLD")]
+        job, _ = evaluate(test, train=[face(9, 1, age_class="MIDDLE")], **self.CLASSES)
+        assert measured(job)["reasons"] == [
+            "The age class is wrong for 75.0%, the baseline's for 25.0%; at most 90% of that is asked for."
+        ]
+
+    def test_of_ages_in_years(self, evaluate):
+        job, _ = evaluate(FOUR, **self.CLASSES)
+        found = measured(job)
+        assert found["age_mae"] is not None
+        assert [sum(row) for row in found["age_class_confusion"]] == [1, 2, 1]
+
+
+class TestFiles:
+    def test_predictions_are_one_row_an_example(self, evaluate):
+        job, _ = evaluate(FOUR)
+        rows = {row["path"]: row for row in pq.read_table(job.output / "predictions.parquet").to_pylist()}
+        assert len(rows) == 4
+        row = rows["2.jpg"]
+        assert (row["person"], row["age"], row["age_decade"], row["gender"]) == ("made:2", 50, "50-59", MAN)
+        assert row["predicted_age"] == pytest.approx(40, abs=0.5)
+        assert row["predicted_age_low"] < 38 < 42 < row["predicted_age_high"]
+        assert row["predicted_gender"] == MAN
+
+    def test_the_report_needs_no_other_file_and_no_web(self, evaluate):
+        job, _ = evaluate(FOUR)
+        report = (job.output / "report.html").read_text()
+        assert len(re.findall(r'src="data:image/png;base64,', report)) == 5
+        assert not re.findall(r'(?:src|href)="(?!data:)', report)
+        assert "4 test faces of 4 persons" in report
+
+    def test_the_worst_faces_come_first(self, evaluate):
+        job, _ = evaluate(FOUR, "evaluate.worst_faces=2")
+        with Image.open(job.output / "worst_faces.png") as sheet:
+            left, right = (sheet.crop((place, 40, place + 1, 41)).tobytes()[0] / 2 for place in (48, 96 + 48))
+        assert left == pytest.approx(40, abs=1), "the photo that was missed by ten years"
+        assert right == pytest.approx(35, abs=1), "the one that was missed by five"
+
+    def test_progress_counts_faces(self, tmp_path):
+        ingest, seen = write_examples(tmp_path, train=TRAIN, test=FOUR), []
+        (tmp_path / "output").mkdir()
+        job = Job({"ingest": ingest, "train": write_estimator(tmp_path)}, tmp_path / "output")
+        job.tracker.progress = lambda *values: seen.append(values)  # type: ignore[method-assign]
+        run(settings(), job)
+        assert seen[-1] == (4, 4, "faces")
+
+
+class TestBadInput:
+    def test_no_test_examples(self, evaluate):
+        with pytest.raises(VisageError, match="The test split holds no examples"):
+            evaluate([])
+
+    def test_a_picture_that_cannot_be_decoded(self, evaluate):
+        broken = FaceExample(b"no picture", SIDE, SIDE, "made:9", "made", "9.jpg", "9" * 64, age=3)
+        with pytest.raises(VisageError, match=r"The picture of made, 9.jpg in the test split cannot be decoded"):
+            evaluate([*FOUR, broken])
+
+    def test_a_shard_is_missing(self, tmp_path):
+        ingest = write_examples(tmp_path, train=TRAIN, test=FOUR)
+        (ingest / "test/test-00001-of-00002.tfrecord").unlink()
+        with pytest.raises(VisageError, match=r"test-00001-of-00002.tfrecord is missing"):
+            run(settings(), Job({"ingest": ingest, "train": write_estimator(tmp_path)}, tmp_path))
+
+    def test_no_estimator(self, tmp_path):
+        ingest = write_examples(tmp_path, train=TRAIN, test=FOUR)
+        with pytest.raises(VisageError, match="holds no estimator"):
+            run(settings(), Job({"ingest": ingest, "train": tmp_path}, tmp_path))
+
+    def test_alone_it_ends_with_one_message(self, tmp_path, capsys):
+        ingest = write_examples(tmp_path, train=TRAIN, test=FOUR)
+        command = ["--input", "ingest", str(ingest), "--input", "train", str(write_estimator(tmp_path))]
+        command += ["--out", str(tmp_path / "evaluated"), "--set", "evaluate.require_blessing=true"]
+        assert main(STEP, command) == 1
+        said = capsys.readouterr().err
+        assert "visage: The model is not blessed:\n- There are only 4 test examples, 50 are asked for." in said
+        assert "Traceback" not in said
