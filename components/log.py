@@ -19,7 +19,7 @@ def set_up(*, debug: bool = False) -> None:
         return
     for name in ("apache_beam", "tensorflow", "absl", "mlflow", "alembic", "matplotlib", "urllib3", "PIL", "httpx"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GLOG_minloglevel", "2")
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", category=DeprecationWarning)

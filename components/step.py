@@ -17,6 +17,7 @@ from typing import Any
 from components import fingerprint
 from components.settings import Section
 from schemas import artifact
+from schemas.error import VisageError
 
 log = logging.getLogger("visage.step")
 
@@ -88,8 +89,13 @@ def execute(
     stays: a resumable step goes on from it, any other starts it anew.
 
     Raises:
-        VisageError: the step failed in a way that a person can mend; an input is not a whole artifact.
+        VisageError: the step failed in a way that a person can mend; an input is not a whole artifact; `final` holds
+            something that is no artifact.
     """
+    if final.exists() and not artifact.is_whole(final) and (not final.is_dir() or any(final.iterdir())):
+        raise VisageError(
+            f"{final} holds something that no step made.", "Name a folder that is new or empty.", usage=True
+        )
     identity = fingerprint.of_step(step.name, settings, inputs)
     partial = artifact.partial_folder(final)
     if partial.exists() and not (step.resumable and _same_work(partial, identity.digest)):

@@ -32,7 +32,7 @@ Any of these brings it:
 MESSAGE
         exit 2
     fi
-    echo "Making $folder with $python and pip: about 3 GB, some minutes ..."
+    echo "Making $folder with $python and pip: about 4 GB, some minutes ..."
     "$python" -m venv --clear "$folder"
     "$folder/bin/python" -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[$extras]"
 fi

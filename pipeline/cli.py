@@ -87,6 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     score.add_argument("--model", default="visage@champion", metavar="NAME@ALIAS", help="default: visage@champion")
     score.add_argument("--out", type=Path, metavar="DIR", help="folder for the scores; one photo may go without")
+    score.add_argument(
+        "--faces",
+        choices=("detect", "whole"),
+        default="detect",
+        help="whole: every photo is one cropped face (default: detect)",
+    )
     _add_recipe(score)
     _add_root(score)
 
@@ -213,9 +219,13 @@ def _download(arguments: argparse.Namespace) -> None:
 
 
 def _score(arguments: argparse.Namespace) -> None:
-    from pipeline import batch
+    import json
 
-    batch.score(arguments)
+    from pipeline import batch, recipe
+
+    photos = [photo if "://" in photo else str(Path(photo).absolute()) for photo in arguments.photos]
+    chosen = [f"score.photos={json.dumps(photos)}", f"score.model={arguments.model}", f"score.faces={arguments.faces}"]
+    batch.run(recipe.load(arguments.recipe, [*chosen, *arguments.set]), arguments.out, arguments.root)
 
 
 def _models(arguments: argparse.Namespace) -> None:

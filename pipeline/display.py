@@ -26,6 +26,7 @@ class Display:
         self.console = console
         self.begun: dict[str, float] = {}
         self.told: dict[str, float] = {}
+        self.first: dict[str, tuple[float, int]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -45,15 +46,13 @@ class Display:
 
     def progress(self, step: str, done: int, total: int | None, unit: str) -> None:
         now = time.monotonic()
-        if now - self.told.get(step, 0) < _SECONDS_BETWEEN_LINES:
+        first_time, first_done = self.first.setdefault(step, (now, done))
+        if now - self.told.get(step, 0) < _SECONDS_BETWEEN_LINES or now == first_time:
             return
         self.told[step] = now
-        rate = done / max(now - self.begun.get(step, now), 1e-3)
-        if total:
-            left = (total - done) / rate if rate else 0
-            self._line(step, f"{done:,} of {total:,} {unit}, {rate:,.0f}/s since it started, about {left:.0f} s left")
-        else:
-            self._line(step, f"{done:,} {unit}, {rate:,.0f}/s")
+        rate = (done - first_done) / (now - first_time)
+        left = f", about {(total - done) / rate:,.0f} s left" if total and rate else ""
+        self._line(step, f"{done:,}{f' of {total:,}' if total else ''} {unit}, {rate:,.0f}/s{left}")
 
     def metric(self, step: str, name: str, value: float, epoch: int | None) -> None:
         """Metrics go to MLflow and the log; a line each would bury the rest."""
@@ -101,7 +100,9 @@ class LiveDisplay(Display):
         self.tasks[step] = self.bars.add_task(step, total=None, unit="", rate="", note="")
 
     def progress(self, step: str, done: int, total: int | None, unit: str) -> None:
-        rate = done / max(time.monotonic() - self.begun.get(step, 0), 1e-3)
+        now = time.monotonic()
+        first_time, first_done = self.first.setdefault(step, (now, done))
+        rate = (done - first_done) / max(now - first_time, 1e-3)
         self.bars.update(self.tasks[step], completed=done, total=total, unit=unit, rate=f"{rate:,.0f}/s")
 
     def metric(self, step: str, name: str, value: float, epoch: int | None) -> None:

@@ -194,7 +194,8 @@ class _Session:
             lines.insert(0, hint)
         if self.command:
             lines.append(f"To go on from this step: {self.command}")
-        return VisageError(f"The step {name} failed: {cause}", "\n".join(lines))
+        usage = isinstance(error, VisageError) and error.usage
+        return VisageError(f"The step {name} failed: {cause}", "\n".join(lines), usage=usage)
 
     @contextmanager
     def _workers(self) -> Iterator[ProcessPoolExecutor]:

@@ -88,7 +88,7 @@ def _with_photos(whole: RecipeSettings) -> RecipeSettings:
     """A recipe that names no photos to score has the photos of its source scored."""
     if whole.score.photos or not whole.source.path:
         return whole
-    photos = [photos_root(whole.source)]
+    photos = (photos_root(whole.source),)
     return whole.model_copy(update={"score": whole.score.model_copy(update={"photos": photos})})
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,8 @@ def show(console: Console, outcome: Outcome, root: Path) -> None:
     _show_model(console, registered, metrics)
     console.print(f"[bold]Scores[/]  {_scored(scores)}", highlight=False)
     console.print(f"        {outcome.artifacts['score'] / 'scores'}", highlight=False, soft_wrap=True)
-    for step, file in (("ingest", "summary.html"), ("validate", "report.html"), ("evaluate", "report.html")):
-        page = outcome.artifacts[step] / file
-        if page.is_file():
-            console.print(f"[bold]{'Pages' if step == 'ingest' else '':<7}[/] {page}", highlight=False, soft_wrap=True)
+    for number, page in enumerate(page for name in outcome.artifacts for page in _pages(outcome, name)):
+        console.print(f"[bold]{'' if number else 'Pages':<7}[/] {page}", highlight=False, soft_wrap=True)
     console.print(f"[bold]MLflow[/]  {_ui_command(root)}", highlight=False, soft_wrap=True)
     reused = len(outcome.reused)
     steps = len(outcome.artifacts)
@@ -42,9 +41,9 @@ def _show_data(console: Console, data: dict[str, Any]) -> None:
         highlight=False,
     )
     ordered = sorted(rejects.items(), key=lambda item: -item[1])
-    told = [f"{reason} {count:,}" for reason, count in ordered]
-    for start in range(0, len(told), 5):
-        console.print(f"        {', '.join(told[start : start + 5])}", highlight=False)
+    told = ", ".join(f"{reason}\N{NO-BREAK SPACE}{count:,}" for reason, count in ordered)
+    for line in textwrap.wrap(told, 70):
+        console.print(f"        {line}".replace("\N{NO-BREAK SPACE}", " "), highlight=False)
 
 
 def _show_quality(console: Console, metrics: dict[str, Any]) -> None:
@@ -75,9 +74,15 @@ def _show_model(console: Console, registered: dict[str, Any], metrics: dict[str,
 
 
 def _scored(scores: dict[str, Any]) -> str:
-    rejected = sum(scores["rejects"].values())
-    model = f"{scores['model_name']} version {scores['model_version']}"
-    return f"{scores['photos']:,} photos with {model}: {scores['faces']:,} faces, {rejected:,} rejects"
+    return (
+        f"{scores['photos']:,} photos with {scores['model']}: "
+        f"{scores['faces']:,} faces, {scores['without_face']:,} photos without, {scores['rejected']:,} rejects"
+    )
+
+
+def _pages(outcome: Outcome, step: str) -> list[Path]:
+    """What a step made for people to read."""
+    return sorted(outcome.artifacts[step].glob("*.html"))
 
 
 def _ui_command(root: Path) -> str:

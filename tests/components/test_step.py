@@ -84,3 +84,11 @@ def test_a_folder_with_a_damaged_manifest_is_no_input(tmp_path):
     reader = Step("reader", "reads", Settings, ("toy",), write)
     with pytest.raises(VisageError, match="not a finished artifact"):
         execute(reader, Settings(), {"toy": tmp_path / "one"}, tmp_path / "two", Tracker())
+
+
+def test_a_folder_that_holds_something_else_is_not_overwritten(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "precious.jpg").write_text("x")
+    with pytest.raises(VisageError, match="something that no step made"):
+        execute(step(write), Settings(), {}, tmp_path / "photos", Tracker())
+    assert (tmp_path / "photos" / "precious.jpg").exists()

@@ -21,7 +21,7 @@ class ToySettings(Section):
     source: str = external_path("", "a file that is read")
     workers: int = how(1, "how many at once")
     fail: str = ""
-    seconds: float = 0.0
+    seconds: dict[str, float] = {}
 
 
 class Settings(Section):
@@ -39,7 +39,7 @@ def _work(name: str, settings: Settings, job: Job, result: int) -> Mapping[str, 
         calls.write(f"{name} {time.time()}\n")
     (job.output / "half").write_text("half")
     job.tracker.progress(1, 2, "things")
-    time.sleep(toy.seconds)
+    time.sleep(toy.seconds.get(name, 0))
     if toy.fail == name:
         raise VisageError("the thing is broken", "Mend the thing.")
     if toy.fail == f"{name}:bug":

@@ -1,0 +1,109 @@
+"""`visage score`: a scoring job outside the DAG, safe to interrupt like the step that it is."""
+
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from components import fingerprint, score
+from components.score.settings import Settings
+from components.step import Tracker, execute
+from pipeline import display, tracking
+from pipeline.recipe import Recipe
+from pipeline.tracking import PipelineRun
+from schemas.artifact import is_whole, read_manifest
+from schemas.error import VisageError
+
+
+class _Shown(Tracker):
+    """Shows the progress of the one step."""
+
+    def __init__(self, shown: display.Display) -> None:
+        self.shown = shown
+
+    def progress(self, done: int, total: int | None, unit: str) -> None:
+        self.shown.progress("score", done, total, unit)
+
+
+def run(recipe: Recipe, out: Path | None, root: Path) -> None:
+    """Score the photos that the recipe names, and tell what came out.
+
+    Args:
+        recipe: its score section names photos and model.
+        out: folder for the scores. It may hold this very job, finished or interrupted, and nothing else. None for one photo:
+            a table is printed and nothing is kept.
+        root: pipeline root whose MLflow store holds the model, unless MLFLOW_TRACKING_URI names a server.
+
+    Raises:
+        VisageError: photos or model are not there, the folder holds something else, or the job failed.
+    """
+    settings: Any = recipe.of(score.STEP)
+    tracking.use_store(root)
+    os.environ.update(tracking.environment(root, recipe.name))
+    console = Console()
+    if out is None:
+        _one(console, settings)
+        return
+    final = out.absolute()
+    if is_whole(final) and read_manifest(final).fingerprint == _identity(settings):
+        console.print(f"{out}: this job is done already", highlight=False)
+    else:
+        _check_free(final)
+        pipeline_run = PipelineRun(f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-score", recipe.name)
+        with display.for_console(console) as shown:
+            shown.started("score")
+            with tracking.step_run(pipeline_run, score.STEP, settings, _Shown(shown)) as tracker:
+                tracking.record(tracker, score.STEP, execute(score.STEP, settings, {}, final, tracker), final)
+            shown.ended("score", "done")
+        tracking.close(pipeline_run, "FINISHED", {})
+    for name, value in read_manifest(final).counts.items():
+        shown_value = f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if isinstance(value, float) else value
+        console.print(f"  {name.replace('_', ' '):<18} {shown_value}", highlight=False)
+    console.print(f"{out / 'scores'}\n{out / 'summary.html'}", highlight=False, soft_wrap=True)
+
+
+def _identity(settings: Settings) -> str:
+    return fingerprint.of_step(score.STEP.name, settings, {}).digest
+
+
+def _check_free(final: Path) -> None:
+    if final.exists() and (not final.is_dir() or any(final.iterdir())):
+        what = "the scores of another job" if is_whole(final) else "something else"
+        raise VisageError(f"{final} holds {what}.", "Name another folder with --out, or remove it.", usage=True)
+
+
+def _one(console: Console, settings: Settings) -> None:
+    photos: Sequence[str] = settings.score.photos
+    if len(photos) != 1 or not Path(photos[0]).is_file():
+        raise VisageError(
+            "Where shall the scores go?", "Name a folder with --out; only one photo can go without.", usage=True
+        )
+    import pyarrow.parquet as pq
+
+    with tempfile.TemporaryDirectory(prefix="visage-") as folder:
+        out = Path(folder) / "score"
+        execute(score.STEP, settings, {}, out, Tracker())
+        faces = pq.read_table(out / "scores").to_pylist()
+        rejects = pq.read_table(out / "rejects.parquet").to_pylist()
+    for reject in rejects:
+        console.print(f"{photos[0]}: {reject['reason']}: {reject['detail']}", highlight=False)
+    if faces and not faces[0]["face_count"]:
+        console.print(f"{photos[0]}: no face found", highlight=False)
+    elif faces:
+        _table(console, faces)
+
+
+def _table(console: Console, faces: list[dict[str, Any]]) -> None:
+    table = Table("face", "age", "90 % between", "gender", "box", box=None)
+    for face in faces:
+        gender = f"{face['gender']} ({face['gender_probability']:.0%})" if face["gender"] else "-"
+        box = f"{face['box_left']},{face['box_top']} to {face['box_right']},{face['box_bottom']}"
+        between = f"{face['age_low']:.0f} and {face['age_high']:.0f}"
+        table.add_row(str(face["face_index"] + 1), f"{face['age']:.1f}", between, gender, box)
+    console.print(table)
+    console.print(f"by {faces[0]['model_name']} version {faces[0]['model_version']}", highlight=False)

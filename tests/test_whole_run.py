@@ -1,0 +1,182 @@
+"""From photos to a registered model and scores: the real DAG on a small drawn archive, as a person starts it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from mlflow import MlflowClient
+
+from pipeline import tracking
+from pipeline.dag import STEPS
+from pipeline.demo.archive import draw_archive
+from schemas.artifact import MANIFEST
+
+NAMES = [step.name for step in STEPS]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("drawn") / "archive"
+    draw_archive(folder, photos=240, seed=3)
+    return folder
+
+
+def command(archive: Path, root: Path, *more: str) -> list[str]:
+    small = [f"source.path={archive}", f"score.photos=[{archive / 'album.zip'}]", "train.epochs=2", *more]
+    settings = [part for pair in small for part in ("--set", pair)]
+    return [sys.executable, "-m", "pipeline.cli", "run", "--recipe", "demo", "--root", str(root), *settings]
+
+
+def run(archive: Path, root: Path, *more: str) -> tuple[int, str, str]:
+    environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    done = subprocess.run(command(archive, root, *more), capture_output=True, text=True, check=False, env=environment)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture(scope="module")
+def finished(archive, tmp_path_factory):
+    root = tmp_path_factory.mktemp("pipeline root")
+    code, said, complained = run(archive, root)
+    assert code == 0, complained
+    return root, said
+
+
+def artifact(root: Path, step: str) -> Path:
+    (manifest,) = (root / "artifacts" / step).glob(f"[!.]*/{MANIFEST}")
+    return manifest.parent
+
+
+def test_the_last_screenful_tells_rows_quality_model_scores_and_the_way_to_the_ui(archive, finished):
+    root, said = finished
+    expected = json.loads((archive / "expected.json").read_text())
+    rejects = sum(expected["rejects"].values())
+    assert f"{expected['rows']:,} rows = {expected['examples']:,} examples + {rejects:,} rejects" in said
+    for reason, count in expected["rejects"].items():
+        assert f"{reason} {count:,}" in said
+    metrics = json.loads((artifact(root, "evaluate") / "metrics.json").read_text())
+    assert f"{metrics['age_mae']:.2f} years" in said
+    assert f"{metrics['baseline_age_mae']:.2f} years" in said
+    assert "visage version 1, alias" in said
+    assert str(artifact(root, "score") / "scores") in said.replace("\n", "")
+    assert "visage ui" in said
+
+
+def test_a_second_run_reuses_every_step(archive, finished):
+    root, _ = finished
+    code, said, _ = run(archive, root)
+    assert code == 0
+    assert [line.split()[0] for line in said.splitlines() if line.endswith(" reused")] == NAMES
+
+
+def test_the_registry_holds_one_version_with_signature_example_description_and_lineage(finished):
+    root, _ = finished
+    client = MlflowClient(tracking.local_store(root))
+    (version,) = client.search_model_versions("name='visage'")
+    assert version.description
+    assert version.tags["visage.recipe"] == "demo"
+    assert version.tags["visage.lock"]
+    aliases = client.get_registered_model("visage").aliases
+    assert list(aliases) in (["champion"], ["challenger"])
+
+
+def test_mlflow_has_epochs_as_they_came_and_the_pages_of_the_steps(finished):
+    root, _ = finished
+    client = MlflowClient(tracking.local_store(root))
+    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
+    assert experiment is not None
+    children = {
+        run.data.tags["visage.step"]: run.info.run_id
+        for run in client.search_runs([experiment.experiment_id], "tags.`visage.step` != 'pipeline'")
+    }
+    assert set(children) == set(NAMES)
+    assert len(client.get_metric_history(children["train"], "val_age_mae")) == 2
+    for step, file in (("ingest", "summary.json"), ("evaluate", "metrics.json"), ("train", "curves.png")):
+        assert file in [held.path for held in client.list_artifacts(children[step])], step
+
+
+def test_every_photo_of_the_album_is_scored_or_rejected(archive, finished):
+    root, _ = finished
+    album = json.loads((archive / "expected.json").read_text())["album"]
+    score = artifact(root, "score")
+    rows = pq.read_table(score / "scores").num_rows
+    rejects = pq.read_table(score / "rejects.parquet").num_rows
+    assert (rows, rejects) == (album["photos"] - album["broken"], album["broken"])
+
+
+def test_killed_in_every_step_the_same_command_completes_with_the_same_counts(archive, finished, tmp_path):
+    root = tmp_path / "root"
+    for step in NAMES:
+        process = subprocess.Popen(
+            command(archive, root), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        here = root / "artifacts" / step
+        deadline = time.monotonic() + 240
+        while not list(here.glob(".*.partial")):
+            assert time.monotonic() < deadline, f"{step} never began"
+            assert process.poll() is None, f"the run ended before {step} began"
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    code, said, complained = run(archive, root)
+    assert code == 0, complained
+    assert said.count(" reused\n") >= 4
+    whole = finished[0]
+    for step in ("ingest", "evaluate", "score"):
+        before, after = (
+            json.loads((artifact(place, step) / MANIFEST).read_text())["counts"] for place in (whole, root)
+        )
+        for count in ("rows", "examples", "photos", "faces"):
+            assert after.get(count) == before.get(count), f"{step}: {count}"
+    assert len(MlflowClient(tracking.local_store(root)).search_model_versions("name='visage'")) == 1
+    assert not list(root.glob("artifacts/*/.*.partial"))
+
+
+def broken(archive: Path, folder: Path, defect: str) -> Path:
+    """A copy of the archive without its photos' folders, or with a defect of its .mat."""
+    copy = folder / "copy"
+    shutil.copytree(archive, copy)
+    mat = copy / "imdb.mat"
+    if defect == "no .mat":
+        mat.unlink()
+    elif defect == "cut short":
+        mat.write_bytes(mat.read_bytes()[:3000])
+    elif defect == "no photos":
+        for place in copy.iterdir():
+            if place.is_dir():
+                shutil.rmtree(place)
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("defect", "more", "told"),
+    [
+        ("no .mat", [], ".mat"),
+        ("cut short", [], "imdb.mat"),
+        ("no photos", [], "photo"),
+        ("", ["ingest.filter.min_face_score=1000"], "reject"),
+        ("", ["ingest.split.test=0"], "test"),
+    ],
+)
+def test_bad_input_is_one_message_that_names_step_log_and_the_way_on(archive, tmp_path, defect, more, told):
+    code, _, complained = run(broken(archive, tmp_path, defect), tmp_path / "root", *more)
+    assert code in (1, 2)
+    assert "The step ingest failed" in complained
+    assert told in complained
+    assert "Log: " in complained
+    assert "To go on from this step: visage run" in complained
+    assert "Traceback" not in complained
+
+
+def test_a_folder_that_does_not_exist_is_wrong_usage(tmp_path):
+    code, _, complained = run(tmp_path / "nowhere", tmp_path / "root")
+    assert code == 2
+    assert "nowhere" in complained
