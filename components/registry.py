@@ -201,8 +201,6 @@ def download(version: ModelVersion) -> Path:
     """
     with talking():
         location = client().get_model_version_download_uri(version.name, version.version)
-        if version.model_id:
-            location = client().get_logged_model(version.model_id).artifact_location
         parsed = urlparse(location)
         local = parsed.scheme in ("", "file")
         model = Path(unquote(parsed.path)) if local else _fetched(version, location)
@@ -291,12 +289,14 @@ def _get(name: str, version: str, aliases: Mapping[str, str]) -> ModelVersion | 
 
 
 def _version(entry: Any, aliases: Mapping[str, str]) -> ModelVersion:
+    # MLflow's SQL store does not fill in model_id; the source of a logged model's version says the same.
+    logged = re.fullmatch(r"models:/(m-[0-9a-f]+)", entry.source or "")
     return ModelVersion(
         name=entry.name,
         version=str(entry.version),
         aliases=tuple(sorted(alias for alias, version in aliases.items() if version == str(entry.version))),
         run_id=entry.run_id or "",
-        model_id=getattr(entry, "model_id", None) or "",
+        model_id=logged[1] if logged else "",
         tags=dict(entry.tags),
         description=entry.description or "",
         created=datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),

@@ -1,12 +1,10 @@
 """What a scoring job is made of: sources, and the files in them."""
 
-import os
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Literal
 
 UNKNOWN = -1
-ARCHIVES = (".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".7z", ".rar")
+ARCHIVES = (b".zip", b".tar", b".tgz", b".tbz2", b".txz", b".gz", b".bz2", b".xz", b".7z", b".rar")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +61,11 @@ def shown(name: bytes) -> str:
 
 def objection(name: bytes) -> tuple[str, str] | None:
     """Why a file is not opened, judged by its name alone: reason and detail; None if it may be."""
-    path = PurePosixPath(os.fsdecode(name))
-    if path.is_absolute() or ".." in path.parts or b"\0" in name or b"\\.." in name or b"..\\" in name:
+    parts = name.replace(b"\\", b"/").split(b"/")
+    if name.startswith(b"/") or b".." in parts or b"\0" in name:
         return "unsafe_path", "the name leads out of where it stands"
-    if any(part.startswith(".") or part == "__MACOSX" for part in path.parts):
+    if any(part == b"__MACOSX" or (part.startswith(b".") and part != b".") for part in parts):
         return "excluded", "a hidden file"
-    if path.suffix.lower() in ARCHIVES:
+    if parts[-1].lower().endswith(ARCHIVES):
         return "not_a_photo", "an archive within another place is not opened; name it by itself"
     return None

@@ -179,7 +179,7 @@ def _folder(source: int, path: str) -> Iterator[Entry]:
             name = inside + item.name
             if item.is_dir(follow_symlinks=False):
                 folders.append(name + b"/")
-            elif item.is_symlink() and not os.path.realpath(item.path).startswith(root):
+            elif item.is_symlink() and not (os.path.realpath(item.path) + b"/").startswith(root):
                 yield Entry(source, name, reason="unsafe_path", detail="a link out of the folder")
             elif item.is_symlink() and item.is_dir():
                 yield Entry(source, name, reason="excluded", detail="a link to a folder that is listed itself")

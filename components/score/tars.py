@@ -23,7 +23,7 @@ DAMAGE = (
 )
 """What the standard library raises over a damaged tar or its compression, beyond OSError."""
 
-_OPEN: dict[str, Any] = {"gz": gzip.GzipFile, "bz2": bz2.BZ2File, "xz": lzma.LZMAFile}
+_OPEN: dict[str, Any] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
 _LARGEST_HEADER = 1 << 20
 _LARGEST_RATIO = 100
 _ALWAYS_ALLOWED = 100_000_000

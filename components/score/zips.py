@@ -74,14 +74,10 @@ def _directory(file: BinaryIO, size: int) -> tuple[int, int, int]:
     place = tail.rfind(b"PK\x05\x06")
     if place < 0 or place + _END.size > len(tail):
         raise DamagedArchive("it has no directory: it is cut short, or no zip")
-    _, disk, _, _, count, length, start, _ = _END.unpack_from(tail, place)
-    end = base + place
+    _, disk, _, _, _, length, start, _ = _END.unpack_from(tail, place)
     if disk not in (0, 0xFFFF):
         raise DamagedArchive("it is one part of a zip in several files")
-    if 0xFFFF in (count, disk) or 0xFFFFFFFF in (length, start):
-        found = _directory_64(file, end)
-        if found:
-            length, start, end = found
+    length, start, end = _directory_64(file, base + place) or (length, start, base + place)
     shift = end - length - start
     if shift < 0 or length < 0:
         raise DamagedArchive("its directory lies outside the file")
@@ -89,6 +85,7 @@ def _directory(file: BinaryIO, size: int) -> tuple[int, int, int]:
 
 
 def _directory_64(file: BinaryIO, end: int) -> tuple[int, int, int] | None:
+    """Length, start and end of the directory as its 64-bit record says; None where a zip has no such record."""
     if end < _LOCATOR_64.size:
         return None
     file.seek(end - _LOCATOR_64.size)
