@@ -102,7 +102,7 @@ def _objections(record: FaceRecord, settings: FilterSettings) -> Iterator[tuple[
     ageless = record.age is None and record.age_class is None
     if ageless and not (settings.unknown_age and record.gender is not None):
         yield "age_unknown", "" if record.gender is not None else "nor is the gender known"
-    if record.gender is None and (ageless or not settings.unknown_gender):
+    if record.gender is None and not settings.unknown_gender:
         yield "gender_unknown", ""
     if record.face_score is not None:
         if record.face_score == float("-inf"):
@@ -200,4 +200,9 @@ def _summary(counts: Counter[str]) -> str:
     lines += [(f"  {split}", counts[split], "") for split in SPLITS]
     lines += [("rejected", counts["rows"] - counts["kept"], "")]
     lines += [(f"  {reason}", counts[reason], meaning) for reason, meaning in REASONS.items() if counts[reason]]
-    return "\n".join(f"{name:<20}{count:>10,}  {meaning}".rstrip() for name, count, meaning in lines)
+    shown = [f"{name:<20}{count:>10,}  {meaning}".rstrip() for name, count, meaning in lines]
+    if not counts["kept"]:
+        shown.append(
+            "No row is kept. The rules are under ingest.filter, for instance ingest.filter.unknown_gender=true."
+        )
+    return "\n".join(shown)

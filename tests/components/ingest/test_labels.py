@@ -224,6 +224,11 @@ def test_the_list_has_every_row_with_its_split_or_its_reason(tmp_path, capsys, s
     assert list(out.parent.iterdir()) == [out]
 
 
+def test_a_list_without_a_kept_row_says_where_the_rules_are(tmp_path, capsys):
+    write_labels(table(tmp_path, "1.jpg,30,,a,"), FilterSettings(), SplitSettings(), tmp_path / "labels.csv")
+    assert "ingest.filter.unknown_gender=true" in capsys.readouterr().out
+
+
 def test_a_list_that_cannot_be_written(tmp_path):
     source = table(tmp_path, *SIX)
     for out, text in (

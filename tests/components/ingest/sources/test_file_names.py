@@ -50,10 +50,11 @@ def test_only_pictures_are_rows_and_their_order_is_fixed(tmp_path):
 
 def test_photos_in_a_zip(tmp_path):
     with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
+        archive.writestr("wiki_crop/18/18_1981-05-05_2009.jpg", b"")
         archive.writestr("wiki_crop/17/17_1981-05-05_2009.jpg", b"")
         archive.writestr("__MACOSX/wiki_crop/17/17_1981-05-05_2009.jpg", b"")
-    (record,) = read(tmp_path / "faces.zip")
-    assert record.path == "wiki_crop/17/17_1981-05-05_2009.jpg"
+    found = read(tmp_path / "faces.zip")
+    assert [record.path for record in found] == [f"wiki_crop/{n}/{n}_1981-05-05_2009.jpg" for n in (17, 18)]
 
 
 def test_every_name_of_the_real_set_gives_the_age_and_person_of_its_mat(monkeypatch):
