@@ -95,7 +95,7 @@ def decode(data: bytes) -> FaceExample:
     Raises:
         ValueError: the bytes are not an Example, or a feature that every Example has is absent.
     """
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from google.protobuf.message import DecodeError
 
     message = _message_class()()
     try:
@@ -119,7 +119,7 @@ def decode(data: bytes) -> FaceExample:
 @cache
 def _message_class() -> Any:
     """TensorFlow's Example message, from tensorflow/core/example/{example,feature}.proto."""
-    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # type: ignore[import-untyped]
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
     field = descriptor_pb2.FieldDescriptorProto
     kinds = {"bytes": field.TYPE_BYTES, "float": field.TYPE_FLOAT, "int64": field.TYPE_INT64}

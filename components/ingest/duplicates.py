@@ -30,6 +30,8 @@ def keep_apart(
     Two persons on one photo may belong to different splits. The photo stays in the split of the first by path.
     """
     ordered = sorted(faces, key=_preference)
+    if len(ordered) == 1:
+        return ordered, []
     split = split_of(ordered[0])
     kept = [face for face in ordered if split_of(face) == split]
     detail = f"the same photo is in the {split} split: {ordered[0].record.path}, row {ordered[0].record.row}"

@@ -1,15 +1,13 @@
-"""Faces on their way from the photo to the shard: what is known of each, and where its JPEG lies meanwhile.
+"""Faces on their way from the photo to the shard: what is known of each, and where its Example lies meanwhile.
 
-JPEGs do not travel through Beam. Workers append them to spool files in the output folder, and what is grouped and sorted
+Examples do not travel through Beam. Workers append them to spool files in the output folder, and what is grouped and sorted
 are descriptions of some hundred bytes. So memory does not grow with the pictures.
 """
 
 import os
 import uuid
-from dataclasses import dataclass, fields
-from operator import attrgetter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import google_crc32c
 
@@ -18,16 +16,6 @@ from schemas.record import FaceRecord
 
 SPOOL = ".spool"
 """Folder in the output where faces lie until they are in a shard."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a JPEG lies: a part of a file, and its CRC-32C."""
-
-    file: str
-    offset: int
-    length: int
-    crc: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +28,10 @@ class TakenFace:
         pixels: SHA-256 of the face's pixels; the same picture has the same one, however it was stored.
         height: of the face, pixels.
         width: of the face, pixels.
-        place: where its JPEG lies.
+        file: where its encoded Example lies.
+        offset: of the Example in that file.
+        length: of the Example.
+        crc: CRC-32C of the Example.
     """
 
     record: FaceRecord
@@ -48,55 +39,30 @@ class TakenFace:
     pixels: bytes
     height: int
     width: int
-    place: Place
-
-
-_record_values = attrgetter(*(field.name for field in fields(FaceRecord)))
-
-
-def pack_record(record: FaceRecord) -> tuple[Any, ...]:
-    """A record as a plain tuple, which is pickled several times faster."""
-    return _record_values(record)
-
-
-def unpack_record(values: tuple[Any, ...]) -> FaceRecord:
-    return FaceRecord(*values)
-
-
-def pack_face(face: TakenFace) -> tuple[Any, ...]:
-    """A face as a plain tuple, which is pickled several times faster."""
-    place = face.place
-    return (
-        pack_record(face.record),
-        face.sha256,
-        face.pixels,
-        face.height,
-        face.width,
-        (place.file, place.offset, place.length, place.crc),
-    )
-
-
-def unpack_face(values: tuple[Any, ...]) -> TakenFace:
-    record, sha256, pixels, height, width, place = values
-    return TakenFace(FaceRecord(*record), sha256, pixels, height, width, Place(*place))
+    file: str
+    offset: int
+    length: int
+    crc: int
 
 
 class Spool:
-    """A new spool file. Its name ends in the number of rows whose faces it is to hold, for those who watch the progress."""
+    """A new spool file. Its name ends in the number of rows that it is for, so that one can see how far the work is."""
 
     def __init__(self, folder: Path, rows: int) -> None:
-        self._final = folder / f"{uuid.uuid4().hex}.{rows}"
-        self._partial = self._final.with_suffix(".partial")
-        self._file = self._partial.open("xb")
+        self.file = str(folder / f"{uuid.uuid4().hex}.{rows}")
+        self._stream = Path(f"{self.file}.partial").open("xb")  # noqa: SIM115 - `close` closes it
+        self._offset = 0
 
-    def add(self, jpeg: bytes) -> Place:
-        offset = self._file.tell()
-        self._file.write(jpeg)
-        return Place(str(self._final), offset, len(jpeg), google_crc32c.value(jpeg))
+    def add(self, example: bytes) -> tuple[str, int, int, int]:
+        """Append an encoded Example; gives its file, offset, length and checksum."""
+        offset = self._offset
+        self._offset += self._stream.write(example)
+        return self.file, offset, len(example), google_crc32c.value(example)
 
     def close(self) -> None:
-        self._file.close()
-        self._partial.rename(self._final)
+        """Have all of it on disk under its name."""
+        self._stream.close()
+        Path(f"{self.file}.partial").rename(self.file)
 
 
 def spooled_rows(folder: Path) -> int:
@@ -104,17 +70,17 @@ def spooled_rows(folder: Path) -> int:
     return sum(int(file.suffix[1:]) for file in folder.iterdir() if file.suffix[1:].isdigit())
 
 
-def read_jpeg(place: Place) -> bytes:
-    """The JPEG that lies at a place.
+def read_example(face: TakenFace) -> bytes:
+    """The encoded Example of a face.
 
     Raises:
-        VisageError: another one lies there now.
+        VisageError: something else lies there now.
     """
-    file = os.open(place.file, os.O_RDONLY)
+    file = os.open(face.file, os.O_RDONLY)
     try:
-        jpeg = os.pread(file, place.length, place.offset)
+        example = os.pread(file, face.length, face.offset)
     finally:
         os.close(file)
-    if google_crc32c.value(jpeg) != place.crc:
-        raise VisageError(f"{place.file} is damaged at byte {place.offset}.", "Run it again with --force ingest.")
-    return jpeg
+    if google_crc32c.value(example) != face.crc:
+        raise VisageError(f"{face.file} is damaged at byte {face.offset}.", "Run it again with --force ingest.")
+    return example

@@ -1,14 +1,14 @@
 """The Beam job: records -> label rules -> photos -> duplicates -> splits -> shards, and rejects from everywhere.
 
-Each stage hands on what it keeps, and what it rejects with a reason. Keys are digests and names, never positions, and every
-file is written in the order of a digest, so the outcome does not depend on which worker did what, or when.
+Each stage hands on what it keeps, and what it rejects with a reason. What passes from stage to stage are blocks, see
+`components.ingest.blocks`. Their keys are taken from digests and names, never from positions, and every file is written in
+the order of a digest, so the outcome does not depend on which worker did what, or when.
 """
 
 import hashlib
 import json
-import pickle
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -16,125 +16,85 @@ from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.coders import Coder
-from apache_beam.coders import registry as coders
 from apache_beam.utils.shared import Shared
 
 from components.beam import explained
 from components.ingest import duplicates, labels, photos
-from components.ingest.faces import (
-    SPOOL,
-    Spool,
-    TakenFace,
-    pack_face,
-    pack_record,
-    read_jpeg,
-    unpack_face,
-    unpack_record,
+from components.ingest.blocks import (
+    groups,
+    pack_faces,
+    pack_records,
+    pack_rejects,
+    unpack_all,
+    unpack_faces,
+    unpack_records,
+    unpack_rejects,
 )
+from components.ingest.faces import SPOOL, Spool, TakenFace, read_example
 from components.ingest.settings import IngestSettings, Settings
 from components.ingest.sources import photos_root, records
 from components.ingest.sources.settings import SourceSettings
-from components.photo import PhotoRejected, PhotoSettings, face_of
+from components.photo import PhotoRejected, face_of
 from schemas.example import FaceExample, encode
 from schemas.record import FaceRecord
 from schemas.reject import Reject, write_rejects
 from schemas.shard import Shard, file_name, write_index, write_records
 
 BATCH = 128
-"""Records that travel together to a worker; small enough that a few thousand photos spread evenly."""
+"""Records whose photos one worker opens in a row; small enough that a few thousand photos spread evenly."""
 
-OVERHEAD = 400
-"""Bytes of an example beside its JPEG, about; for planning the number of shards."""
+HANDS = 16
+"""Parts into which faces are dealt to look for duplicates; enough for the workers there are, few enough for large blocks."""
 
 REJECTS = "rejects"
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Records whose photos are to be opened."""
-
-    records: list[FaceRecord]
-
-
-class _BatchCoder(Coder):
-    def encode(self, value: Batch) -> bytes:
-        return pickle.dumps([pack_record(record) for record in value.records], pickle.HIGHEST_PROTOCOL)
-
-    def decode(self, encoded: bytes) -> Batch:
-        return Batch([unpack_record(values) for values in pickle.loads(encoded)])
-
-
-class _FaceCoder(Coder):
-    def encode(self, value: TakenFace) -> bytes:
-        return pickle.dumps(pack_face(value), pickle.HIGHEST_PROTOCOL)
-
-    def decode(self, encoded: bytes) -> TakenFace:
-        return unpack_face(pickle.loads(encoded))
-
-
-coders.register_coder(Batch, _BatchCoder)
-coders.register_coder(TakenFace, _FaceCoder)
+KEPT = "kept"
 
 
 def build(pipeline: beam.Pipeline, settings: Settings, output: Path) -> None:
     """Lay the ingest job out on a pipeline.
 
-    It writes under `output`: the shards, index.json, rejects.parquet, and in the spool folder `rows.json`.
+    It writes under `output`: the shards, index.json, rejects.parquet, and in the spool folder rows.json.
     """
     ingest, root = settings.ingest, photos_root(settings.source)
-
-    def split_of(face: TakenFace) -> str:
-        return labels.split_of(face.record, ingest.split)
-
     read = (
         pipeline
         | "source" >> beam.Create([settings.source])
-        | "records" >> beam.ParDo(ReadRecords(ingest, output)).with_outputs(REJECTS, main="kept")
+        | "records" >> beam.ParDo(ReadRecords(ingest, output)).with_outputs(REJECTS, main=KEPT)
     )
     taken = (
-        read.kept
+        read[KEPT]
         | "spread" >> beam.Reshuffle()
-        | "photos" >> beam.ParDo(TakeFaces(root, settings.photo, output)).with_outputs(REJECTS, main="kept")
+        | "photos" >> beam.ParDo(TakeFaces(root, settings, output)).with_outputs(REJECTS, main=KEPT)
     )
     single = (
-        taken.kept
-        | "by picture" >> beam.Map(_by_picture)
+        taken[KEPT]
         | "same picture" >> beam.GroupByKey()
-        | "duplicates" >> beam.ParDo(Settle(ingest.age_tolerance)).with_outputs(REJECTS, main="kept")
+        | "duplicates" >> beam.ParDo(Settle(ingest.age_tolerance)).with_outputs(REJECTS, main=KEPT)
     )
     apart = (
-        single.kept
-        | "by photo" >> beam.Map(_by_photo)
+        single[KEPT]
         | "same photo" >> beam.GroupByKey()
-        | "splits" >> beam.ParDo(KeepApart(split_of)).with_outputs(REJECTS, main="kept")
+        | "splits" >> beam.ParDo(KeepApart(ingest)).with_outputs(REJECTS, main=KEPT)
     )
-    sizes = (
-        apart.kept
-        | "sizes" >> beam.Map(lambda face: (split_of(face), face.place.length + OVERHEAD))
-        | "size of splits" >> beam.CombinePerKey(sum)
-    )
+    sizes = apart[KEPT] | "size" >> beam.Map(_size) | "sizes" >> beam.CombinePerKey(sum)
     _ = (
-        apart.kept
-        | "by shard"
-        >> beam.Map(_by_shard, split_of, beam.pvalue.AsDict(sizes), ingest.shard_mb * 1e6).with_output_types(
-            tuple[tuple[str, int, int], TakenFace]
-        )
+        apart[KEPT]
+        | "deal" >> beam.FlatMap(_deal, beam.pvalue.AsDict(sizes), ingest.shard_mb * 1e6)
         | "same shard" >> beam.GroupByKey()
-        | "shards" >> beam.ParDo(WriteShard(ingest, output))
-        | "all shards" >> beam.combiners.ToList()
+        | "shards" >> beam.ParDo(WriteShard(output))
+        | "all shards" >> beam.GroupByKey()
         | "index" >> beam.ParDo(WriteIndex(output))
     )
     _ = (
         (read[REJECTS], taken[REJECTS], single[REJECTS], apart[REJECTS])
         | "from everywhere" >> beam.Flatten()
-        | "all rejects" >> beam.combiners.ToList()
+        | "all rejects" >> beam.GroupByKey()
         | "rejects" >> beam.ParDo(WriteRejects(output))
     )
 
 
 class ReadRecords(beam.DoFn):
-    """The records of a source that the label rules keep, in batches; rejects of the others."""
+    """The records of a source that the label rules keep; rejects of the others."""
 
     def __init__(self, ingest: IngestSettings, output: Path) -> None:
         self._ingest = ingest
@@ -149,12 +109,9 @@ class ReadRecords(beam.DoFn):
                 batch = [record for record, reject in zip(block, rejects, strict=True) if reject is None]
                 rows, kept = rows + len(block), kept + len(batch)
                 if batch:
-                    yield Batch(batch)
-                yield beam.pvalue.TaggedOutput(REJECTS, [reject for reject in rejects if reject])
+                    yield pack_records(batch)
+                yield _rejected([reject for reject in rejects if reject])
             (self._output / SPOOL / "rows.json").write_text(json.dumps({"rows": rows, "kept": kept}))
-
-    def infer_output_type(self, input_type: Any) -> Any:
-        return Batch
 
     def _reject(self, record: FaceRecord) -> Reject | None:
         found = labels.reject_of(record, self._ingest.filter)
@@ -166,11 +123,12 @@ class ReadRecords(beam.DoFn):
 
 
 class TakeFaces(beam.DoFn):
-    """Opens the photos of a batch and puts their faces into a spool file; rejects of what cannot be used."""
+    """Opens the photos of a batch and puts their faces, as Examples, into a spool file; rejects of what cannot be used."""
 
-    def __init__(self, root: str, photo: PhotoSettings, output: Path) -> None:
+    def __init__(self, root: str, settings: Settings, output: Path) -> None:
         self._root = root
-        self._photo = photo
+        self._photo = settings.photo
+        self._split = settings.ingest.split
         self._output = output
         self._shared = Shared()
 
@@ -178,26 +136,42 @@ class TakeFaces(beam.DoFn):
         with explained(self._output):
             self._read = self._shared.acquire(lambda: _Kept(photos.reader(self._root, self._photo.max_bytes))).value
 
-    def process(self, batch: Batch) -> Iterator[Any]:
-        rejects = []
+    def process(self, batch: bytes) -> Iterator[Any]:
+        faces, rejects = [], []
         with explained(self._output):
-            spool = Spool(self._output / SPOOL, len(batch.records))
-            for record in batch.records:
+            todo = unpack_records(batch)
+            spool = Spool(self._output / SPOOL, len(todo))
+            for record in todo:
                 try:
-                    data = self._read(record.path)
-                    face = face_of(data, record.box, self._photo)
-                except PhotoRejected as reason:
+                    faces.append(self._take(record, spool))
+                except PhotoRejected as why:
                     rejects.append(
-                        Reject(record.source, record.path, record.person, reason.reason, reason.detail, record.row)
+                        Reject(record.source, record.path, record.person, why.reason, why.detail, record.row)
                     )
-                    continue
-                digest = hashlib.sha256(data).hexdigest()
-                yield TakenFace(record, digest, face.pixels, face.height, face.width, spool.add(face.jpeg))
             spool.close()
-        yield beam.pvalue.TaggedOutput(REJECTS, rejects)
+        for hand, dealt in groups(faces, lambda face: face.pixels[0] % HANDS).items():
+            yield hand, pack_faces(dealt)
+        yield _rejected(rejects)
 
-    def infer_output_type(self, input_type: Any) -> Any:
-        return TakenFace
+    def _take(self, record: FaceRecord, spool: Spool) -> TakenFace:
+        data = self._read(record.path)
+        face = face_of(data, record.box, self._photo)
+        digest = hashlib.sha256(data).hexdigest()
+        example = FaceExample(
+            jpeg=face.jpeg,
+            height=face.height,
+            width=face.width,
+            person=record.person,
+            source=record.source,
+            path=record.path,
+            sha256=digest,
+            age=record.age,
+            age_class=record.age_class,
+            gender=record.gender,
+            score=record.face_score,
+            fold=labels.fold_of(record, self._split),
+        )
+        return TakenFace(record, digest, face.pixels, face.height, face.width, *spool.add(encode(example)))
 
 
 @dataclass
@@ -207,100 +181,89 @@ class _Kept:
     value: Any
 
 
-def _by_picture(face: TakenFace) -> tuple[bytes, TakenFace]:
-    return face.pixels, face
-
-
-def _by_photo(face: TakenFace) -> tuple[str, TakenFace]:
-    return face.sha256, face
-
-
 class Settle(beam.DoFn):
     """Of rows with the same picture keeps one, or none if their labels disagree."""
 
     def __init__(self, age_tolerance: int) -> None:
         self._age_tolerance = age_tolerance
 
-    def process(self, group: tuple[bytes, Iterable[TakenFace]]) -> Iterator[Any]:
-        kept, rejects = duplicates.settle(group[1], self._age_tolerance)
-        if kept:
-            yield kept
-        if rejects:
-            yield beam.pvalue.TaggedOutput(REJECTS, rejects)
-
-    def infer_output_type(self, input_type: Any) -> Any:
-        return TakenFace
+    def process(self, hand: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
+        kept, rejects = [], []
+        for same in groups(unpack_all(unpack_faces, hand[1]), lambda face: face.pixels).values():
+            face, others = duplicates.settle(same, self._age_tolerance)
+            kept += [face] if face else []
+            rejects += others
+        for number, dealt in groups(kept, lambda face: int(face.sha256[0], 16)).items():
+            yield number, pack_faces(dealt)
+        yield _rejected(rejects)
 
 
 class KeepApart(beam.DoFn):
-    """Of faces on the same photo keeps those of one split."""
+    """Of faces on the same photo keeps those of one split; gives what is kept by split."""
 
-    def __init__(self, split_of: Callable[[TakenFace], str]) -> None:
-        self._split_of = split_of
+    def __init__(self, ingest: IngestSettings) -> None:
+        self._ingest = ingest
 
-    def process(self, group: tuple[str, Iterable[TakenFace]]) -> Iterator[Any]:
-        kept, rejects = duplicates.keep_apart(group[1], self._split_of)
-        yield from kept
-        if rejects:
-            yield beam.pvalue.TaggedOutput(REJECTS, rejects)
+    def process(self, hand: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
+        kept, rejects = [], []
+        for same in groups(unpack_all(unpack_faces, hand[1]), lambda face: face.sha256).values():
+            faces, others = duplicates.keep_apart(same, self._split_of)
+            kept += faces
+            rejects += others
+        for split, dealt in groups(kept, self._split_of).items():
+            yield split, pack_faces(dealt)
+        yield _rejected(rejects)
 
-    def infer_output_type(self, input_type: Any) -> Any:
-        return TakenFace
+    def _split_of(self, face: TakenFace) -> str:
+        return labels.split_of(face.record, self._ingest.split)
 
 
-def _by_shard(
-    face: TakenFace, split_of: Callable[[TakenFace], str], sizes: dict[str, int], target: float
-) -> tuple[tuple[str, int, int], TakenFace]:
-    """The shard of a face, as (split, number, count): by its digest, which spreads evenly."""
-    split = split_of(face)
+def _size(block: tuple[str, bytes]) -> tuple[str, int]:
+    """A split, and the bytes that a block of its faces will take in shards."""
+    return block[0], sum(face.length for face in unpack_faces(block[1]))
+
+
+def _deal(
+    block: tuple[str, bytes], sizes: dict[str, int], target: float
+) -> Iterator[tuple[tuple[str, int, int], bytes]]:
+    """The faces of a block by shard, as (split, number, count): a range of digests each, which spreads evenly."""
+    split, packed = block
     count = max(1, round(sizes[split] / target))
-    return (split, int.from_bytes(face.pixels[:8], "big") * count >> 64, count), face
+    for number, dealt in groups(
+        unpack_faces(packed), lambda face: int.from_bytes(face.pixels[:8], "big") * count >> 64
+    ).items():
+        yield (split, number, count), pack_faces(dealt)
 
 
 class WriteShard(beam.DoFn):
     """Writes a shard, in the order of the faces' digests, and gives what the index says of it."""
 
-    def __init__(self, ingest: IngestSettings, output: Path) -> None:
-        self._ingest = ingest
+    def __init__(self, output: Path) -> None:
         self._output = output
 
-    def process(self, group: tuple[tuple[str, int, int], Iterable[TakenFace]]) -> Iterator[tuple[str, Shard]]:
-        (split, number, count), held = group
-        faces = sorted(held, key=lambda face: face.pixels)
+    def process(self, group: tuple[tuple[str, int, int], Iterable[bytes]]) -> Iterator[tuple[str, tuple[str, Shard]]]:
+        (split, number, count), blocks = group
+        faces = sorted(unpack_all(unpack_faces, blocks), key=lambda face: face.pixels)
         name = file_name(split, number, count)
         with explained(self._output):
             path = self._output / name
             partial = path.with_suffix(".partial")
-            write_records(partial, (encode(self._example(face)) for face in faces))
+            write_records(partial, map(read_example, faces))
             partial.rename(path)
             yield (
-                split,
-                Shard(
-                    name,
-                    len(faces),
-                    path.stat().st_size,
-                    _count(face.record.age for face in faces),
-                    _count(face.record.age_class for face in faces),
-                    _count(face.record.gender for face in faces),
+                "",
+                (
+                    split,
+                    Shard(
+                        name,
+                        len(faces),
+                        path.stat().st_size,
+                        _count(face.record.age for face in faces),
+                        _count(face.record.age_class for face in faces),
+                        _count(face.record.gender for face in faces),
+                    ),
                 ),
             )
-
-    def _example(self, face: TakenFace) -> FaceExample:
-        record = face.record
-        return FaceExample(
-            jpeg=read_jpeg(face.place),
-            height=face.height,
-            width=face.width,
-            person=record.person,
-            source=record.source,
-            path=record.path,
-            sha256=face.sha256,
-            age=record.age,
-            age_class=record.age_class,
-            gender=record.gender,
-            score=record.face_score,
-            fold=labels.fold_of(record, self._ingest.split),
-        )
 
 
 def _count(values: Iterable[Any]) -> dict[Any, int]:
@@ -314,10 +277,10 @@ class WriteIndex(beam.DoFn):
     def __init__(self, output: Path) -> None:
         self._output = output
 
-    def process(self, shards: list[tuple[str, Shard]]) -> Iterator[None]:
+    def process(self, group: tuple[str, Iterable[tuple[str, Shard]]]) -> Iterator[None]:
         with explained(self._output):
             splits: dict[str, list[Shard]] = {}
-            for split, shard in sorted(shards, key=lambda entry: entry[1].file):
+            for split, shard in sorted(group[1], key=lambda entry: entry[1].file):
                 splits.setdefault(split, []).append(shard)
             write_index(self._output, splits)
         yield from ()
@@ -329,8 +292,12 @@ class WriteRejects(beam.DoFn):
     def __init__(self, output: Path) -> None:
         self._output = output
 
-    def process(self, blocks: list[list[Reject]]) -> Iterator[None]:
-        rejects = sorted((reject for block in blocks for reject in block), key=lambda reject: reject.row)
+    def process(self, group: tuple[str, Iterable[bytes]]) -> Iterator[None]:
+        rejects = sorted(unpack_all(unpack_rejects, group[1]), key=lambda reject: reject.row)
         with explained(self._output):
             write_rejects(self._output / "rejects.parquet", rejects)
         yield from ()
+
+
+def _rejected(rejects: list[Reject]) -> Any:
+    return beam.pvalue.TaggedOutput(REJECTS, ("", pack_rejects(rejects)))
