@@ -1,5 +1,6 @@
 """`visage score`: a scoring job outside the DAG, safe to interrupt like the step that it is."""
 
+import logging
 import os
 import tempfile
 import time
@@ -62,8 +63,8 @@ def run(recipe: Recipe, out: Path | None, root: Path) -> None:
             shown.ended("score", "done")
         tracking.close(pipeline_run, "FINISHED", {})
     for name, value in read_manifest(final).counts.items():
-        shown_value = f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if isinstance(value, float) else value
-        console.print(f"  {name.replace('_', ' '):<18} {shown_value}", highlight=False)
+        told = f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if isinstance(value, float) else value
+        console.print(f"  {name.replace('_', ' '):<18} {told}", highlight=False)
     console.print(f"{out / 'scores'}\n{out / 'summary.html'}", highlight=False, soft_wrap=True)
 
 
@@ -85,6 +86,9 @@ def _one(console: Console, settings: Settings) -> None:
         )
     import pyarrow.parquet as pq
 
+    logging.getLogger().setLevel(
+        logging.WARNING
+    )  # what a job tells of itself would drown the one line that is asked for
     with tempfile.TemporaryDirectory(prefix="visage-") as folder:
         out = Path(folder) / "score"
         execute(score.STEP, settings, {}, out, Tracker())

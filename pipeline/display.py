@@ -26,7 +26,7 @@ class Display:
         self.console = console
         self.begun: dict[str, float] = {}
         self.told: dict[str, float] = {}
-        self.first: dict[str, tuple[float, int]] = {}
+        self.first: dict[tuple[str, str], tuple[float, int]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -46,7 +46,7 @@ class Display:
 
     def progress(self, step: str, done: int, total: int | None, unit: str) -> None:
         now = time.monotonic()
-        first_time, first_done = self.first.setdefault(step, (now, done))
+        first_time, first_done = self.first.setdefault((step, unit), (now, done))
         if now - self.told.get(step, 0) < _SECONDS_BETWEEN_LINES or now == first_time:
             return
         self.told[step] = now
@@ -101,7 +101,7 @@ class LiveDisplay(Display):
 
     def progress(self, step: str, done: int, total: int | None, unit: str) -> None:
         now = time.monotonic()
-        first_time, first_done = self.first.setdefault(step, (now, done))
+        first_time, first_done = self.first.setdefault((step, unit), (now, done))
         rate = (done - first_done) / max(now - first_time, 1e-3)
         self.bars.update(self.tasks[step], completed=done, total=total, unit=unit, rate=f"{rate:,.0f}/s")
 

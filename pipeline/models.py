@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from components import registry
 from components.registry import ModelVersion
@@ -49,7 +49,7 @@ def _list(console: Console, versions: list[ModelVersion]) -> None:
 
 
 def _show(console: Console, version: ModelVersion) -> None:
-    table = Table(box=None, show_header=False)
+    table = Table("", Column("", overflow="fold"), box=None, show_header=False)
     table.add_row("version", f"{version.name}/{version.version}  {', '.join(version.aliases)}")
     table.add_row("made", f"{version.created} by run {version.run_id}")
     for name, value in sorted(version.tags.items()):
