@@ -111,7 +111,7 @@ class Whiten(keras.Layer):
     """
 
     def __init__(self, epsilon: float, **options: object) -> None:
-        super().__init__(trainable=False, **options)
+        super().__init__(**{**options, "trainable": False})
         self.epsilon = epsilon
 
     def build(self, shape: tuple) -> None:

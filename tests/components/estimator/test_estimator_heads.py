@@ -1,0 +1,74 @@
+"""Heads: age classes, probabilities, and what the figures of a prediction are made of."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.estimator import heads, saved
+from components.estimator.settings import AgeSettings, EstimatorSettings
+
+
+def test_every_year_is_a_class_by_default():
+    scale = heads.scale(AgeSettings())
+    np.testing.assert_array_equal(scale.centres, np.arange(101))
+    assert scale.edges[0] == -0.5
+    assert scale.edges[-1] == 100.5
+
+
+def test_a_scale_can_begin_and_end_elsewhere():
+    assert heads.scale(AgeSettings(lowest=1)).centres[[0, -1]].tolist() == [1, 100]
+
+
+def test_classes_between_edges_stand_for_their_middle_or_the_mean_of_their_examples():
+    settings = AgeSettings(edges=(30, 45, 60), loss="cross_entropy")
+    np.testing.assert_allclose(heads.scale(settings).centres, [14.5, 37, 52, 80])
+    np.testing.assert_allclose(heads.scale(settings, {20: 1, 26: 3, 70: 1}).centres, [24.5, 37, 52, 70])
+
+
+def test_an_age_is_in_the_class_that_begins_at_or_below_it():
+    settings = AgeSettings(edges=(30, 45, 60), loss="cross_entropy")
+    ages = tf.constant([0.0, 29, 30, 44, 45, 60, 100, math.nan])
+    assert heads.class_of(ages, settings).numpy().tolist() == [0, 0, 1, 1, 2, 3, 3, -1]
+    assert heads.class_of(tf.constant([0.0, 1, 2, 110]), AgeSettings(lowest=1)).numpy().tolist() == [0, 0, 1, 99]
+
+
+@pytest.mark.parametrize("loss", ["coral", "or_cnn"])
+def test_ordinals_become_a_distribution(loss):
+    settings = EstimatorSettings(age=AgeSettings(head="ordinal", loss=loss, edges=(30, 50)), gender={"head": "none"})
+    older = tf.constant([[math.log(9.0), 0.0], [5.0, -5.0], [-9.0, 9.0]])  # P(older) = 0.9, 0.5; ...; a contradiction
+    shares = heads.probabilities({"age": older}, settings)["age"].numpy()
+    np.testing.assert_allclose(shares[0], [0.1, 0.4, 0.5], atol=1e-6)
+    assert shares[1].argmax() == 1
+    assert (shares >= 0).all()
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-6)
+
+
+def test_coral_shares_one_rank_between_falling_thresholds():
+    layer = heads.Thresholds(4)
+    told = layer(tf.constant([[0.0], [3.0]])).numpy()
+    assert (np.diff(told, axis=1) < 0).all()
+    np.testing.assert_allclose(told[1] - told[0], 3)
+
+
+def test_the_second_of_two_gender_logits_is_the_woman():
+    settings = EstimatorSettings(gender={"head": "softmax"})
+    outputs = {"age": tf.zeros([1, 101]), "gender": tf.constant([[0.0, math.log(3.0)]])}
+    assert heads.probabilities(outputs, settings)["female"].numpy()[0, 0] == pytest.approx(0.75)
+
+
+def test_a_regression_has_the_interval_of_its_errors():
+    scale = heads.Scale(np.empty(0), np.empty(0), deviation=5.0)
+    told = saved.interpret({"age": np.array([[40.0]])}, scale)
+    assert (told.age[0], told.age_std[0]) == (40, 5)
+    assert told.age_low[0] == pytest.approx(40 - 1.6449 * 5)
+    assert told.age_high[0] == pytest.approx(40 + 1.6449 * 5)
+
+
+def test_wide_classes_make_a_wide_interval():
+    settings = AgeSettings(edges=(30,), loss="cross_entropy")
+    told = saved.interpret({"age": np.array([[1.0, 0.0]])}, heads.scale(settings))
+    assert told.age[0] == 14.5
+    assert told.age_low[0] == pytest.approx(-0.5 + 0.05 * 30)
+    assert told.age_high[0] == pytest.approx(-0.5 + 0.95 * 30)
