@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import http.client
 import json
+import logging
 import ssl
 import time
 import urllib.error
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from schemas.error import VisageError
+
+log = logging.getLogger("visage.download")
 
 Progress = Callable[[int, int | None], None]
 """Told how many bytes are done, and of how many; None where nobody knows."""
@@ -111,6 +114,7 @@ def _arrive(
                     f"{url} cannot be fetched: {broken}. {opened.tell():,} bytes are here.",
                     "The same command goes on from there.",
                 ) from broken
+            log.info("%s; trying again in %g s, at byte %d", broken, patience.pauses[failures], opened.tell())
             time.sleep(patience.pauses[failures])
 
 

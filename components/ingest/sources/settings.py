@@ -3,7 +3,7 @@
 import difflib
 from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from components.settings import Section, external_path
 from schemas.record import GENDERS
@@ -19,6 +19,8 @@ SOURCES = {
 
 class TableSettings(Section):
     """How to read the columns of a table. A column that has its usual name need not be named."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)  # YAML reads a column or folder named 2024 as a number
 
     path: str = Field(
         "path",
@@ -72,6 +74,8 @@ class TableSettings(Section):
 
 class SourceSettings(Section):
     """Which data set is read, and where it lies."""
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
 
     kind: str = Field("imdb_wiki", description=f"what is read: {'; '.join(f'{k}: {v}' for k, v in SOURCES.items())}")
     path: str = external_path(

@@ -22,6 +22,13 @@ def test_an_unknown_kind_is_answered_with_the_nearest():
     assert caught.value.exit_code == 2
 
 
+def test_a_folder_may_be_named_like_a_number():
+    settings = build(SourceSettings, {}, ["path=2024", "table.age=7"])
+    assert (settings.path, settings.table.age) == ("2024", "7")
+    with pytest.raises(VisageError, match=r"no setting pth"):
+        build(SourceSettings, {}, ["pth=2024"])
+
+
 def test_a_kind_is_a_module_of_that_name():
     folder = PROJECT / "components/ingest/sources"
     assert all((folder / f"{kind}.py").is_file() for kind in SOURCES)
