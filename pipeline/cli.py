@@ -189,7 +189,7 @@ def _labels(arguments: argparse.Namespace) -> None:
 
     where = [f"source.kind={arguments.source}", f"source.path={arguments.path}"]
     chosen = recipe.load(arguments.recipe, [*where, *arguments.set]).settings
-    labels.write_labels(chosen.source, chosen.ingest.filter, chosen.ingest.split, arguments.out)  # type: ignore[attr-defined]
+    labels.write_labels(chosen.source, chosen.ingest.filter, chosen.ingest.split, arguments.out)
 
 
 def _demo_data(arguments: argparse.Namespace) -> None:

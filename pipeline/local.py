@@ -110,7 +110,7 @@ class _Session:
                     waiting = self._start(pool, waiting)
                     self._finish(pool)
                     waiting = self._reuse(waiting)
-                self._ask(pool, tracking.close, self.pipeline_run, "FINISHED", {})
+                self._ask(pool, tracking.close, self.pipeline_run, "FINISHED", self._figures())
             except BrokenProcessPool as error:
                 names = ", ".join(step.name for step in self.running.values()) or "a step"
                 raise self._failure(
@@ -182,6 +182,11 @@ class _Session:
         if any(name not in self.outcome.artifacts for name in step.inputs):
             return None
         return {name: self.outcome.artifacts[name] for name in step.inputs}
+
+    def _figures(self) -> dict[str, object]:
+        """The counts of all steps by `STEP.name`, so that pipeline runs can be compared as rows of one table."""
+        held = self.outcome.manifests.items()
+        return {f"{step}.{name}": value for step, manifest in held for name, value in manifest.counts.items()}
 
     def _ask(self, pool: ProcessPoolExecutor, function: object, *arguments: object) -> None:
         pool.submit(worker.call, function, self.logs / "mlflow.log", *arguments).result()  # type: ignore[arg-type]

@@ -87,9 +87,11 @@ class MlflowTracker(Tracker):
 
     def __init__(self, client: "MlflowClient", run_id: str, watcher: Tracker) -> None:
         self.client, self.run_id, self.watcher = client, run_id, watcher
+        self.told: set[str] = set()
 
     def metric(self, name: str, value: float, step: int | None = None) -> None:
         self.watcher.metric(name, value, step)
+        self.told.add(name)
         self.client.log_metric(self.run_id, name, float(value), step=step)
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
@@ -134,6 +136,8 @@ def record(tracker: MlflowTracker, step: Step, manifest: Manifest, folder: Path)
     with _server_errors():
         client.log_metric(run_id, "seconds", manifest.seconds)
         for name, value in manifest.counts.items():
+            if name in tracker.told:
+                continue  # it has a course of epochs already, and this would be one point more
             if isinstance(value, int | float) and not isinstance(value, bool):
                 client.log_metric(run_id, name, float(value))
             elif isinstance(value, str | bool):

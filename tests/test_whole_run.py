@@ -36,10 +36,19 @@ def command(archive: Path, root: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "pipeline.cli", "run", "--recipe", "demo", "--root", str(root), *settings]
 
 
-def run(archive: Path, root: Path, *more: str) -> tuple[int, str, str]:
+def said_by(command: list[str]) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of a command."""
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    done = subprocess.run(command(archive, root, *more), capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     return done.returncode, done.stdout, done.stderr
+
+
+def run(archive: Path, root: Path, *more: str) -> tuple[int, str, str]:
+    return said_by(command(archive, root, *more))
+
+
+def visage(*arguments: str | Path) -> tuple[int, str, str]:
+    return said_by([sys.executable, "-m", "pipeline.cli", *map(str, arguments)])
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +121,49 @@ def test_every_photo_of_the_album_is_scored_or_rejected(archive, finished):
     assert (rows, rejects) == (album["photos"] - album["broken"], album["broken"])
 
 
+def test_versions_are_listed_and_moved_from_the_command_line(finished):
+    root, _ = finished
+    assert visage("models", "promote", "1", "--root", root)[1].strip() == "visage version 1 is champion"
+    code, listed, _ = visage("models", "--root", root)
+    assert code == 0
+    assert "champion" in listed
+    assert "visage/1" in visage("models", "show", "@champion", "--root", root)[1]
+    code, _, complained = visage("models", "promote", "7", "--root", root)
+    assert code == 1
+    assert "has no version 7" in complained
+    assert "holds no runs and no models yet" in visage("models", "--root", root / "elsewhere")[2]
+
+
+def test_an_archive_is_scored_outside_the_dag_once_and_nothing_else_is_overwritten(archive, finished, tmp_path):
+    root, _ = finished
+    visage("models", "promote", "1", "--root", root)
+    score = ("score", archive / "album.zip", "--faces", "whole", "--root", root, "--out")
+    code, _, complained = visage(*score, tmp_path / "scores")
+    assert code == 0, complained
+    in_the_dag = pq.read_table(artifact(root, "score") / "scores").to_pylist()
+    outside = pq.read_table(tmp_path / "scores" / "scores").to_pylist()
+    assert sorted((row["path"], row["age"]) for row in outside) == sorted(
+        (row["path"], row["age"]) for row in in_the_dag
+    )
+    assert "this job is done already" in visage(*score, tmp_path / "scores")[1]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "precious.txt").write_text("x")
+    code, _, complained = visage(*score, tmp_path / "mine")
+    assert code == 2
+    assert "holds something else" in complained
+    assert (tmp_path / "mine" / "precious.txt").exists()
+
+
+def test_one_photo_is_a_table_for_a_person(archive, finished):
+    root, _ = finished
+    visage("models", "promote", "1", "--root", root)
+    photo = max((photo for photo in archive.glob("*/*.jpg")), key=lambda photo: photo.stat().st_size)
+    code, said, _ = visage("score", photo, "--faces", "whole", "--root", root)
+    assert code == 0
+    assert "90 % between" in said
+    assert "by visage version 1" in said
+
+
 def test_killed_in_every_step_the_same_command_completes_with_the_same_counts(archive, finished, tmp_path):
     root = tmp_path / "root"
     for step in NAMES:
@@ -157,19 +209,19 @@ def broken(archive: Path, folder: Path, defect: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("defect", "more", "told"),
+    ("defect", "more", "step", "told"),
     [
-        ("no .mat", [], ".mat"),
-        ("cut short", [], "imdb.mat"),
-        ("no photos", [], "photo"),
-        ("", ["ingest.filter.min_face_score=1000"], "reject"),
-        ("", ["ingest.split.test=0"], "test"),
+        ("no .mat", [], "ingest", ".mat"),
+        ("cut short", [], "ingest", "imdb.mat"),
+        ("no photos", [], "ingest", "photo"),
+        ("", ["ingest.filter.min_face_score=1000"], "ingest", "low_face_score"),
+        ("", ["ingest.split.test=0"], "validate", "test holds no examples"),
     ],
 )
-def test_bad_input_is_one_message_that_names_step_log_and_the_way_on(archive, tmp_path, defect, more, told):
+def test_bad_input_is_one_message_that_names_step_log_and_the_way_on(archive, tmp_path, defect, more, step, told):
     code, _, complained = run(broken(archive, tmp_path, defect), tmp_path / "root", *more)
     assert code in (1, 2)
-    assert "The step ingest failed" in complained
+    assert f"The step {step} failed" in complained
     assert told in complained
     assert "Log: " in complained
     assert "To go on from this step: visage run" in complained

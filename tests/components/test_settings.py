@@ -53,7 +53,7 @@ def test_overrides_are_yaml_and_go_over_the_recipe_key_by_key():
 
 def test_settings_cannot_be_changed_afterwards():
     with pytest.raises(ValueError, match="frozen"):
-        build(Everything, {}).train.epochs = 5
+        build(Everything, {}).train.epochs = 5  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(

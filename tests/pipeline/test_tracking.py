@@ -47,13 +47,14 @@ def test_one_parent_a_pipeline_run_and_one_child_a_step(finished):
     children = runs(client, f"tags.`mlflow.parentRunId` = '{parents[-1].info.run_id}'")
     assert sorted(child.data.tags["visage.step"] for child in children) == ["double", "draw", "square", "total"]
     assert {child.info.status for child in children} == {"FINISHED"}
+    assert parents[-1].data.metrics["total.result"] == 24, "figures of all steps, to compare pipeline runs"
 
 
 def test_a_child_holds_settings_metrics_time_and_lineage(finished):
     _, client, outcome = finished
     total = runs(client, "tags.`visage.step` = 'total' and attributes.status = 'FINISHED'")[-1]
     assert total.data.params["toy.value"] == "4"
-    assert total.data.metrics["result"] == 24
+    assert [point.value for point in client.get_metric_history(total.info.run_id, "result")] == [24]
     assert total.data.metrics["seconds"] >= 0
     manifest = outcome.manifests["total"]
     assert total.data.tags["visage.fingerprint"] == manifest.fingerprint

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import Field
+
 from components.settings import Section, external_path, how
 from components.step import Job, Step
 from pipeline.recipe import Recipe, RecipeSettings
@@ -21,7 +23,7 @@ class ToySettings(Section):
     source: str = external_path("", "a file that is read")
     workers: int = how(1, "how many at once")
     fail: str = ""
-    seconds: dict[str, float] = {}
+    seconds: Mapping[str, float] = Field({}, description="how long a step sleeps, by step")
 
 
 class Settings(Section):
