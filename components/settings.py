@@ -107,6 +107,8 @@ def _parse(override: str) -> dict[str, Any]:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise VisageError(f"--set {override}: the value is not valid YAML: {error}", usage=True) from error
+    if isinstance(value, str) and not text.lstrip().startswith(("'", '"')):
+        value = text  # as it stands: to YAML, what follows " #" in the name of a folder would be a comment
     for part in reversed(key.strip().split(".")):
         value = {part: value}
     return value

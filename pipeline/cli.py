@@ -1,6 +1,7 @@
 """The `visage` command."""
 
 import argparse
+import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -187,7 +188,7 @@ def _labels(arguments: argparse.Namespace) -> None:
     from components.ingest import labels
     from pipeline import recipe
 
-    where = [f"source.kind={arguments.source}", f"source.path={arguments.path}"]
+    where = [f"source.kind={arguments.source}", f"source.path={json.dumps(arguments.path)}"]
     chosen = recipe.load(arguments.recipe, [*where, *arguments.set]).settings
     labels.write_labels(chosen.source, chosen.ingest.filter, chosen.ingest.split, arguments.out)
 
@@ -215,12 +216,11 @@ def _demo_data(arguments: argparse.Namespace) -> None:
 def _download(arguments: argparse.Namespace) -> None:
     from components.ingest import download
 
-    download.download(arguments.name, arguments.out, accept_terms=arguments.accept_terms)
+    mirror = arguments.mirror or download.PUBLISHED
+    download.download(arguments.name, arguments.out, accept_terms=arguments.accept_terms, mirror=mirror)
 
 
 def _score(arguments: argparse.Namespace) -> None:
-    import json
-
     from pipeline import batch, recipe
 
     photos = [photo if "://" in photo else str(Path(photo).absolute()) for photo in arguments.photos]

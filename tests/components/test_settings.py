@@ -51,6 +51,15 @@ def test_overrides_are_yaml_and_go_over_the_recipe_key_by_key():
     assert settings.source.path == "a b/c=d"
 
 
+@pytest.mark.parametrize("path", ["/tmp/a #1", "plain", " blank "])
+def test_a_text_is_taken_as_it_stands(path):
+    assert build(Everything, {}, [f"source.path={path}"]).source.path == path
+
+
+def test_a_text_in_quotes_is_what_stands_in_them():
+    assert build(Everything, {}, ["source.path='7'"]).source.path == "7"
+
+
 def test_settings_cannot_be_changed_afterwards():
     with pytest.raises(ValueError, match="frozen"):
         build(Everything, {}).train.epochs = 5  # type: ignore[misc]
