@@ -1,11 +1,11 @@
 """The multi-task estimator: age and gender of a face from its pixels.
 
-    pixels     stored face -> square of the input size -> scaled values
-    backbones  values -> features, one file a family
-    heads      features -> an age distribution and a gender
-    losses     what training minimises, each with its paper
-    model      the four above, put together as the recipe says
-    saved      the artifact: save, load, predict
+- pixels: a stored face as a square of the input size, then as scaled values;
+- backbones: from values to a feature map, one file a family;
+- heads: from features to an age distribution and a gender;
+- losses: what training minimises, each with its paper;
+- model: all of them, put together as the recipe says;
+- saved: the artifact: save, load, predict.
 
 Training, evaluation, registry and scoring meet in `saved`; only training needs the rest.
 """

@@ -6,17 +6,28 @@ examples with a class and no age have too; the others look at the age in years.
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import tensorflow as tf
 
 from components.estimator.heads import Scale
 from components.estimator.settings import AgeSettings, EstimatorSettings
 
+Weights = Mapping[str, np.ndarray]
+"""What an example counts, by `age_class` and by `female`; absent where all count alike."""
+
 Labels = Mapping[str, tf.Tensor]
 """`age`: years, NaN where unknown; `age_class`: int32, -1 where unknown; `female`: 1 or 0, NaN where unknown; each [N]."""
 
 
-def objective(settings: EstimatorSettings, scale: Scale) -> Callable[[Labels, Labels], dict[str, tf.Tensor]]:
-    """The loss by task as a function of labels and logits: mean over the examples whose label is known, weighted."""
+def objective(
+    settings: EstimatorSettings, scale: Scale, weights: Weights | None = None
+) -> Callable[[Labels, Labels], dict[str, tf.Tensor]]:
+    """The loss by task as a function of labels and logits.
+
+    It is the mean over the examples whose label is known, times the weight of the task; `weights` let some labels count for
+    more than others in that mean.
+    """
+    weights = weights or {}
     age_loss, by_class = AGE_LOSSES[settings.age.loss], settings.age.loss in BY_CLASS
 
     def losses(labels: Labels, outputs: Labels) -> dict[str, tf.Tensor]:
@@ -26,11 +37,13 @@ def objective(settings: EstimatorSettings, scale: Scale) -> Callable[[Labels, La
             "age": tf.where(tf.math.is_nan(labels["age"]), 0.0, labels["age"]),
             "age_class": tf.maximum(labels["age_class"], 0),
         }
-        held = {"age": settings.age.weight * _mean(age_loss(filled, outputs["age"], scale, settings.age), ~unknown)}
+        known = _weights(filled["age_class"], ~unknown, weights.get("age_class"))
+        held = {"age": settings.age.weight * _mean(age_loss(filled, outputs["age"], scale, settings.age), known)}
         if "gender" in outputs:
             unknown = tf.math.is_nan(labels["female"])
-            loss = gender_cross_entropy(tf.where(unknown, 0.0, labels["female"]), outputs["gender"])
-            held["gender"] = settings.gender.weight * _mean(loss, ~unknown)
+            female = tf.where(unknown, 0.0, labels["female"])
+            known = _weights(tf.cast(female, tf.int32), ~unknown, weights.get("female"))
+            held["gender"] = settings.gender.weight * _mean(gender_cross_entropy(female, outputs["gender"]), known)
         return held
 
     return losses
@@ -124,6 +137,11 @@ def _age(logits: tf.Tensor, scale: Scale) -> tf.Tensor:
     return _moments(logits, scale)[0] if len(scale.centres) else logits[:, 0]
 
 
-def _mean(loss: tf.Tensor, known: tf.Tensor) -> tf.Tensor:
-    known = tf.cast(known, tf.float32)
-    return tf.math.divide_no_nan(tf.reduce_sum(loss * known), tf.reduce_sum(known))
+def _weights(label: tf.Tensor, known: tf.Tensor, by_label: np.ndarray | None) -> tf.Tensor:
+    """What every example counts: nothing where its label is unknown, 1 or its label's weight elsewhere."""
+    weight = 1.0 if by_label is None else tf.gather(tf.constant(by_label, tf.float32), label)
+    return tf.cast(known, tf.float32) * weight
+
+
+def _mean(loss: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    return tf.math.divide_no_nan(tf.reduce_sum(loss * weights), tf.reduce_sum(weights))

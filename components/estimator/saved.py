@@ -1,12 +1,12 @@
 """The artifact of an estimator: a folder that loads without the settings that made it and predicts from JPEG bytes.
 
-model.keras      architecture and weights; only Keras's own layers and Visage's, read in Keras's safe mode
-estimator.json   input size and what the outputs mean
+- model.keras: architecture and weights; only Keras's own layers and Visage's, read in Keras's safe mode
+- estimator.json: input size and what the outputs mean
 """
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -110,11 +110,13 @@ class Estimator:
     Attributes:
         size: side of the square that the model sees, pixels.
         meaning: what estimator.json says: the settings it was trained with are under `settings`.
+        network: the Keras model, from pixels [N, size, size, 3], 0 to 255, to what `heads.probabilities` describes.
     """
 
     def __init__(self, network: keras.Model, size: int, scale: heads.Scale, meaning: dict[str, Any]) -> None:
         self.size = size
         self.meaning = meaning
+        self.network = network
         self._scale = scale
         # With open batch and picture sizes in the signatures, nothing is traced twice.
         self._decoded = tf.function(
@@ -161,7 +163,7 @@ class Estimator:
         return interpret({name: output.numpy() for name, output in self._outputs(batch).items()}, self._scale)
 
 
-def interpret(outputs: dict[str, np.ndarray], scale: heads.Scale) -> Predictions:
+def interpret(outputs: Mapping[str, np.ndarray], scale: heads.Scale) -> Predictions:
     """What the outputs of a saved model mean.
 
     Within a class of a distribution, ages count as equally likely; the errors of a regression count as normal.

@@ -1,10 +1,15 @@
 """Train: from shards to a saved estimator.
 
-input        shards -> batches (tf.data)
-augment      changes a batch of faces without changing age or gender
-loop         epochs: steps, validation, early stopping
-checkpoint   what a killed run goes on from
-curves       how it went, as a table and as pictures
+- run: the step, from top to bottom;
+- input: shards to batches, with tf.data;
+- augment: changes a batch of faces without changing age or gender;
+- loop: epochs, validation, early stopping;
+- learner: the model in training, one step, one validation;
+- optimizer: optimizer, learning rate, moving average of the weights;
+- balance: what rare labels count;
+- devices: what it runs on;
+- checkpoint: what a killed run goes on from;
+- curves: how it went, as a table and as pictures.
 """
 
 from components.step import Step

@@ -8,19 +8,31 @@ import tensorflow as tf
 from components.train.settings import OptimizerSettings
 
 
-def optimizer(settings: OptimizerSettings, steps: int, steps_per_epoch: int) -> keras.Optimizer:
-    """The optimizer that the recipe asks for, for a run of so many steps."""
-    rate = Schedule(settings.learning_rate, settings.schedule, int(settings.warmup_epochs * steps_per_epoch), steps)
+def optimizer(
+    settings: OptimizerSettings, steps: int, steps_per_epoch: int, *, scaled: bool = False
+) -> keras.Optimizer:
+    """The optimizer that the recipe asks for, for a run of so many steps.
+
+    With `scaled` it multiplies the loss, as far as float16 allows, so that small gradients do not become zero (Micikevicius et
+    al., "Mixed precision training", ICLR 2018); `scale_loss` of the optimizer does that.
+    """
+    rate = schedule(settings, steps, steps_per_epoch)
     clip = settings.clip_norm or None
     if settings.name == "sgd":
-        return keras.optimizers.SGD(rate, settings.momentum, settings.nesterov, global_clipnorm=clip)
-    if settings.name == "rmsprop":
-        return keras.optimizers.RMSprop(rate, global_clipnorm=clip)
-    if settings.name == "adam":
-        return keras.optimizers.Adam(rate, global_clipnorm=clip)
-    adamw = keras.optimizers.AdamW(rate, settings.weight_decay, global_clipnorm=clip)
-    adamw.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-    return adamw
+        made = keras.optimizers.SGD(rate, settings.momentum, settings.nesterov, global_clipnorm=clip)
+    elif settings.name == "rmsprop":
+        made = keras.optimizers.RMSprop(rate, global_clipnorm=clip)
+    elif settings.name == "adam":
+        made = keras.optimizers.Adam(rate, global_clipnorm=clip)
+    else:
+        made = keras.optimizers.AdamW(rate, settings.weight_decay, global_clipnorm=clip)
+        made.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return keras.optimizers.LossScaleOptimizer(made) if scaled else made
+
+
+def schedule(settings: OptimizerSettings, steps: int, steps_per_epoch: int) -> "Schedule":
+    """The learning rate over the steps of a run."""
+    return Schedule(settings.learning_rate, settings.schedule, int(settings.warmup_epochs * steps_per_epoch), steps)
 
 
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -42,7 +54,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 class Average:
-    """A second model whose variables are the exponential moving average of the first one's.
+    """A second model whose variables are the exponential moving average of the first one's, or with decay 0 their copy.
 
     It follows closely at first, so that short runs are not held back by the initial weights (the ramp of TensorFlow's
     ExponentialMovingAverage: (1 + step) / (10 + step)).

@@ -23,6 +23,7 @@ def run(settings: Settings, job: Job) -> Mapping[str, Any]:
     """
     from components.estimator import saved
     from components.train import curves, devices, input, loop
+    from components.train.learner import FIGURES
 
     job.tracker.tag("device", devices.prepare())
     train, validation = (
@@ -35,7 +36,7 @@ def run(settings: Settings, job: Job) -> Mapping[str, Any]:
 
     work = job.output / "checkpoint"
     work.mkdir(exist_ok=True)
-    trained = loop.fit(settings, train, validation, work, job.tracker)
+    trained = loop.fit(settings, train, validation, work, job.output / "tensorboard", job.tracker)
 
     shutil.rmtree(job.output / "estimator", ignore_errors=True)
     saved.save(trained.model, settings.estimator, job.output / "estimator", trained.scale)
@@ -50,7 +51,7 @@ def run(settings: Settings, job: Job) -> Mapping[str, Any]:
         "epochs": last["epoch"],
         "steps": last["steps"],
         "best_epoch": trained.best,
-        **{name: best[name] for name in loop.FIGURES if name in best},
+        **{name: best[name] for name in FIGURES if name in best},
         "images_per_second": sum(row["images_per_second"] for row in trained.history) / len(trained.history),
         "input_wait": sum(row["input_wait"] for row in trained.history) / len(trained.history),
     }

@@ -59,8 +59,16 @@ class TrainSettings(Section):
         lt=1,
         description="decay a step of the moving average of weights that is validated and kept; 0: none",
     )
+    balance: float = Field(
+        0, ge=0, le=1, description="how far rare ages and genders count for more; 1: every age as much as any other"
+    )
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "float32",
+        description="of activations; weights stay float32; auto: bfloat16 or float16 on GPUs that are made for it",
+    )
     augment: AugmentSettings = AugmentSettings()
     stop: StopSettings = StopSettings()
+    xla: bool = how(False, "compile the training step with XLA; pays on GPUs")
     cache: Literal["auto", "always", "never"] = how(
         "auto", "keep decoded faces in memory; auto does where they take no more than a quarter of what is free"
     )

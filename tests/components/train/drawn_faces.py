@@ -23,8 +23,14 @@ def drawn(age: int, gender: str, rng: np.random.Generator, side: int = 40) -> by
     return held.getvalue()
 
 
-def write_examples(folder: Path, counts: dict[str, int], *, known=lambda row: (True, True), shards: int = 2) -> Path:
-    """An examples artifact; `known` says of a row whether its age and its gender are known."""
+def write_examples(
+    folder: Path, counts: dict[str, int], *, known=lambda row: (True, True), age_class=None, shards: int = 2
+) -> Path:
+    """An examples artifact.
+
+    `known` says of a row whether its age and its gender are known; `age_class` names the class of an age, which then stands
+    in the age's place.
+    """
     rng = np.random.default_rng(1)
     index: dict[str, list[Shard]] = {}
     for split, count in counts.items():
@@ -42,7 +48,8 @@ def write_examples(folder: Path, counts: dict[str, int], *, known=lambda row: (T
                     source="drawn",
                     path=f"{split}/{row}.jpg",
                     sha256=f"{row:064x}",
-                    age=age if has_age else None,
+                    age=age if has_age and not age_class else None,
+                    age_class=age_class(age) if age_class else None,
                     gender=gender if has_gender else None,
                 )
             )
@@ -52,7 +59,8 @@ def write_examples(folder: Path, counts: dict[str, int], *, known=lambda row: (T
             write_records(folder / name, map(encode, part))
             ages = Counter(example.age for example in part if example.age is not None)
             genders = Counter(example.gender for example in part if example.gender is not None)
+            classes = Counter(example.age_class for example in part if example.age_class is not None)
             size = (folder / name).stat().st_size
-            index[split].append(Shard(name, len(part), size, dict(ages), {}, dict(genders)))
+            index[split].append(Shard(name, len(part), size, dict(ages), dict(classes), dict(genders)))
     write_index(folder, index)
     return folder

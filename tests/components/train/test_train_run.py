@@ -96,7 +96,12 @@ def test_progress_rises_to_the_total(trained):
 
 
 def test_no_checkpoint_is_left_in_the_artifact(trained):
-    assert sorted(path.name for path in trained[1].iterdir()) == ["curves.png", "estimator", "history.csv"]
+    assert sorted(path.name for path in trained[1].iterdir()) == [
+        "curves.png",
+        "estimator",
+        "history.csv",
+        "tensorboard",
+    ]
 
 
 def test_a_run_that_was_stopped_goes_on_where_it_was_and_ends_the_same(examples, tmp_path):

@@ -1,0 +1,175 @@
+"""A model in training, what makes it better, and the weights that are kept."""
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from components.estimator import heads, losses, model, pixels, saved
+from components.step import Tracker
+from components.train import checkpoint, devices
+from components.train.optimizer import Average, optimizer, schedule
+from components.train.settings import Settings
+from schemas.error import VisageError
+
+FIGURES = ("val_loss", "val_age_mae", "val_age_rmse", "val_age_class_accuracy", "val_gender_accuracy")
+"""What can be known of an epoch's weights on the validation split; left out where no example has the label."""
+
+REPORT_SECONDS = 0.5
+"""Between two reports of progress; only then does the host wait for the device."""
+
+
+class Learner:
+    """A model in training.
+
+    Attributes:
+        model: the one that steps change, in the precision that the recipe asks for.
+        kept: the one that is validated and saved: float32, with the average of the weights where one is asked for.
+        scale: what the age output means.
+    """
+
+    def __init__(self, settings: Settings, scale: heads.Scale, weights: losses.Weights, steps: int) -> None:
+        """Args are the recipe, the age scale, the weight of examples by label, and the steps of an epoch."""
+        self.scale = scale
+        self._settings = settings
+        self._steps_an_epoch = steps
+        self._steps = steps * settings.train.epochs
+        policy = devices.policy(settings.train.precision)
+        with devices.precision(policy):
+            self.model = model.build(settings.estimator)
+        self._optimizer = optimizer(settings.train.optimizer, self._steps, steps, scaled=policy == "mixed_float16")
+        self._optimizer.build(self.model.trainable_variables)
+        self._rate = schedule(settings.train.optimizer, self._steps, steps)
+        apart = settings.train.average > 0 or policy != "float32"
+        self._average = Average(self.model, model.build(settings.estimator), settings.train.average) if apart else None
+        self.kept = self._average.model if self._average else self.model
+        self._objective = losses.objective(settings.estimator, scale)
+        self._weighted = losses.objective(settings.estimator, scale, weights)
+        self._done = tf.Variable(0, trainable=False, dtype=tf.int64)
+        self._failed = tf.Variable(-1, trainable=False, dtype=tf.int64)
+        self._loss = tf.Variable(0.0, trainable=False)
+        self._step = tf.function(self._one_step, jit_compile=settings.train.xla, reduce_retracing=True)
+        self._logits = tf.function(
+            lambda images: self.kept(tf.cast(images, tf.float32), training=False), reduce_retracing=True
+        )
+
+    def start(self, batches: tf.data.Dataset) -> None:
+        """What comes before the first step; the batches are the faces of the training split as they are."""
+        pixels.fit(self.model, (images for images, _ in batches))
+        if self._average:
+            self._average.restart()
+
+    def epoch(self, number: int, batches: tf.data.Dataset, tracker: Tracker) -> dict[str, float]:
+        """One pass over the batches; the figures of it.
+
+        Raises:
+            VisageError: the loss is not a number any more.
+        """
+        self._loss.assign(0.0)
+        began = told = time.monotonic()
+        waited, seen = 0.0, 0
+        source: Iterator[Any] = iter(batches)
+        for step in range(1, self._steps_an_epoch + 1):
+            asked = time.monotonic()
+            images, labels = next(source)
+            waited += time.monotonic() - asked
+            self._step(images, labels)
+            seen += len(images)
+            if time.monotonic() - told > REPORT_SECONDS or step == self._steps_an_epoch:
+                told = time.monotonic()
+                self._check()
+                before = (number - 1) * self._steps_an_epoch
+                tracker.progress((before + step) * len(images), self._steps * len(images), "images")
+        seconds = time.monotonic() - began
+        return {
+            "epoch": number,
+            "steps": int(self._done.numpy()),
+            "learning_rate": float(self._rate(self._done)),
+            "loss": float(self._loss.numpy()) / self._steps_an_epoch,
+            "seconds": seconds,
+            "images_per_second": seen / seconds,
+            "input_wait": waited / seconds,
+        }
+
+    def validate(self, batches: tf.data.Dataset) -> dict[str, float]:
+        """Those of `FIGURES` that the labels allow, of the kept weights."""
+        told, known = [], []
+        for images, labels in batches:
+            told.append(self._logits(images))
+            known.append(labels)
+        logits = {name: tf.concat([part[name] for part in told], axis=0) for name in told[0]}
+        labels = {name: tf.concat([part[name] for part in known], axis=0) for name in known[0]}
+        loss = sum(float(part) for part in self._objective(labels, logits).values())
+        outputs = heads.probabilities(logits, self._settings.estimator)
+        return {"val_loss": loss} | _figures(
+            {name: value.numpy() for name, value in outputs.items()},
+            {name: value.numpy() for name, value in labels.items()},
+            self.scale,
+            classes=bool(self._settings.estimator.age.edges),
+        )
+
+    def save(self, path: Path, history: list[dict[str, float]]) -> None:
+        """Write a checkpoint."""
+        checkpoint.write(path, self._groups(), {"history": history})
+
+    def resume(self, path: Path) -> list[dict[str, float]]:
+        """Take up a checkpoint, if there is one; the history up to it.
+
+        Raises:
+            VisageError: it cannot be read.
+        """
+        try:
+            state = checkpoint.read(path, self._groups())
+        except ValueError as error:
+            raise VisageError(f"The checkpoint is damaged: {error}", f"Delete {path.parent} to start anew.") from error
+        return state["history"] if state else []
+
+    def _groups(self) -> Mapping[str, list[Any]]:
+        groups = {"model": self.model.variables, "optimizer": self._optimizer.variables, "steps": [self._done]}
+        return groups | ({"average": self._average.model.variables} if self._average else {})
+
+    def _one_step(self, images: tf.Tensor, labels: losses.Labels) -> None:
+        with tf.GradientTape() as tape:
+            outputs = self.model(tf.cast(images, tf.float32), training=True)
+            loss = tf.add_n([*self._weighted(labels, outputs).values(), *self.model.losses])
+            scaled = self._optimizer.scale_loss(loss)
+        variables = self.model.trainable_variables
+        self._optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
+        self._done.assign_add(1)
+        if self._average:
+            self._average.update(self._done)
+        self._loss.assign_add(loss)
+        fails_first = (self._failed < 0) & ~tf.math.is_finite(loss)
+        self._failed.assign(tf.where(fails_first, self._done, self._failed))
+
+    def _check(self) -> None:
+        failed = int(self._failed.numpy())
+        if failed >= 0:
+            raise VisageError(
+                f"The loss is not a number any more at step {failed} "
+                f"(epoch {math.ceil(failed / self._steps_an_epoch)}).",
+                "Try a lower train.optimizer.learning_rate, a longer train.optimizer.warmup_epochs or a smaller "
+                "train.optimizer.clip_norm.",
+            )
+
+
+def _figures(
+    outputs: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], scale: heads.Scale, *, classes: bool
+) -> dict[str, float]:
+    predictions = saved.interpret(outputs, scale)
+    figures = {}
+    error = np.abs(predictions.age - labels["age"])[~np.isnan(labels["age"])]
+    if error.size:
+        figures["val_age_mae"] = float(error.mean())
+        figures["val_age_rmse"] = math.sqrt(float(np.square(error).mean()))
+    right = (outputs["age"].argmax(axis=1) == labels["age_class"])[labels["age_class"] >= 0]
+    if classes and right.size:
+        figures["val_age_class_accuracy"] = float(right.mean())
+    right = ((predictions.female > 0.5) == (labels["female"] > 0.5))[~np.isnan(labels["female"])]
+    if "female" in outputs and right.size:
+        figures["val_gender_accuracy"] = float(right.mean())
+    return figures
