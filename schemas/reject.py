@@ -37,6 +37,7 @@ class Reject:
         reason: a key of `REASONS`.
         detail: what helps to find and understand it, for instance the value that was out of range.
         row: number of the row in its source, -1 where there are no rows.
+        sha256: hex digest of the photo file; empty if it was not opened.
     """
 
     source: str
@@ -45,13 +46,15 @@ class Reject:
     reason: str
     detail: str = ""
     row: int = -1
+    sha256: str = ""
 
 
 def arrow_schema() -> Any:
+    """Columns of the rejects: the attributes of `Reject`."""
     import pyarrow as pa
 
     text = [(name, pa.string()) for name in ("source", "path", "person", "reason", "detail")]
-    return pa.schema([*text, ("row", pa.int64())])
+    return pa.schema([*text, ("row", pa.int64()), ("sha256", pa.string())])
 
 
 def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:

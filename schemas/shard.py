@@ -74,10 +74,12 @@ def shard_paths(folder: Path, split: str) -> list[Path]:
     return [folder / shard.file for shard in read_index(folder).get(split, [])]
 
 
-def write_record(file: BinaryIO, record: bytes) -> None:
-    """Append one record to an open TFRecord file."""
+def write_record(file: BinaryIO, record: bytes) -> int:
+    """Append one record to an open TFRecord file; gives the place in the file where the record's own bytes begin."""
     length = struct.pack("<Q", len(record))
+    start = file.tell() + 12
     file.write(length + _masked_crc(length) + record + _masked_crc(record))
+    return start
 
 
 def write_records(path: Path, records: Iterable[bytes]) -> int:

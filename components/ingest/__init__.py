@@ -19,5 +19,5 @@ STEP = Step(
     settings=Settings,
     inputs=(),
     run=_run,
-    shown=("summary.json", "summary.html", "rejects.parquet"),
+    shown=("summary.json", "summary.html", "faces.jpg", "rejects/*.jpg", "rejects.parquet"),
 )

@@ -57,4 +57,4 @@ def _conflict(faces: list[TakenFace], age_tolerance: int) -> str:
 
 def _reject(face: TakenFace, reason: str, detail: str) -> Reject:
     record = face.record
-    return Reject(record.source, record.path, record.person, reason, detail, record.row)
+    return Reject(record.source, record.path, record.person, reason, detail, record.row, face.sha256)

@@ -25,9 +25,11 @@ class TakenFace:
     Attributes:
         record: its row of the source.
         sha256: hex digest of the photo file.
+        version: what tells, without reading it, whether the photo file was changed; empty if nothing does.
         pixels: SHA-256 of the face's pixels; the same picture has the same one, however it was stored.
         height: of the face, pixels.
         width: of the face, pixels.
+        fold: the fold that its person belongs to.
         file: where its encoded Example lies.
         offset: of the Example in that file.
         length: of the Example.
@@ -36,9 +38,11 @@ class TakenFace:
 
     record: FaceRecord
     sha256: str
+    version: str
     pixels: bytes
     height: int
     width: int
+    fold: int
     file: str
     offset: int
     length: int
@@ -82,5 +86,7 @@ def read_example(face: TakenFace) -> bytes:
     finally:
         os.close(file)
     if google_crc32c.value(example) != face.crc:
-        raise VisageError(f"{face.file} is damaged at byte {face.offset}.", "Run it again with --force ingest.")
+        raise VisageError(
+            f"{face.file} is damaged at byte {face.offset}.", "Delete what is damaged and run the ingest step again."
+        )
     return example

@@ -9,9 +9,10 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import apache_beam as beam
 from apache_beam.utils.shared import Shared
 
 from components.beam import explained
-from components.ingest import duplicates, labels, photos
+from components.ingest import duplicates, labels
 from components.ingest.blocks import (
     groups,
     pack_faces,
@@ -31,14 +32,16 @@ from components.ingest.blocks import (
     unpack_rejects,
 )
 from components.ingest.faces import SPOOL, Spool, TakenFace, read_example
+from components.ingest.listing import Known, making, write_listing
+from components.ingest.photos import open_photos
 from components.ingest.settings import IngestSettings, Settings
 from components.ingest.sources import photos_root, records
 from components.ingest.sources.settings import SourceSettings
-from components.photo import PhotoRejected, face_of
-from schemas.example import FaceExample, encode
-from schemas.record import FaceRecord
+from components.photo import Face, PhotoRejected, PhotoSettings, face_of
+from schemas.example import FaceExample, decode, encode
+from schemas.record import SPLITS, FaceRecord
 from schemas.reject import Reject, write_rejects
-from schemas.shard import Shard, file_name, write_index, write_records
+from schemas.shard import Shard, file_name, write_index, write_record
 
 BATCH = 128
 """Records whose photos one worker opens in a row; small enough that a few thousand photos spread evenly."""
@@ -46,14 +49,23 @@ BATCH = 128
 HANDS = 16
 """Parts into which faces are dealt to look for duplicates; enough for the workers there are, few enough for large blocks."""
 
+_Written = tuple[str, Shard, bytes]
+"""A split, the index entry of one of its shards, and a block of the shard's faces."""
+
 REJECTS = "rejects"
 KEPT = "kept"
 
 
-def build(pipeline: beam.Pipeline, settings: Settings, output: Path) -> None:
+def build(pipeline: beam.Pipeline, settings: Settings, output: Path, previous: Path | None = None) -> None:
     """Lay the ingest job out on a pipeline.
 
-    It writes under `output`: the shards, index.json, rejects.parquet, and in the spool folder rows.json.
+    It writes under `output`: the shards, their index and listing, the rejects, and in the spool folder rows.json.
+
+    Args:
+        pipeline: still empty.
+        settings: of the step.
+        output: folder of the artifact; the spool folder is there already.
+        previous: artifact of an earlier ingest, whose faces are used again for photos that are the same.
     """
     ingest, root = settings.ingest, photos_root(settings.source)
     read = (
@@ -64,7 +76,7 @@ def build(pipeline: beam.Pipeline, settings: Settings, output: Path) -> None:
     taken = (
         read[KEPT]
         | "spread" >> beam.Reshuffle()
-        | "photos" >> beam.ParDo(TakeFaces(root, settings, output)).with_outputs(REJECTS, main=KEPT)
+        | "photos" >> beam.ParDo(TakeFaces(root, settings, output, previous)).with_outputs(REJECTS, main=KEPT)
     )
     single = (
         taken[KEPT]
@@ -83,7 +95,7 @@ def build(pipeline: beam.Pipeline, settings: Settings, output: Path) -> None:
         | "same shard" >> beam.GroupByKey()
         | "shards" >> beam.ParDo(WriteShard(output))
         | "all shards" >> beam.GroupByKey()
-        | "index" >> beam.ParDo(WriteIndex(output))
+        | "index" >> beam.ParDo(WriteIndex(settings.photo, output))
     )
     _ = (
         (read[REJECTS], taken[REJECTS], single[REJECTS], apart[REJECTS])
@@ -125,60 +137,68 @@ class ReadRecords(beam.DoFn):
 class TakeFaces(beam.DoFn):
     """Opens the photos of a batch and puts their faces, as Examples, into a spool file; rejects of what cannot be used."""
 
-    def __init__(self, root: str, settings: Settings, output: Path) -> None:
+    def __init__(self, root: str, settings: Settings, output: Path, previous: Path | None) -> None:
         self._root = root
         self._photo = settings.photo
         self._split = settings.ingest.split
         self._output = output
-        self._shared = Shared()
+        self._previous = previous
+        self._shared_photos, self._shared_known = Shared(), Shared()
 
     def setup(self) -> None:
         with explained(self._output):
-            self._read = self._shared.acquire(lambda: _Kept(photos.reader(self._root, self._photo.max_bytes))).value
+            self._photos = self._shared_photos.acquire(lambda: open_photos(self._root, self._photo.max_bytes))
+            self._known = self._shared_known.acquire(lambda: Known(self._previous, making(self._photo)))
 
     def process(self, batch: bytes) -> Iterator[Any]:
-        faces, rejects = [], []
         with explained(self._output):
             todo = unpack_records(batch)
             spool = Spool(self._output / SPOOL, len(todo))
-            for record in todo:
-                try:
-                    faces.append(self._take(record, spool))
-                except PhotoRejected as why:
-                    rejects.append(
-                        Reject(record.source, record.path, record.person, why.reason, why.detail, record.row)
-                    )
+            taken = [self._take(record, spool) for record in todo]
             spool.close()
+        faces = [face for face in taken if isinstance(face, TakenFace)]
+        rejects = [reject for reject in taken if isinstance(reject, Reject)]
         for hand, dealt in groups(faces, lambda face: face.pixels[0] % HANDS).items():
             yield hand, pack_faces(dealt)
         yield _rejected(rejects)
 
-    def _take(self, record: FaceRecord, spool: Spool) -> TakenFace:
-        data = self._read(record.path)
-        face = face_of(data, record.box, self._photo)
-        digest = hashlib.sha256(data).hexdigest()
-        example = FaceExample(
-            jpeg=face.jpeg,
-            height=face.height,
-            width=face.width,
-            person=record.person,
-            source=record.source,
-            path=record.path,
-            sha256=digest,
-            age=record.age,
-            age_class=record.age_class,
-            gender=record.gender,
-            score=record.face_score,
-            fold=labels.fold_of(record, self._split),
-        )
-        return TakenFace(record, digest, face.pixels, face.height, face.width, *spool.add(encode(example)))
+    def _take(self, record: FaceRecord, spool: Spool) -> TakenFace | Reject:
+        version = self._photos.version(record.path)
+        known = self._known.unchanged(record.path, record.box, version)
+        sha256 = known.sha256 if known else ""
+        try:
+            if known is None:
+                data = self._photos.read(record.path)
+                sha256 = hashlib.sha256(data).hexdigest()
+                known = self._known.of_content(sha256, record.box)
+            face = _face_again(known) if known else face_of(data, record.box, self._photo)
+        except PhotoRejected as why:
+            return Reject(record.source, record.path, record.person, why.reason, why.detail, record.row, sha256)
+        fold = labels.fold_of(record, self._split)
+        place = spool.add(encode(_example(record, face, sha256, fold)))
+        return TakenFace(record, sha256, version, face.pixels, face.height, face.width, fold, *place)
 
 
-@dataclass
-class _Kept:
-    """Holds what threads share: `Shared` wants something that it can refer to weakly."""
+def _face_again(known: TakenFace) -> Face:
+    """The face of an earlier ingest."""
+    return Face(decode(read_example(known)).jpeg, known.height, known.width, known.pixels)
 
-    value: Any
+
+def _example(record: FaceRecord, face: Face, sha256: str, fold: int) -> FaceExample:
+    return FaceExample(
+        jpeg=face.jpeg,
+        height=face.height,
+        width=face.width,
+        person=record.person,
+        source=record.source,
+        path=record.path,
+        sha256=sha256,
+        age=record.age,
+        age_class=record.age_class,
+        gender=record.gender,
+        score=record.face_score,
+        fold=fold,
+    )
 
 
 class Settle(beam.DoFn):
@@ -188,8 +208,9 @@ class Settle(beam.DoFn):
         self._age_tolerance = age_tolerance
 
     def process(self, hand: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
-        kept, rejects = [], []
-        for same in groups(unpack_all(unpack_faces, hand[1]), lambda face: face.pixels).values():
+        kept: list[TakenFace] = []
+        rejects: list[Reject] = []
+        for same in groups(unpack_all(unpack_faces, hand[1]), attrgetter("pixels")).values():
             face, others = duplicates.settle(same, self._age_tolerance)
             kept += [face] if face else []
             rejects += others
@@ -206,7 +227,7 @@ class KeepApart(beam.DoFn):
 
     def process(self, hand: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
         kept, rejects = [], []
-        for same in groups(unpack_all(unpack_faces, hand[1]), lambda face: face.sha256).values():
+        for same in groups(unpack_all(unpack_faces, hand[1]), attrgetter("sha256")).values():
             faces, others = duplicates.keep_apart(same, self._split_of)
             kept += faces
             rejects += others
@@ -236,34 +257,29 @@ def _deal(
 
 
 class WriteShard(beam.DoFn):
-    """Writes a shard, in the order of the faces' digests, and gives what the index says of it."""
+    """Writes a shard, in the order of the faces' digests; gives its entry of the index, and its faces for the listing."""
 
     def __init__(self, output: Path) -> None:
         self._output = output
 
-    def process(self, group: tuple[tuple[str, int, int], Iterable[bytes]]) -> Iterator[tuple[str, tuple[str, Shard]]]:
+    def process(self, group: tuple[tuple[str, int, int], Iterable[bytes]]) -> Iterator[tuple[str, _Written]]:
         (split, number, count), blocks = group
-        faces = sorted(unpack_all(unpack_faces, blocks), key=lambda face: face.pixels)
+        faces = sorted(unpack_all(unpack_faces, blocks), key=attrgetter("pixels"))
         name = file_name(split, number, count)
         with explained(self._output):
             path = self._output / name
-            partial = path.with_suffix(".partial")
-            write_records(partial, map(read_example, faces))
-            partial.rename(path)
-            yield (
-                "",
-                (
-                    split,
-                    Shard(
-                        name,
-                        len(faces),
-                        path.stat().st_size,
-                        _count(face.record.age for face in faces),
-                        _count(face.record.age_class for face in faces),
-                        _count(face.record.gender for face in faces),
-                    ),
-                ),
-            )
+            path.parent.mkdir(exist_ok=True)
+            listed = []
+            with path.with_suffix(".partial").open("wb") as file:
+                for face in faces:
+                    offset = write_record(file, read_example(face))
+                    listed.append(replace(face, file=name, offset=offset))
+            path.with_suffix(".partial").rename(path)
+            size = path.stat().st_size
+        ages = _count(face.record.age for face in faces)
+        classes = _count(face.record.age_class for face in faces)
+        genders = _count(face.record.gender for face in faces)
+        yield "", (split, Shard(name, len(faces), size, ages, classes, genders), pack_faces(listed))
 
 
 def _count(values: Iterable[Any]) -> dict[Any, int]:
@@ -272,17 +288,19 @@ def _count(values: Iterable[Any]) -> dict[Any, int]:
 
 
 class WriteIndex(beam.DoFn):
-    """Writes the index of all shards."""
+    """Writes the index of all shards and the listing of all examples."""
 
-    def __init__(self, output: Path) -> None:
+    def __init__(self, photo: PhotoSettings, output: Path) -> None:
+        self._photo = photo
         self._output = output
 
-    def process(self, group: tuple[str, Iterable[tuple[str, Shard]]]) -> Iterator[None]:
+    def process(self, group: tuple[str, Iterable[_Written]]) -> Iterator[None]:
+        written = sorted(group[1], key=lambda entry: (SPLITS.index(entry[0]), entry[1].file))
         with explained(self._output):
-            splits: dict[str, list[Shard]] = {}
-            for split, shard in sorted(group[1], key=lambda entry: entry[1].file):
-                splits.setdefault(split, []).append(shard)
-            write_index(self._output, splits)
+            shards = groups(written, lambda entry: entry[0])
+            write_index(self._output, {split: [entry[1] for entry in entries] for split, entries in shards.items()})
+            listed = ((split, unpack_faces(block)) for split, _, block in written)
+            write_listing(self._output, listed, making(self._photo))
         yield from ()
 
 

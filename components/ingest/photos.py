@@ -10,69 +10,99 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from components.ingest.sources import place
 from components.photo import PhotoRejected
 from schemas.error import VisageError
 
-ReadPhoto = Callable[[str], bytes]
-"""Gives the bytes of the photo at a path; raises PhotoRejected. Any number of threads may call it at once."""
+
+class Photos(Protocol):
+    """Photos under a root. Any number of threads may ask at once."""
+
+    def read(self, path: str) -> bytes:
+        """The bytes of a photo.
+
+        Raises:
+            PhotoRejected: `photo_missing`, `photo_too_large`, `photo_unreadable`, or `not_a_photo` for a folder or pipe.
+        """
+        ...
+
+    def version(self, path: str) -> str:
+        """What tells, without reading it, whether a photo was changed: size and time or checksum. Empty if nothing does."""
+        ...
 
 
-def reader(root: str, max_bytes: int) -> ReadPhoto:
-    """How to read the photos under a root. Of an archive the list of its files is read here, once.
-
-    What it gives raises PhotoRejected: `photo_missing`, `photo_too_large`, `photo_unreadable`, or `not_a_photo` for a folder.
+def open_photos(root: str, max_bytes: int) -> Photos:
+    """The photos under a root: a folder, a zip or tar that stays packed, or a folder that Beam's FileSystems read.
 
     Raises:
         VisageError: an archive is damaged, or is a compressed tar.
     """
     if place.is_archive(root):
-        return _Archive(root, max_bytes).read
-    if place.is_remote(root):
-        return partial(_read_remote, root.rstrip("/"), max_bytes)
-    return partial(_read_file, root, max_bytes)
+        return _Archive(root, max_bytes)
+    return _Remote(root, max_bytes) if place.is_remote(root) else _Folder(root, max_bytes)
 
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 _OUT_OF_REACH = (errno.EACCES, errno.EPERM, errno.EIO, errno.ENXIO)
 
 
-def _read_file(root: str, max_bytes: int, path: str) -> bytes:
-    try:
-        # A named pipe among the photos must not hold up the job until somebody writes to it.
-        number = os.open(os.path.join(root, path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # noqa: PTH118
-        with open(number, "rb", buffering=0) as file:  # noqa: PTH123
-            state = os.fstat(number)
-            if not stat.S_ISREG(state.st_mode):
-                raise PhotoRejected("not_a_photo", "it is no regular file")
-            _check_size(state.st_size, max_bytes)
-            return file.read(state.st_size)
-    except OSError as error:
-        if error.errno in _MISSING:
-            raise PhotoRejected("photo_missing", str(error.strerror)) from error
-        if error.errno in _OUT_OF_REACH:
-            raise PhotoRejected("photo_unreadable", str(error.strerror)) from error
-        raise
+class _Folder:
+    def __init__(self, root: str, max_bytes: int) -> None:
+        self._root = root
+        self._max_bytes = max_bytes
+
+    def read(self, path: str) -> bytes:
+        try:
+            # A named pipe among the photos must not hold up the job until somebody writes to it.
+            number = os.open(f"{self._root}/{path}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            with open(number, "rb", buffering=0) as file:  # noqa: PTH123
+                state = os.fstat(number)
+                if not stat.S_ISREG(state.st_mode):
+                    raise PhotoRejected("not_a_photo", "it is no regular file")
+                _check_size(state.st_size, self._max_bytes)
+                return file.read(state.st_size)
+        except OSError as error:
+            if error.errno in _MISSING:
+                raise PhotoRejected("photo_missing", str(error.strerror)) from error
+            if error.errno in _OUT_OF_REACH:
+                raise PhotoRejected("photo_unreadable", str(error.strerror)) from error
+            raise
+
+    def version(self, path: str) -> str:
+        try:
+            state = os.stat(f"{self._root}/{path}")  # noqa: PTH116 - a Path costs more than the call
+        except OSError:
+            return ""
+        return f"{state.st_size}-{state.st_mtime_ns}"
 
 
-def _read_remote(root: str, max_bytes: int, path: str) -> bytes:
-    from apache_beam.io.filesystem import BeamIOError
-    from apache_beam.io.filesystems import FileSystems
+class _Remote:
+    def __init__(self, root: str, max_bytes: int) -> None:
+        self._root = root.rstrip("/")
+        self._max_bytes = max_bytes
 
-    name = f"{root}/{path}"
-    try:
-        with FileSystems.open(name, compression_type="uncompressed") as file:
-            data = file.read(max_bytes + 1)
-    except (BeamIOError, OSError) as error:
-        if not FileSystems.exists(name):
-            raise PhotoRejected("photo_missing", f"there is no {name}") from error
-        raise
-    _check_size(len(data), max_bytes)
-    return data
+    def read(self, path: str) -> bytes:
+        from apache_beam.io.filesystem import BeamIOError
+        from apache_beam.io.filesystems import FileSystems
+
+        name = f"{self._root}/{path}"
+        try:
+            with FileSystems.open(name, compression_type="uncompressed") as file:
+                data = file.read(self._max_bytes + 1)
+        except (BeamIOError, OSError) as error:
+            if not FileSystems.exists(name):
+                raise PhotoRejected("photo_missing", f"there is no {name}") from error
+            raise VisageError(
+                f"{name} cannot be read: {error}", "See whether it can be reached, and try again."
+            ) from error
+        _check_size(len(data), self._max_bytes)
+        return data
+
+    def version(self, path: str) -> str:
+        return ""
 
 
 def _check_size(size: int, max_bytes: int) -> None:
@@ -90,6 +120,7 @@ class _Member:
     method: int = zipfile.ZIP_STORED
     crc: int | None = None
     encrypted: bool = False
+    version: str = ""
 
 
 class _Archive:
@@ -108,6 +139,10 @@ class _Archive:
             hint = "It must be whole, and a tar must not be compressed: then photos could not be found in it."
             raise VisageError(f"{path} cannot be read: {error}.", hint) from error
         self._read_at = _reader_at(file, path)
+
+    def version(self, path: str) -> str:
+        member = self._members.get(posixpath.normpath(path))
+        return member.version if member else ""
 
     def read(self, path: str) -> bytes:
         member = self._members.get(posixpath.normpath(path))
@@ -148,6 +183,7 @@ def _zip_members(file: BinaryIO) -> Mapping[str, _Member]:
                 entry.compress_type,
                 entry.CRC,
                 bool(entry.flag_bits & 1),
+                f"{entry.file_size}-{entry.CRC:08x}",
             )
             for entry in archive.infolist()
             if not entry.is_dir()
@@ -157,7 +193,9 @@ def _zip_members(file: BinaryIO) -> Mapping[str, _Member]:
 def _tar_members(file: BinaryIO) -> Mapping[str, _Member]:
     with tarfile.open(fileobj=file, mode="r:") as archive:
         return {
-            posixpath.normpath(entry.name): _Member(entry.offset_data, entry.size)
+            posixpath.normpath(entry.name): _Member(
+                entry.offset_data, entry.size, version=f"{entry.size}-{entry.mtime}"
+            )
             for entry in archive
             if entry.isfile()
         }

@@ -1,6 +1,7 @@
 """The ingest step: run the job, watch it, and see at the end that nothing was lost and nothing leaks."""
 
 import json
+import logging
 import shutil
 import threading
 import time
@@ -19,56 +20,79 @@ from components.step import Job, Tracker
 from schemas.error import VisageError
 from schemas.record import SPLITS, TEST, TRAIN, VALIDATION
 from schemas.reject import REASONS, Reject, read_rejects
-from schemas.shard import read_index
+from schemas.shard import INDEX, read_index
 
-_OF_PHOTOS = [reason for reason in REASONS if reason.startswith("photo_") or reason == "not_a_photo"]
+log = logging.getLogger("visage.ingest")
 
 
 def run(settings: Settings, job: Job) -> Mapping[str, Any]:
-    """Write the examples of a source as shards, with an index, the rejects and a summary; gives the counts.
+    """Write the examples of a source as shards, with index, listing, rejects and a summary; gives the figures.
 
     Raises:
         VisageError: the source is not there or not of its kind; no photo was found; every row was rejected; a split got no
             example; a person or a picture is in two splits; the output cannot be written.
     """
-    from components.ingest.job import build
+    from components.ingest import job as beam_job
+    from components.ingest import summary
+    from components.ingest.photos import open_photos
 
     clock = time.monotonic()
     spool = job.output / SPOOL
     spool.mkdir(parents=True)
     work = pipeline(settings.beam)
-    build(work, settings, job.output)
+    beam_job.build(work, settings, job.output, job.previous)
     with _watched(spool, job.tracker):
         run_pipeline(work)
     rows = json.loads((spool / "rows.json").read_text())["rows"]
     shutil.rmtree(spool)
-    index = read_index(job.output)
     rejects = read_rejects(job.output / "rejects.parquet")
-    reasons = Counter(reject.reason for reject in rejects)
+    check(job.output, rows, rejects, settings)
+    figures = summary.describe(job.output, rejects, job.previous)
+    figures["seconds"] = round(time.monotonic() - clock, 2)
+    figures["photos_per_second"] = round(figures["photos"] / figures["seconds"], 1)
+    summary.write(job.output, figures, rejects, open_photos(photos_root(settings.source), settings.photo.max_bytes))
+    for line in _table(figures):
+        log.info(line)
+    return {name: value for name, value in figures.items() if name not in ("splits", "ages", "sides")}
+
+
+def _table(figures: Mapping[str, Any]) -> Iterator[str]:
+    """What became of every row, a line each."""
+    yield f"{figures['rows']:>9,} rows"
+    for split in SPLITS:
+        yield f"{figures[split]:>9,} examples for {split}"
+    for reason, count in figures["rejects"].items():
+        yield f"{count:>9,} rejects: {reason}, {REASONS[reason]}"
+    yield f"{figures['photos_new']:>9,} photos were new, of {figures['photos']:,} that were opened"
+
+
+def check(folder: Path, rows: int, rejects: list[Reject], settings: Settings) -> None:
+    """See that every row is accounted for, that there is enough to learn from, and that no split knows another.
+
+    Args:
+        folder: the artifact in the making.
+        rows: number of rows that were read.
+        rejects: the rows that were left out.
+        settings: of the step.
+
+    Raises:
+        VisageError: it is not so.
+    """
+    index = read_index(folder) if (folder / INDEX).exists() else {}
     examples = {split: sum(shard.examples for shard in index.get(split, [])) for split in SPLITS}
     if sum(examples.values()) + len(rejects) != rows:
         raise VisageError(
-            f"{rows} rows were read, but {sum(examples.values())} examples and {len(rejects)} rejects came out.",
-            "This is a fault of ingest, not of the data: please report it with the log.",
+            f"{rows} rows were read, but {sum(examples.values())} examples and {len(rejects)} rejects came out.", _FAULT
         )
     _check_enough(settings, examples, rejects)
-    counts = {
-        "rows": rows,
-        "examples": sum(examples.values()),
-        **examples,
-        "rejects": {reason: reasons[reason] for reason in REASONS if reasons[reason]},
-        "seconds": round(time.monotonic() - clock, 1),
-    }
-    (job.output / "summary.json").write_text(json.dumps(counts, indent=1) + "\n")
-    return counts
+    _check_apart(folder, sum(examples.values()), settings)
+
+
+_FAULT = "This is a fault of ingest, not of the data: please report it, with the log."
+_OF_PHOTOS = [reason for reason in REASONS if reason.startswith("photo_") or reason == "not_a_photo"]
 
 
 def _check_enough(settings: Settings, examples: Mapping[str, int], rejects: list[Reject]) -> None:
-    """See that there is something to learn from.
-
-    Raises:
-        VisageError: no rows, no photos, no examples, or none in a split that should have some.
-    """
     where = settings.source.path
     if not rejects and not any(examples.values()):
         raise VisageError(f"{where} holds no rows.", "Name the data set's own folder or label file as source.path.")
@@ -94,6 +118,28 @@ def _check_enough(settings: Settings, examples: Mapping[str, int], rejects: list
             f"No example fell into the split {' or '.join(empty)}: there are {sum(examples.values())} in all.",
             "Take more photos of more persons, change ingest.split.validation and ingest.split.test, or give the source's "
             "own split.",
+        )
+
+
+def _check_apart(folder: Path, examples: int, settings: Settings) -> None:
+    from components.ingest.listing import read_columns
+
+    listing = read_columns(folder, "split", "person", "given_split", "sha256", "pixels")
+    for thing, column in (("person", "person"), ("photo", "sha256")):
+        counted = listing.group_by(column).aggregate([("split", "count_distinct")])
+        torn = [row[column] for row in counted.to_pylist() if row["split_count_distinct"] > 1]
+        if torn and settings.ingest.split.given and listing["given_split"].null_count < len(listing):
+            raise VisageError(
+                f"By the source's own split, {len(torn)} {thing}s are in more than one split, for instance {torn[0]}. "
+                "Figures from such a split flatter.",
+                "Set ingest.split.given=false to split by person.",
+            )
+        if torn:
+            raise VisageError(f"{len(torn)} {thing}s are in more than one split, for instance {torn[0]}.", _FAULT)
+    if not len(listing) == len(listing["pixels"].unique()) == examples:
+        raise VisageError(
+            f"Of {examples} examples {len(listing)} are listed, with {len(listing['pixels'].unique())} pictures.",
+            _FAULT,
         )
 
 

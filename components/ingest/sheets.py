@@ -1,0 +1,86 @@
+"""Contact sheets: many small pictures on one, each with a line below it."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+
+from components.ingest.photos import Photos
+from components.photo import PhotoRejected, PhotoSettings, open_photo
+from schemas.example import FaceExample, decode
+from schemas.record import SPLITS
+from schemas.reject import Reject
+from schemas.shard import read_index, read_records
+
+_SIDE, _LINE, _COLUMNS, _LETTERS = 96, 14, 10, 15
+_FACES = {"train": 30, "validation": 10, "test": 10}
+_REJECTS = 20
+
+
+def of_faces(folder: Path) -> bytes:
+    """Some faces of every split, as JPEG. Shards are in the order of a hash, so the first ones are a fair sample."""
+    tiles = []
+    for split in SPLITS:
+        shards = read_index(folder).get(split, [])
+        records = read_records(folder / shards[0].file) if shards else iter(())
+        for _, record in zip(range(_FACES[split]), records, strict=False):
+            example = decode(record)
+            tiles.append((Image.open(io.BytesIO(example.jpeg)), _labels(example)))
+    return _sheet(tiles)
+
+
+def of_rejects(rejects: Sequence[Reject], photos: Photos) -> bytes:
+    """Some rejects of one reason, from the first to the last of them, as JPEG. What is no picture is shown as its path."""
+    step = max(1, len(rejects) // _REJECTS)
+    chosen = rejects[::step][:_REJECTS]
+    return _sheet([(_shown(reject, photos), reject.detail or Path(reject.path).name) for reject in chosen])
+
+
+def _shown(reject: Reject, photos: Photos) -> Image.Image | str:
+    if reject.reason == "unsafe_path":
+        return reject.path
+    try:
+        return open_photo(photos.read(reject.path), _MODEST)
+    except PhotoRejected:
+        return reject.path
+
+
+_MODEST = PhotoSettings(max_pixels=25_000_000)
+
+
+def _labels(example: FaceExample) -> str:
+    age = example.age_class if example.age is None else str(example.age)
+    return f"{age or '?'} {example.gender or '?'}"
+
+
+def _sheet(tiles: Sequence[tuple[Image.Image | str, str]]) -> bytes:
+    lines = -(-len(tiles) // _COLUMNS)
+    sheet = Image.new("RGB", (_COLUMNS * (_SIDE + 4), max(1, lines) * (_SIDE + _LINE + 4)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(10)
+    for number, (picture, caption) in enumerate(tiles):
+        left, top = number % _COLUMNS * (_SIDE + 4), number // _COLUMNS * (_SIDE + _LINE + 4)
+        if isinstance(picture, str):
+            draw.rectangle((left, top, left + _SIDE - 1, top + _SIDE - 1), fill="#eeeeee")
+            for line in range(0, min(len(picture), 7 * _LETTERS), _LETTERS):
+                text = _drawable(picture[line : line + _LETTERS])
+                draw.text((left + 3, top + 3 + line * 12 // _LETTERS), text, "#555555", font)
+        else:
+            picture.thumbnail((_SIDE, _SIDE))
+            sheet.paste(picture.convert("RGB"), (left, top))
+        draw.text((left, top + _SIDE), _fitting(_drawable(caption), font), "black", font)
+    buffer = io.BytesIO()
+    sheet.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def _drawable(text: str) -> str:
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
+def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    if font.getlength(text) <= _SIDE:
+        return text
+    while text and font.getlength(f"{text}…") > _SIDE:
+        text = text[:-1]
+    return f"{text}…"

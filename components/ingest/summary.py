@@ -1,0 +1,169 @@
+"""What an ingest did, for people: summary.json, and a page with tables, the ages, and contact sheets."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from components import page
+from components.ingest import sheets
+from components.ingest.listing import read_columns
+from components.ingest.photos import Photos
+from schemas.record import FEMALE, MALE, MAX_AGE, SPLITS
+from schemas.reject import REASONS, Reject
+from schemas.shard import read_index
+
+UNKNOWN = "unknown"
+
+
+def describe(folder: Path, rejects: list[Reject], previous: Path | None) -> dict[str, Any]:
+    """Figures of an ingest, from what it wrote.
+
+    Gives: `rows`, `examples`, and of them `train`, `validation` and `test`; `rejects` by reason; `photos` that were opened,
+    and `photos_new`, how many contents of photos the previous ingest had not seen; `persons`; `shards` and their `bytes`;
+    `sides` of the stored faces in pixels; `splits`, each with its persons, mean age in years, share of women, and examples by
+    decade or age class; `ages`, the number of examples by split, gender and age in years.
+    """
+    listing = read_columns(folder, "split", "person", "age", "age_class", "gender", "height", "sha256").to_pylist()
+    splits = {split: [row for row in listing if row["split"] == split] for split in SPLITS}
+    counts = Counter(reject.reason for reject in rejects)
+    contents = {row["sha256"] for row in listing} | {reject.sha256 for reject in rejects if reject.sha256}
+    shards = [shard for held in read_index(folder).values() for shard in held]
+    sides = sorted(row["height"] for row in listing)
+    return {
+        "rows": len(listing) + len(rejects),
+        "examples": len(listing),
+        **{split: len(rows) for split, rows in splits.items()},
+        "rejects": {reason: counts[reason] for reason in REASONS if counts[reason]},
+        "photos": len(listing) + sum(bool(reject.sha256) for reject in rejects),
+        "photos_new": len(contents - _contents(previous)),
+        "persons": len({row["person"] for row in listing}),
+        "shards": len(shards),
+        "bytes": sum(shard.bytes for shard in shards),
+        "sides": {"smallest": sides[0], "median": sides[len(sides) // 2], "largest": sides[-1]},
+        "splits": {split: _describe_split(rows) for split, rows in splits.items()},
+        "ages": {split: _ages(rows) for split, rows in splits.items()},
+    }
+
+
+def _describe_split(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    ages = [row["age"] for row in rows if row["age"] is not None]
+    genders = [row["gender"] for row in rows if row["gender"] is not None]
+    classes = Counter(row["age_class"] for row in rows if row["age_class"] is not None)
+    decades = Counter(age // 10 * 10 for age in ages)
+    return {
+        "examples": len(rows),
+        "persons": len({row["person"] for row in rows}),
+        "mean_age": round(sum(ages) / len(ages), 2) if ages else None,
+        "female": round(genders.count(FEMALE) / len(genders), 4) if genders else None,
+        "decades": {f"{decade}-{decade + 9}" if decade < MAX_AGE else str(MAX_AGE): decades[decade] for decade in sorted(decades)},
+        "classes": {name: classes[name] for name in sorted(classes)},
+    }
+
+
+def _ages(rows: list[dict[str, Any]]) -> dict[str, dict[int, int]]:
+    """Number of examples by gender and age."""
+    counted = Counter((row["gender"] or UNKNOWN, row["age"]) for row in rows if row["age"] is not None)
+    genders = sorted({gender for gender, _ in counted})
+    return {
+        gender: {age: count for (held, age), count in sorted(counted.items()) if held == gender} for gender in genders
+    }
+
+
+def _contents(folder: Path | None) -> set[str]:
+    """Digests of all photos that an ingest opened."""
+    if folder is None:
+        return set()
+    import pyarrow.parquet as pq
+
+    seen = set(read_columns(folder, "sha256")["sha256"].to_pylist())
+    rejected = folder / "rejects.parquet"
+    if rejected.exists() and "sha256" in pq.read_schema(rejected).names:
+        seen |= set(pq.read_table(rejected, columns=["sha256"])["sha256"].to_pylist())
+    return seen
+
+
+def write(folder: Path, figures: Mapping[str, Any], rejects: list[Reject], photos: Photos) -> None:
+    """Write summary.json, summary.html and the contact sheets beside them."""
+    (folder / "summary.json").write_text(json.dumps(figures, indent=1) + "\n")
+    faces = sheets.of_faces(folder)
+    (folder / "faces.jpg").write_bytes(faces)
+    parts = [
+        page.paragraph(
+            f"{figures['rows']:,} rows = {figures['examples']:,} examples + {len(rejects):,} rejects. "
+            f"{figures['photos']:,} photos were opened, {figures['photos_new']:,} of them new, "
+            f"in {figures['seconds']:,.1f} s ({figures['photos_per_second']:,.0f} photos/s)."
+        ),
+        page.heading("Examples"),
+        page.table(*_splits_table(figures["splits"])),
+        _ages_chart(figures["ages"]),
+        page.paragraph(
+            f"{figures['persons']:,} persons; {figures['shards']} shards of {figures['bytes'] / 1e6:,.1f} MB in all. "
+            f"Sides of the faces: {figures['sides']['smallest']} to {figures['sides']['largest']} pixels, "
+            f"half of them up to {figures['sides']['median']}."
+        ),
+        page.picture(faces, "Some of the examples, with age and gender", "jpeg"),
+        page.heading("Rejects"),
+        page.table(
+            ["reason", "meaning", "rows", "share"],
+            [
+                [reason, REASONS[reason], count, f"{count / figures['rows']:.2%}"]
+                for reason, count in figures["rejects"].items()
+            ],
+        ),
+    ]
+    (folder / "rejects").mkdir(exist_ok=True)
+    for reason in figures["rejects"]:
+        sheet = sheets.of_rejects([reject for reject in rejects if reject.reason == reason], photos)
+        (folder / "rejects" / f"{reason}.jpg").write_bytes(sheet)
+        parts.append(page.picture(sheet, f"{reason}: {REASONS[reason]}", "jpeg"))
+    page.write(folder / "summary.html", "Ingest", parts)
+
+
+def _splits_table(splits: Mapping[str, Any]) -> tuple[list[str], list[list[Any]], str]:
+    groups = {kind: list(dict.fromkeys(g for held in splits.values() for g in held[kind])) for kind in _GROUPS}
+    columns = ["split", "examples", "persons", "mean age", "female", *(g for names in groups.values() for g in names)]
+    rows = []
+    for split, held in splits.items():
+        female = None if held["female"] is None else f"{held['female']:.1%}"
+        shares = [
+            f"{held[kind].get(group, 0) / max(1, held['examples']):.1%}" for kind in _GROUPS for group in groups[kind]
+        ]
+        rows.append([split, held["examples"], held["persons"], held["mean_age"], female, *shares])
+    return columns, rows, "Persons are dealt out by a hash, not by age or gender: here is how even it came out."
+
+
+_GROUPS = ("decades", "classes")
+_COLOURS = {FEMALE: "#b5558f", MALE: "#3f7fb5", UNKNOWN: "#999999"}
+_WIDTH, _HEIGHT = 760, 130
+
+
+def _ages_chart(ages: Mapping[str, Mapping[str, Mapping[int, int]]]) -> str:
+    """The number of examples by age, one panel a split, the genders on top of each other, as SVG."""
+    oldest = max((age for split in ages.values() for held in split.values() for age in held), default=0)
+    step = _WIDTH / (oldest + 1)
+    panels = []
+    for number, (split, genders) in enumerate(ages.items()):
+        totals = [sum(held.get(age, 0) for held in genders.values()) for age in range(oldest + 1)]
+        scale, floor = (_HEIGHT - 40) / max([*totals, 1]), number * _HEIGHT + _HEIGHT - 22
+        heights = [0.0] * (oldest + 1)
+        bars = []
+        for gender, held in genders.items():
+            for age, count in held.items():
+                heights[age] += count * scale
+                bars.append(
+                    f'<rect x="{age * step:.1f}" y="{floor - heights[age]:.1f}" width="{step * 0.9:.1f}" '
+                    f'height="{count * scale:.1f}" fill="{_COLOURS[gender]}">'
+                    f"<title>{split}, {gender}, {age} years: {count}</title></rect>"
+                )
+        marks = "".join(
+            f'<text x="{age * step:.1f}" y="{floor + 14}" font-size="11">{age}</text>'
+            for age in range(0, oldest + 1, 10)
+        )
+        title = f'<text x="{_WIDTH}" y="{number * _HEIGHT + 14}" font-size="13" text-anchor="end">{split}</text>'
+        panels.append(title + "".join(bars) + marks)
+    key = ", ".join(gender for gender in _COLOURS if any(gender in genders for genders in ages.values()))
+    size = f'viewBox="0 0 {_WIDTH} {_HEIGHT * len(ages)}" width="100%"'
+    caption = f"Examples by age in years ({key})"
+    return f'<figure><svg {size} role="img">{"".join(panels)}</svg><figcaption>{caption}</figcaption></figure>'
