@@ -41,7 +41,7 @@ class Work:
         model_version: in the registry.
         started: when the job was first started, UTC; it stands in every row.
         detector: how faces are looked for; None where every picture is a face.
-        min_score: of a detected face.
+        min_score: of a detected face; None for the detector's own threshold.
         batch: faces that go through the model at once.
         pictures: how many scored photos a part keeps for the summary page, by part.
     """
@@ -54,7 +54,7 @@ class Work:
     model_version: str
     started: datetime
     detector: str | None
-    min_score: float
+    min_score: float | None
     batch: int
     pictures: dict[int, int]
 

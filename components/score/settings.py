@@ -21,9 +21,15 @@ class ScoreSettings(Section):
         "whole", description="whole: every picture is one cropped face; detect: faces are looked for"
     )
     detector: Literal["fast", "thorough"] = Field(
-        "fast", description="fast: portraits and small groups; thorough: crowds and cut faces too, many times slower"
+        "fast",
+        description="fast: portraits and small groups; thorough: crowds and faces cut by the edge too, some 25 times slower",
     )
-    min_score: float = Field(0.5, ge=0, le=1, description="a detected face that is less certain is left out")
+    min_score: float | None = Field(
+        None,
+        ge=0,
+        le=1,
+        description="a detected face that is less certain is left out; null: 0.5 if fast, 0.95 if thorough",
+    )
     batch: int = how(64, "faces that go through the model at once", ge=1, le=4096)
     pictures: int = Field(12, ge=0, le=200, description="scored photos that the summary page shows")
     drift_age: float = Field(

@@ -1,0 +1,69 @@
+"""Jobs that a test can kill: run in a process of their own, at a pace that leaves time for it."""
+
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+PART = 7
+"""Photos in a part."""
+
+
+def _job(tracking: str, photos: list[str], output: str, workers: int, pause: float) -> None:
+    os.environ["MLFLOW_TRACKING_URI"] = tracking
+    from components.score import STEP, job, parts, plan, summary
+    from components.score.settings import Settings
+    from components.step import Job
+
+    score_part, read = parts.score_part, summary.pq.read_table
+
+    def slowly(*arguments: Any) -> Any:
+        time.sleep(pause)
+        return score_part(*arguments)
+
+    def read_slowly(*arguments: Any) -> Any:
+        time.sleep(pause / 2)
+        return read(*arguments)
+
+    plan.PART = PART
+    mock.patch.object(job, "score_part", slowly).start()
+    mock.patch.object(summary.pq, "read_table", read_slowly).start()
+    score = {"photos": photos, "model": "visage@champion"}
+    settings = Settings.model_validate({"score": score, "beam": {"workers": workers}})
+    STEP.run(settings, Job({}, Path(output)))
+
+
+def context() -> Any:
+    """Where jobs are started: a process that has the libraries imported and is forked for each."""
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["components.score.run", "components.score.job", "components.score.drift", "mlflow"])
+    return server
+
+
+def start(server: Any, tracking: str, photos: list[Path], output: Path, workers: int = 2, pause: float = 0.1) -> Any:
+    """Start a job; gives its process."""
+    arguments = (tracking, [str(path) for path in photos], str(output), workers, pause)
+    process = server.Process(target=_job, args=arguments)
+    process.start()
+    return process
+
+
+def kill_when(process: Any, happened: Callable[[], bool], patience: float = 120) -> None:
+    """Kill -9 a process once something has happened.
+
+    Raises:
+        TimeoutError: it did not happen.
+        AssertionError: the process ended before.
+    """
+    until = time.monotonic() + patience
+    while not happened():
+        assert process.is_alive(), "the job ended before it could be killed"
+        if time.monotonic() > until:
+            process.kill()
+            raise TimeoutError("what was waited for did not happen")
+        time.sleep(0.002)
+    process.kill()
+    process.join()

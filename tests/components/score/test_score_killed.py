@@ -1,0 +1,69 @@
+"""A scoring job that is killed with kill -9, again and again, and goes on each time."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from schemas.reject import read_rejects
+from tests.components.score import killable, made_photos
+from tests.components.score.made_photos import jpeg, tarred
+
+PHOTOS = 150
+
+
+def done(output: Path) -> int:
+    return len(list((output / "parts").glob("*.json")))
+
+
+@pytest.mark.slow
+def test_killed_at_any_point_and_started_again_it_ends_with_the_same_rows(registered, tmp_path):
+    faces = made_photos.folder(tmp_path / "faces", 100)
+    (faces / "broken.jpg").write_bytes(jpeg(1)[:200])
+    packed = tarred(tmp_path / "more.tar.gz", {f"{n}.jpg": jpeg(n) for n in range(200, 249)}, "gz")
+    server = killable.context()
+    whole, output = tmp_path / "whole", tmp_path / "output"
+    for folder in (whole, output):
+        folder.mkdir()
+    uninterrupted = killable.start(server, registered, [faces, packed], whole, workers=1, pause=0)
+    uninterrupted.join(300)
+    assert uninterrupted.exitcode == 0
+
+    points = {
+        "before anything": lambda: True,
+        "model chosen": lambda: (output / "job.json").exists(),
+        "being listed": lambda: (output / "plan" / "entries.arrow").exists(),
+        "listed": lambda: (output / "plan" / "sources.json").exists(),
+        "a part being written": lambda: any((output / "parts").glob("*.scores.parquet")),
+        "some parts done": lambda: done(output) >= 4,
+        "more parts done": lambda: done(output) >= 12,
+        "all parts done": lambda: done(output) == 22,
+        "being collected": lambda: (output / "rejects.parquet").exists(),
+    }
+    kept: dict[str, int] = {}
+    for name, happened in points.items():
+        process = killable.start(server, registered, [faces, packed], output)
+        killable.kill_when(process, happened)
+        now = {path.name: path.stat().st_mtime_ns for path in (output / "parts").glob("*.json")}
+        assert now.items() >= kept.items(), f"{name}: a finished part was scored again"
+        kept = now
+    last = killable.start(server, registered, [faces, packed], output)
+    last.join(300)
+    assert last.exitcode == 0
+
+    rows, wanted = (pq.read_table(folder / "scores").to_pandas() for folder in (output, whole))
+    assert len(rows) == PHOTOS - 1 and not rows.duplicated(["archive", "path"]).any()
+    pd.testing.assert_frame_equal(rows.drop(columns="scored_at"), wanted.drop(columns="scored_at"), check_exact=True)
+    assert rows["scored_at"].nunique() == 1
+    assert [(held.path, held.reason) for held in read_rejects(output / "rejects.parquet")] == [
+        ("broken.jpg", "photo_unreadable")
+    ]
+    assert json.loads((output / "summary.json").read_text())["photos"] == PHOTOS
+    assert sorted(path.name for path in output.iterdir()) == [
+        "rejects.parquet",
+        "scores",
+        "summary.html",
+        "summary.json",
+    ]
