@@ -49,12 +49,12 @@ def measured(job: Job) -> dict[str, Any]:
     return json.loads((job.output / "metrics.json").read_text())
 
 
-# What is said: 22, 40, 60, 35; the errors: +2, -10, 0, +5. Of the genders the third is wrong.
+# What is said: 22, 40, 60, 34; the errors: +2, -10, 0, +4. Of the genders the third is wrong.
 FOUR = [
     face(1, 22, 20, 0.9, WOMAN),
     face(2, 40, 50, 0.1, MAN),
     face(3, 60, 60, 0.4, WOMAN),
-    face(4, 35, 30, 0.2, MAN),
+    face(4, 34, 30, 0.2, MAN),
 ]
 
 
@@ -63,9 +63,9 @@ class TestFigures:
         job, counts = evaluate(FOUR)
         found = measured(job)
         assert found["examples"] == 4
-        assert found["age_mae"] == pytest.approx(17 / 4, abs=0.5)
-        assert found["age_bias"] == pytest.approx(-3 / 4, abs=0.5)
-        assert found["age_cs5"] in (0.5, 0.75), "the error of 5 years is on the brink"
+        assert found["age_mae"] == pytest.approx(16 / 4, abs=0.5)
+        assert found["age_bias"] == pytest.approx(-4 / 4, abs=0.5)
+        assert found["age_cs5"] == 0.75
         assert found["age_interval_coverage"] == 0.5, "a deviation of 2 years is an interval of 3.3 to either side"
         assert found["gender_accuracy"] == 0.75
         assert found["gender_auc"] == 1.0, "both women have a higher probability than both men"
@@ -91,7 +91,7 @@ class TestFigures:
     def test_of_an_unknown_label_count_for_the_other_only(self, evaluate):
         found = measured(evaluate([*FOUR, face(5, 80, None, 0.9, WOMAN), face(6, 47, 40, 0.1, None), face(7, 9)])[0])
         assert found["examples"] == 7
-        assert found["age_mae"] == pytest.approx(24 / 5, abs=0.5)
+        assert found["age_mae"] == pytest.approx(23 / 5, abs=0.5)
         assert found["gender_accuracy"] == 0.8
         assert sum(one["examples"] for one in found["slices"] if one["slice"] == "gender") == 5
 
@@ -166,7 +166,7 @@ class TestBlessing:
                 FOUR,
                 ["max_slice_mae=5", "min_slice_examples=2"],
                 {},
-                r"The age MAE of gender male is 7.5\d? years; at most 5.00 is asked for in every slice.",
+                r"The age MAE of gender male is [67].\d\d years; at most 5.00 is asked for in every slice.",
             ),
             ([face(n, 20) for n in range(4)], [], {}, "Nothing could be measured: the test split has no label"),
         ],
@@ -294,7 +294,7 @@ class TestFiles:
         with Image.open(job.output / "worst_faces.png") as sheet:
             left, right = (sheet.crop((place, 40, place + 1, 41)).tobytes()[0] / 2 for place in (48, 96 + 48))
         assert left == pytest.approx(40, abs=1), "the photo that was missed by ten years"
-        assert right == pytest.approx(35, abs=1), "the one that was missed by five"
+        assert right == pytest.approx(34, abs=1), "the one that was missed by four"
 
     def test_progress_counts_faces(self, tmp_path):
         ingest, seen = write_examples(tmp_path, train=TRAIN, test=FOUR), []
