@@ -78,7 +78,7 @@ def draw_beard(easel: Easel, look: Look, outline: Points, rng: Any) -> None:
     upper = spline(across([(0, y - 0.17), (x + 0.12, y - 0.2), (0.72, 0.62), (0.9, 0.3)])) * (look.width, 1)
     if not look.beard:
         shadow = np.concatenate([low * (1, 0.99), upper])
-        easel.shape(shadow, mix(look.skin, look.hair, 0.6), 0.36 * look.stubble, depth=0.05)
+        easel.shape(shadow, mix(look.skin, look.hair, 0.6), 0.45 * look.stubble, depth=0.05)
         return
     easel.shape(np.concatenate([low * (1, 1 + 0.1 * look.beard), upper]), look.hair, 0.94, depth=0.12)
     for x in rng.uniform(-0.7, 0.7, 12):

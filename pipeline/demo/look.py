@@ -121,7 +121,7 @@ def look_of(person: Person, age: float, rng: Any) -> Look:
     tone = person.skin * (len(SKIN) - 1)
     skin = mix(SKIN[int(tone)], SKIN[min(int(tone) + 1, len(SKIN) - 1)], tone % 1)
     skin = mix(skin, (198, 172, 148) if person.skin < 0.5 else (120, 100, 86), 0.4 * grown(24, 60))
-    length = person.hair_length * (0.55 + 0.45 * adult if female else 1.0)
+    length = person.hair_length * (0.75 + 0.25 * adult if female else 1.0)
     if female and apparent > 55:
         length *= 1 - 0.35 * grown(55, 25)
     if apparent < 3.5:
@@ -192,4 +192,4 @@ def _cloth(female: bool, rng: Any) -> Colour:
     """Any colour; more often than not a bright one for women and a dark one for men."""
     red, green, blue = (int(value) for value in rng.integers(25, 200, 3))
     bright = female == (rng.random() < 0.75)
-    return mix((red, green, blue), (236, 150, 160) if bright else (52, 60, 84), 0.3)
+    return mix((red, green, blue), (236, 150, 160) if bright else (52, 60, 84), 0.42)

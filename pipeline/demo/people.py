@@ -117,9 +117,9 @@ def invent(number: int, rng: Any) -> Person:
     )
     eyes = int(rng.choice(4, p=[0.35, 0.2, 0.2, 0.25])) if skin < 0.35 else int(rng.choice(2, p=[0.7, 0.3]))
     if female:
-        hair_length = float(rng.choice([0.25, 0.9, 1.7], p=[0.10, 0.30, 0.60]) + rng.uniform(-0.25, 0.4))
+        hair_length = float(rng.choice([0.25, 0.9, 1.7], p=[0.08, 0.27, 0.65]) + rng.uniform(-0.25, 0.4))
     else:
-        hair_length = float(rng.choice([0.1, 0.8, 1.6], p=[0.90, 0.06, 0.04]) + rng.uniform(-0.1, 0.3))
+        hair_length = float(rng.choice([0.1, 0.8, 1.6], p=[0.92, 0.05, 0.03]) + rng.uniform(-0.1, 0.3))
     return Person(
         number=number,
         name=_name(gender, rng),
@@ -127,7 +127,7 @@ def invent(number: int, rng: Any) -> Person:
         birth=datetime.date(int(rng.integers(1895, 1996)), int(rng.integers(1, 13)), int(rng.integers(1, 29))),
         centre=float(YOUNGEST + (OLDEST - YOUNGEST) * rng.beta(1.7, 2.8)),
         looks_older=float(rng.normal(0, 0.08)),
-        features=float(rng.normal(-0.85 if female else 0.85, 0.6)),
+        features=float(rng.normal(-0.95 if female else 0.95, 0.6)),
         skin=skin,
         hair=hair,
         eyes=eyes,
@@ -142,7 +142,7 @@ def invent(number: int, rng: Any) -> Person:
         balding=float(rng.beta(0.4, 6) if female else rng.beta(1.1, 1.3)),
         dyes=bool(rng.random() < (0.35 if female else 0.05)),
         beard=0.0 if female or rng.random() < 0.4 else float(rng.beta(1.2, 1.3)),
-        make_up=float(rng.beta(1.2, 1.2)) if female else 0.0,
+        make_up=float(rng.beta(1.6, 1.1)) if female else 0.0,
         glasses=float(rng.beta(0.35, 1.2)),
     )
 
