@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from components.settings import Section, how
 from schemas.error import VisageError
@@ -56,6 +56,16 @@ def pipeline(settings: BeamSettings) -> "beam.Pipeline":
     workers = settings.workers or len(os.sched_getaffinity(0))
     options = ["--direct_running_mode=in_memory", f"--direct_num_workers={workers}", *settings.options]
     return beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(options))
+
+
+def filesystems() -> Any:
+    """Beam's FileSystems, which read buckets and folders alike; outside a pipeline too, where they have no options yet."""
+    from apache_beam.io.filesystems import FileSystems
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    if FileSystems._pipeline_options is None:  # the one for S3 will not do without
+        FileSystems.set_options(PipelineOptions([]))
+    return FileSystems
 
 
 def run(job: "beam.Pipeline") -> None:

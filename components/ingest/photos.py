@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
+from components.beam import filesystems
 from components.ingest.sources import place
 from components.photo import PhotoRejected
 from schemas.error import VisageError
@@ -38,11 +39,20 @@ def open_photos(root: str, max_bytes: int) -> Photos:
     """The photos under a root: a folder, a zip or tar that stays packed, or a folder that Beam's FileSystems read.
 
     Raises:
-        VisageError: an archive is damaged, or is a compressed tar.
+        VisageError: an archive is damaged, or is a compressed tar; there is no filesystem for such a root.
     """
+    if place.is_remote(root):
+        _check_filesystem(root)
     if place.is_archive(root):
         return _Archive(root, max_bytes)
     return _Remote(root, max_bytes) if place.is_remote(root) else _Folder(root, max_bytes)
+
+
+def _check_filesystem(root: str) -> None:
+    try:
+        filesystems().get_filesystem(root)
+    except ValueError as error:
+        raise VisageError(f"Beam has no filesystem for {root}.", "Install the extra [cloud].") from error
 
 
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
@@ -57,13 +67,15 @@ class _Folder:
     def read(self, path: str) -> bytes:
         try:
             # A named pipe among the photos must not hold up the job until somebody writes to it.
-            number = os.open(f"{self._root}/{path}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            with open(number, "rb", buffering=0) as file:  # noqa: PTH123
-                state = os.fstat(number)
+            file = os.open(f"{self._root}/{path}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                state = os.fstat(file)
                 if not stat.S_ISREG(state.st_mode):
                     raise PhotoRejected("not_a_photo", "it is no regular file")
                 _check_size(state.st_size, self._max_bytes)
-                return file.read(state.st_size)
+                return os.read(file, state.st_size)
+            finally:
+                os.close(file)
         except OSError as error:
             if error.errno in _MISSING:
                 raise PhotoRejected("photo_missing", str(error.strerror)) from error
@@ -86,14 +98,13 @@ class _Remote:
 
     def read(self, path: str) -> bytes:
         from apache_beam.io.filesystem import BeamIOError
-        from apache_beam.io.filesystems import FileSystems
 
         name = f"{self._root}/{path}"
         try:
-            with FileSystems.open(name, compression_type="uncompressed") as file:
+            with filesystems().open(name, compression_type="uncompressed") as file:
                 data = file.read(self._max_bytes + 1)
         except (BeamIOError, OSError) as error:
-            if not FileSystems.exists(name):
+            if not filesystems().exists(name):
                 raise PhotoRejected("photo_missing", f"there is no {name}") from error
             raise VisageError(
                 f"{name} cannot be read: {error}", "See whether it can be reached, and try again."
@@ -150,15 +161,21 @@ class _Archive:
             raise PhotoRejected("photo_missing", "the archive holds no such file")
         _check_size(member.size, self._max_bytes)
         if not self._is_zip:
-            return self._read_at(member.offset, member.size)
+            return self._read_whole(member.offset, member.size)
         if member.encrypted:
             raise PhotoRejected("photo_unreadable", "it is encrypted")
         # PKWARE's APPNOTE 4.3.7: thirty bytes, the last four of them the lengths of the name and the extra field.
-        header = self._read_at(member.offset, 30)
+        header = self._read_whole(member.offset, 30)
         start = member.offset + 30 + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-        data = _unpack(self._read_at(start, member.packed), member)
+        data = _unpack(self._read_whole(start, member.packed), member)
         if len(data) != member.size or zlib.crc32(data) != member.crc:
             raise PhotoRejected("photo_unreadable", "its checksum in the archive is another one")
+        return data
+
+    def _read_whole(self, offset: int, size: int) -> bytes:
+        data = self._read_at(offset, size)
+        if len(data) < size:
+            raise PhotoRejected("photo_unreadable", "the archive ends before it")
         return data
 
 
@@ -191,6 +208,9 @@ def _zip_members(file: BinaryIO) -> Mapping[str, _Member]:
 
 
 def _tar_members(file: BinaryIO) -> Mapping[str, _Member]:
+    if file.seek(0, os.SEEK_END) % tarfile.BLOCKSIZE:
+        raise EOFError("it is cut short")
+    file.seek(0)
     with tarfile.open(fileobj=file, mode="r:") as archive:
         return {
             posixpath.normpath(entry.name): _Member(
@@ -203,9 +223,7 @@ def _tar_members(file: BinaryIO) -> Mapping[str, _Member]:
 
 def _open(path: str) -> Any:
     if place.is_remote(path):
-        from apache_beam.io.filesystems import FileSystems
-
-        return FileSystems.open(path, compression_type="uncompressed")
+        return filesystems().open(path, compression_type="uncompressed")
     return Path(path).open("rb")
 
 

@@ -57,9 +57,13 @@ def _describe_split(rows: list[dict[str, Any]]) -> dict[str, Any]:
         "persons": len({row["person"] for row in rows}),
         "mean_age": round(sum(ages) / len(ages), 2) if ages else None,
         "female": round(genders.count(FEMALE) / len(genders), 4) if genders else None,
-        "decades": {f"{decade}-{decade + 9}" if decade < MAX_AGE else str(MAX_AGE): decades[decade] for decade in sorted(decades)},
+        "decades": {_decade(decade): decades[decade] for decade in sorted(decades)},
         "classes": {name: classes[name] for name in sorted(classes)},
     }
+
+
+def _decade(first: int) -> str:
+    return f"{first}-{first + 9}" if first < MAX_AGE else str(first)
 
 
 def _ages(rows: list[dict[str, Any]]) -> dict[str, dict[int, int]]:

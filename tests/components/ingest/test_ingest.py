@@ -366,7 +366,7 @@ class TestTheSummary:
         for split in SPLITS:
             held = found[split]
             assert summary[split] == summary["splits"][split]["examples"] == len(held)
-            assert summary["splits"][split]["mean_age"] == pytest.approx(np.mean([e.age for e in held]), abs=0.01)
+            assert summary["splits"][split]["mean_age"] == pytest.approx(np.mean([e.age or 0 for e in held]), abs=0.01)
             ages = Counter((e.gender, e.age) for e in held)
             told = {
                 (gender, int(age)): count
