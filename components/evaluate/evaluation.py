@@ -62,7 +62,7 @@ def evaluate(settings: Settings, job: Job) -> Mapping[str, Any]:
     predictions.write(job.output / PREDICTIONS, faces)
     champion = None
     if version:
-        rival = saved.load(registry.download(version) / "estimator")
+        rival = _rival(version)
         champion = Champion(version, AgeClasses.of(rival.meaning), predictions.predict(rival, folder, shards, read))
 
     baseline = metrics.Baseline.of(index.get(TRAIN, []), classes)
@@ -125,6 +125,16 @@ def _measure(
 def _champion_version(name: str) -> ModelVersion | None:
     """The champion of the registry; None where no registry is named, or it has no champion."""
     return registry.champion(name) if os.environ.get("MLFLOW_TRACKING_URI") else None
+
+
+def _rival(version: ModelVersion) -> saved.Estimator:
+    try:
+        return saved.load(registry.download(version) / "estimator")
+    except VisageError as error:
+        raise VisageError(
+            f"The champion {version} cannot be used: {error.message}",
+            f"Make another version champion: `visage models promote {version.name}/VERSION`.",
+        ) from error
 
 
 def _progress(job: Job, total: int) -> Callable[[int], None]:

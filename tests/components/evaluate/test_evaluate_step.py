@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from components import registry
 from components.alone import main
 from components.evaluate import STEP, Settings, run
 from components.settings import build
@@ -235,6 +236,13 @@ class TestChampion:
     def test_one_that_tells_no_gender_does_not(self, champion, evaluate):
         job, _ = evaluate(self.FACES, gender={"head": "none"})
         assert measured(job)["reasons"] == ["The estimator tells no gender, but version 1, the champion, does."]
+
+    def test_that_cannot_be_loaded_ends_the_run_and_says_so(self, champion, evaluate):
+        meaning = registry.download(registry.resolve("visage/1")) / "estimator" / "estimator.json"
+        meaning.write_text("{}")
+        with pytest.raises(VisageError, match="The champion visage/1 cannot be used: ") as caught:
+            evaluate(self.FACES)
+        assert "visage models promote visage/VERSION" in caught.value.hint
 
 
 class TestAgeClasses:
