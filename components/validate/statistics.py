@@ -1,7 +1,7 @@
 """Statistics of a split, by TensorFlow Data Validation, and the labels in it.
 
-TFDV's generators run in this process, one batch of records after another: on 10,000 faces that takes about a second,
-where a Beam pipeline needs three to start and stop. Memory stays flat, for frequent values are counted in sketches.
+TFDV's generators run in this process, one batch of records after another: 10,000 faces take about a second so, and 7 with a
+Beam pipeline a split. Memory stays flat, for frequent values are counted in sketches.
 """
 
 from collections import Counter
