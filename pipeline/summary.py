@@ -49,20 +49,24 @@ def _show_data(console: Console, data: dict[str, Any]) -> None:
 def _show_quality(console: Console, metrics: dict[str, Any]) -> None:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(f"[bold]Test[/]    {metrics['examples']:,} examples")
-    for column in ("estimator", "baseline", "champion before"):
+    for column in ("estimator", "95 % interval", "baseline", "champion"):
         table.add_column(column, justify="right")
     champion = metrics.get("champion") or {}
     rows = (
-        ("age, mean absolute error", "age_mae", "{:.2f} years"),
+        ("age MAE, years", "age_mae", "{:.2f}"),
         ("age within 5 years", "age_cs5", "{:.1%}"),
-        ("age class accuracy", "age_class_accuracy", "{:.1%}"),
-        ("gender accuracy", "gender_accuracy", "{:.1%}"),
-        ("gender, area under ROC", "gender_auc", "{:.3f}"),
+        ("age class right", "age_class_accuracy", "{:.1%}"),
+        ("gender right", "gender_accuracy", "{:.1%}"),
+        ("gender ROC AUC", "gender_auc", "{:.3f}"),
     )
     for text, key, form in rows:
         figures = [metrics.get(key), metrics.get(f"baseline_{key}"), champion.get(key)]
-        if figures[0] is not None:
-            table.add_row(f"        {text}", *("-" if figure is None else form.format(figure) for figure in figures))
+        if figures[0] is None:
+            continue
+        estimator, baseline, before = ("-" if figure is None else form.format(figure) for figure in figures)
+        low, high = metrics.get(f"{key}_low"), metrics.get(f"{key}_high")
+        interval = "" if low is None or high is None else f"{form.format(low)} to {form.format(high)}"
+        table.add_row(f"        {text}", estimator, interval, baseline, before)
     console.print(table)
 
 

@@ -18,7 +18,7 @@ from pyarrow import RecordBatch
 from tensorflow_data_validation.statistics import stats_impl
 from tensorflow_metadata.proto.v0.schema_pb2 import Schema
 from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatisticsList, FeatureNameStatistics
-from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder  # type: ignore[import-untyped]
+from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 import schemas
 from schemas.error import VisageError

@@ -27,8 +27,7 @@ def _register(files: Mapping[str, Path], folder: Path) -> None:
             return model_input
 
     (folder / "photo.json").write_text("{}")
-    mlflow.set_experiment(experiment_id=mlflow.create_experiment("made up", (folder / "store").as_uri()))
-    with mlflow.start_run():
+    with mlflow.start_run(experiment_id=mlflow.create_experiment("made up", (folder / "store").as_uri())):
         logged = mlflow.pyfunc.log_model(
             name="visage",
             python_model=Silent(),
