@@ -30,8 +30,13 @@ def decode(jpeg: tf.Tensor, size: int) -> tf.Tensor:
 
 def resize(image: tf.Tensor, size: int) -> tf.Tensor:
     """A face uint8 [height, width, 3] of any size as uint8 [size, size, 3]: bilinear, antialiased where it shrinks."""
-    image = tf.image.resize(image, (size, size), method="bilinear", antialias=True)
-    return tf.saturate_cast(tf.round(image), tf.uint8)
+
+    def resized() -> tf.Tensor:
+        values = tf.image.resize(image, (size, size), method="bilinear", antialias=True)
+        return tf.saturate_cast(tf.round(values), tf.uint8)
+
+    fits = tf.reduce_all(tf.shape(image)[:2] == size)
+    return tf.ensure_shape(tf.cond(fits, lambda: image, resized), (size, size, 3))
 
 
 def values(image: keras.KerasTensor, settings: PixelSettings, published: str) -> keras.KerasTensor:

@@ -29,8 +29,19 @@ QUICK = {
 }
 
 
+TINY = {"size": 16, "backbone": {"kind": "stack", "layers": [{"filters": 4, "pool": 4}]}}
+
+
 def quick(**train):
+    """Learns the drawings in a few epochs."""
     return STEP.settings.model_validate(QUICK | {"train": QUICK["train"] | train})
+
+
+def tiny(estimator=None, **train):
+    """Learns next to nothing, but does so at once."""
+    return STEP.settings.model_validate(
+        {"estimator": TINY | (estimator or {}), "train": QUICK["train"] | {"augment": {"flip": False}} | train}
+    )
 
 
 class Recorder(Tracker):
@@ -51,7 +62,7 @@ class Recorder(Tracker):
 def train(examples: Path, output: Path, settings=None, tracker=None):
     output.mkdir(exist_ok=True)
     job = Job({"ingest": examples}, output, tracker=tracker or Recorder())
-    return STEP.run(settings or quick(), job)
+    return STEP.run(settings or tiny(), job)
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +136,7 @@ def test_a_damaged_checkpoint_is_named(examples, tmp_path):
 
 def test_training_stops_when_it_gets_no_better(examples, tmp_path):
     counts = train(
-        examples, tmp_path / "out", quick(epochs=9, average=0, optimizer={"learning_rate": 1e-12}, stop={"patience": 2})
+        examples, tmp_path / "out", tiny(epochs=9, average=0, optimizer={"learning_rate": 1e-12}, stop={"patience": 2})
     )
     assert counts["epochs"] < 9
 
@@ -133,7 +144,7 @@ def test_training_stops_when_it_gets_no_better(examples, tmp_path):
 def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(examples, tmp_path):
     wild = {"learning_rate": 1e30, "warmup_epochs": 0, "clip_norm": 0, "name": "sgd"}
     with pytest.raises(VisageError, match=r"not a number any more at step [1-9]\d* \(epoch \d\)") as caught:
-        train(examples, tmp_path / "out", quick(optimizer=wild))
+        train(examples, tmp_path / "out", tiny(optimizer=wild))
     assert "learning_rate" in caught.value.hint
 
 
@@ -148,8 +159,8 @@ def test_examples_with_one_label_missing_are_used_for_the_other(tmp_path):
 
 def test_without_a_gender_head_unknown_genders_do_not_matter(tmp_path):
     examples = write_examples(tmp_path / "examples", {"train": 64, "validation": 32}, known=lambda row: (True, False))
-    settings = STEP.settings.model_validate(QUICK | {"estimator": QUICK["estimator"] | {"gender": {"head": "none"}}})
-    assert "val_gender_accuracy" not in train(examples, tmp_path / "out", settings)
+    counts = train(examples, tmp_path / "out", tiny({"gender": {"head": "none"}}))
+    assert "val_gender_accuracy" not in counts
     told = saved.load(tmp_path / "out" / "estimator").predict_images([np.zeros((40, 40, 3), np.uint8)])
     assert np.isnan(told.female).all()
 
@@ -190,7 +201,7 @@ def test_killed_and_started_again_it_ends_with_the_same_number_of_steps(examples
     final = tmp_path / "artifact"
     command = [sys.executable, "-m", "components.train", *inputs, "--out", str(final)]
     for setting in (
-        "estimator={size: 32, backbone: {width: 4, blocks: [1, 1]}}",
+        "estimator={size: 16, backbone: {kind: stack, layers: [{filters: 4, pool: 4}]}}",
         "train={epochs: 12, batch_size: 16, stop: {patience: 12}}",
     ):
         command += ["--set", setting]

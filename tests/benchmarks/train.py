@@ -1,0 +1,152 @@
+"""Speed of training: the input pipeline beside Keras's ImageDataGenerator, an epoch beside the bare step.
+
+    python tests/benchmarks/train.py [--examples 4000] [--recipe default]
+
+Both readers get the same faces of 128 pixels as JPEG, with rotation, zoom and flip, in batches of 64; ours reads them from
+shards, ImageDataGenerator from a folder. Rates are images a second of one run on one machine; the ratios are what can be
+compared.
+"""
+
+import argparse
+import io
+import json
+import os
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from components.estimator import heads
+from components.estimator.settings import EstimatorSettings
+from components.settings import build, load_yaml
+from components.step import Tracker
+from components.train import input
+from components.train.learner import Learner
+from components.train.settings import AugmentSettings, Settings, TrainSettings
+from schemas.example import FaceExample, encode
+from schemas.record import FEMALE, MALE
+from schemas.shard import Shard, file_name, write_index, write_records
+
+SIDE, BATCH = 128, 64
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--examples", type=int, default=4000, help="faces that are made up and read")
+    parser.add_argument("--recipe", default="default", help="whose step and epoch are timed")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as `visage run` takes it")
+    arguments = parser.parse_args()
+
+    with tempfile.TemporaryDirectory() as folder:
+        make_faces(Path(folder), arguments.examples)
+        figures = {
+            "input": ours(Path(folder), "never"),
+            "input_cached": ours(Path(folder), "always"),
+            "image_data_generator": image_data_generator(Path(folder)),
+        }
+        figures |= training(Path(folder), recipe(arguments.recipe, arguments.set))
+    figures["input_ratio"] = figures["input"] / figures["image_data_generator"]
+    figures["epoch_ratio"] = figures["epoch"] / figures["bare_step"]
+    print(f"{arguments.examples:,} faces of {SIDE} pixels, {os.cpu_count()} cores; images/s")
+    print(f"  input pipeline, read and decoded       {figures['input']:8,.0f}")
+    print(f"  input pipeline, decoded faces cached   {figures['input_cached']:8,.0f}")
+    print(f"  ImageDataGenerator                     {figures['image_data_generator']:8,.0f}")
+    print(f"  training step, batch in memory         {figures['bare_step']:8,.0f}   recipe {arguments.recipe}")
+    print(f"  training epoch                         {figures['epoch']:8,.0f}")
+    print(f"input / ImageDataGenerator {figures['input_ratio']:.1f}, epoch / bare step {figures['epoch_ratio']:.2f}")
+    print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
+
+
+def make_faces(folder: Path, count: int) -> None:
+    """The same pictures as shards and as files: smooth noise, which compresses about as photos do."""
+    rng = np.random.default_rng(0)
+    pictures = folder / "pictures" / "all"
+    pictures.mkdir(parents=True)
+    examples = []
+    for number in range(count):
+        noise = Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8))
+        held = io.BytesIO()
+        noise.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(held, "JPEG", quality=95)
+        (pictures / f"{number}.jpg").write_bytes(held.getvalue())
+        examples.append(
+            FaceExample(
+                jpeg=held.getvalue(),
+                height=SIDE,
+                width=SIDE,
+                person=f"noise:{number}",
+                source="noise",
+                path=f"{number}.jpg",
+                sha256=f"{number:064x}",
+                age=int(rng.integers(101)),
+                gender=(FEMALE, MALE)[int(rng.integers(2))],
+            )
+        )
+    shards = []
+    for number in range(4):
+        part, name = examples[number::4], file_name("train", number, 4)
+        write_records(folder / name, map(encode, part))
+        ages, genders = (dict(Counter(getattr(example, label) for example in part)) for label in ("age", "gender"))
+        shards.append(Shard(name, len(part), (folder / name).stat().st_size, ages, {}, genders))
+    write_index(folder, {"train": shards})
+
+
+def ours(folder: Path, cache: str) -> float:
+    moved = AugmentSettings(rotation=10, zoom=0.1, flip=True, shift=0, brightness=0, contrast=0, saturation=0)
+    settings = TrainSettings(batch_size=BATCH, augment=moved)
+    split = input.open_split(folder, "train", EstimatorSettings(size=SIDE), cache)
+    for _ in input.training_batches(split, settings, 0):  # fills the cache, and the files' own
+        pass
+    return rate(images for images, _ in input.training_batches(split, settings, 1))
+
+
+def image_data_generator(folder: Path) -> float:
+    from tensorflow.keras.preprocessing.image import ImageDataGenerator
+
+    changes = ImageDataGenerator(rotation_range=10, zoom_range=0.1, horizontal_flip=True)
+    batches = changes.flow_from_directory(folder / "pictures", (SIDE, SIDE), batch_size=BATCH, class_mode=None)
+    return rate(next(batches) for _ in range(len(batches)))
+
+
+def rate(batches: Iterable[Any]) -> float:
+    """Images a second over all batches."""
+    began, seen = time.perf_counter(), 0
+    for images in batches:
+        seen += len(images)
+    return seen / (time.perf_counter() - began)
+
+
+def recipe(name: str, overrides: list[str]) -> Settings:
+    path = PROJECT / "pipeline" / "recipes" / f"{name}.yaml"
+    values = load_yaml(path.read_text(), str(path))
+    held = {section: value for section, value in values.items() if section in Settings.model_fields}
+    return build(Settings, held, overrides)
+
+
+def training(folder: Path, settings: Settings) -> dict[str, float]:
+    split = input.open_split(folder, "train", settings.estimator, "always")
+    learner = Learner(settings, heads.scale(settings.estimator.age), {}, input.steps(split, settings.train))
+    quiet = Tracker()
+    learner.epoch(1, input.training_batches(split, settings.train, 1), quiet)  # traces the step, fills the cache
+    batch = next(iter(input.training_batches(split, settings.train, 2)))
+
+    def one_batch() -> Iterator[Any]:
+        for _ in range(input.steps(split, settings.train)):
+            yield batch
+
+    bare = learner.epoch(2, one_batch(), quiet)["images_per_second"]
+    epoch = learner.epoch(3, input.training_batches(split, settings.train, 3), quiet)["images_per_second"]
+    return {"bare_step": bare, "epoch": epoch}
+
+
+if __name__ == "__main__":
+    tf.get_logger().setLevel("ERROR")
+    main()
