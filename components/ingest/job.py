@@ -5,7 +5,6 @@ Each stage hands on what it keeps, and what it rejects with a reason. What passe
 the order of a digest, so the outcome does not depend on which worker did what, or when.
 """
 
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -37,8 +36,8 @@ from components.ingest.photos import open_photos
 from components.ingest.settings import IngestSettings, Settings
 from components.ingest.sources import photos_root, records
 from components.ingest.sources.settings import SourceSettings
-from components.photo import Face, PhotoRejected, PhotoSettings, face_of
-from schemas.example import FaceExample, decode, encode
+from components.ingest.take import FaceTaker
+from components.photo import PhotoSettings
 from schemas.record import SPLITS, FaceRecord
 from schemas.reject import Reject, write_rejects
 from schemas.shard import Shard, file_name, write_index, write_record
@@ -123,6 +122,7 @@ class ReadRecords(beam.DoFn):
                 if batch:
                     yield pack_records(batch)
                 yield _rejected([reject for reject in rejects if reject])
+            yield _rejected([])  # so that there is a file of rejects, if only an empty one
             (self._output / SPOOL / "rows.json").write_text(json.dumps({"rows": rows, "kept": kept}))
 
     def _reject(self, record: FaceRecord) -> Reject | None:
@@ -139,66 +139,31 @@ class TakeFaces(beam.DoFn):
 
     def __init__(self, root: str, settings: Settings, output: Path, previous: Path | None) -> None:
         self._root = root
-        self._photo = settings.photo
-        self._split = settings.ingest.split
+        self._settings = settings
         self._output = output
         self._previous = previous
-        self._shared_photos, self._shared_known = Shared(), Shared()
+        self._shared = Shared()
 
     def setup(self) -> None:
         with explained(self._output):
-            self._photos = self._shared_photos.acquire(lambda: open_photos(self._root, self._photo.max_bytes))
-            self._known = self._shared_known.acquire(lambda: Known(self._previous, making(self._photo)))
+            self._taker = self._shared.acquire(self._make_taker)
+
+    def _make_taker(self) -> FaceTaker:
+        photo = self._settings.photo
+        photos = open_photos(self._root, photo.max_bytes)
+        return FaceTaker(photos, Known(self._previous, making(photo)), photo, self._settings.ingest.split)
 
     def process(self, batch: bytes) -> Iterator[Any]:
         with explained(self._output):
-            todo = unpack_records(batch)
-            spool = Spool(self._output / SPOOL, len(todo))
-            taken = [self._take(record, spool) for record in todo]
+            records = unpack_records(batch)
+            spool = Spool(self._output / SPOOL, len(records))
+            taken = [self._taker.take(record, spool) for record in records]
             spool.close()
         faces = [face for face in taken if isinstance(face, TakenFace)]
         rejects = [reject for reject in taken if isinstance(reject, Reject)]
         for hand, dealt in groups(faces, lambda face: face.pixels[0] % HANDS).items():
             yield hand, pack_faces(dealt)
         yield _rejected(rejects)
-
-    def _take(self, record: FaceRecord, spool: Spool) -> TakenFace | Reject:
-        version = self._photos.version(record.path)
-        known = self._known.unchanged(record.path, record.box, version)
-        sha256 = known.sha256 if known else ""
-        try:
-            if known is None:
-                data = self._photos.read(record.path)
-                sha256 = hashlib.sha256(data).hexdigest()
-                known = self._known.of_content(sha256, record.box)
-            face = _face_again(known) if known else face_of(data, record.box, self._photo)
-        except PhotoRejected as why:
-            return Reject(record.source, record.path, record.person, why.reason, why.detail, record.row, sha256)
-        fold = labels.fold_of(record, self._split)
-        place = spool.add(encode(_example(record, face, sha256, fold)))
-        return TakenFace(record, sha256, version, face.pixels, face.height, face.width, fold, *place)
-
-
-def _face_again(known: TakenFace) -> Face:
-    """The face of an earlier ingest."""
-    return Face(decode(read_example(known)).jpeg, known.height, known.width, known.pixels)
-
-
-def _example(record: FaceRecord, face: Face, sha256: str, fold: int) -> FaceExample:
-    return FaceExample(
-        jpeg=face.jpeg,
-        height=face.height,
-        width=face.width,
-        person=record.person,
-        source=record.source,
-        path=record.path,
-        sha256=sha256,
-        age=record.age,
-        age_class=record.age_class,
-        gender=record.gender,
-        score=record.face_score,
-        fold=fold,
-    )
 
 
 class Settle(beam.DoFn):

@@ -15,8 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components import photo
-from components.ingest.faces import TakenFace
+from components.ingest.faces import TakenFace, read_example
 from components.photo import Box, PhotoSettings
+from schemas.error import VisageError
 from schemas.record import FaceRecord
 
 LISTING = "examples.parquet"
@@ -74,10 +75,11 @@ def write_listing(folder: Path, shards: Iterable[tuple[str, list[TakenFace]]], m
 
 
 def read_columns(folder: Path, *names: str) -> Any:
-    """Columns of the listing, as a pyarrow Table; one without rows if there is no listing."""
-    if not (folder / LISTING).exists():
+    """Columns of the listing, as a pyarrow Table; one without rows where there is no listing that can be read."""
+    try:
+        return pq.read_table(folder / LISTING, columns=list(names))
+    except (OSError, pa.ArrowInvalid):
         return pa.schema(_COLUMNS).empty_table().select(names)
-    return pq.read_table(folder / LISTING, columns=list(names))
 
 
 class Known:
@@ -95,14 +97,22 @@ class Known:
             self._by_path[face.record.path, face.record.box] = face
             self._by_content[face.sha256, face.record.box] = face
 
-    def unchanged(self, path: str, box: Box | None, version: str) -> TakenFace | None:
-        """The face in a box of the photo at a path, if the photo file was not changed since."""
+    def unchanged(self, path: str, box: Box | None, version: str) -> tuple[TakenFace, bytes] | None:
+        """The face in a box of the photo at a path, with its Example, if the photo file was not changed since."""
         face = self._by_path.get((path, box))
-        return face if face and version and face.version == version else None
+        return _whole(face) if face and version and face.version == version else None
 
-    def of_content(self, sha256: str, box: Box | None) -> TakenFace | None:
-        """The face in a box of a photo with this content."""
-        return self._by_content.get((sha256, box))
+    def of_content(self, sha256: str, box: Box | None) -> tuple[TakenFace, bytes] | None:
+        """The face in a box of a photo with this content, with its Example."""
+        return _whole(self._by_content.get((sha256, box)))
+
+
+def _whole(face: TakenFace | None) -> tuple[TakenFace, bytes] | None:
+    """A face with its Example; None where that is gone or damaged, for then it can be made anew."""
+    try:
+        return (face, read_example(face)) if face else None
+    except (OSError, VisageError):
+        return None
 
 
 def _read_faces(folder: Path, made_by: str) -> Iterator[TakenFace]:

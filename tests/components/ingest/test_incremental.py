@@ -1,0 +1,146 @@
+"""A later ingest uses the faces of an earlier one again, and comes to what it would have come to alone."""
+
+import json
+import os
+import shutil
+
+import pytest
+
+import components.ingest.take
+from tests.components.ingest.made_up import Archive, all_examples, ingest, picture, rejects, shard_bytes, stored
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A source of 120 photos, three of them broken or duplicates, and its artifact."""
+    archive = Archive(tmp_path_factory.mktemp("archive")).fill(120)
+    archive.add("broken.jpg", stored(picture(500))[:-30])
+    archive.add("copy.jpg", stored(picture(7)), age=7, gender="male")
+    archive.add("other age.jpg", stored(picture(8)), age=80, gender="male")
+    output = tmp_path_factory.mktemp("artifacts") / "first"
+    ingest(archive.write(), output)
+    return archive, output
+
+
+@pytest.fixture
+def source(first, tmp_path):
+    """A copy of the source that may be changed, with the times of its files."""
+    copied = Archive(tmp_path / "archive")
+    shutil.copytree(first[0].folder, copied.folder, dirs_exist_ok=True)
+    copied.rows = [dict(row) for row in first[0].rows]
+    return copied
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Counts the photos that are decoded."""
+    counted = []
+    real = components.ingest.take.face_of
+
+    def count(data, box, settings):
+        counted.append(len(data))
+        return real(data, box, settings)
+
+    monkeypatch.setattr(components.ingest.take, "face_of", count)
+    return counted
+
+
+def assert_as_if_alone(source: Archive, output, tmp_path, *settings: str) -> None:
+    ingest(source.write(), tmp_path / "alone", *settings)
+    assert shard_bytes(output) == shard_bytes(tmp_path / "alone")
+    assert (output / "index.json").read_bytes() == (tmp_path / "alone" / "index.json").read_bytes()
+    assert [(r.path, r.reason) for r in rejects(output)] == [(r.path, r.reason) for r in rejects(tmp_path / "alone")]
+
+
+def test_only_new_photos_are_decoded(first, source, decoded, tmp_path):
+    source.fill(10, first=200)
+    counts = ingest(source.write(), tmp_path / "out", previous=first[1])
+    # Besides the new ones: those that left no face behind, the broken one and the two at odds.
+    assert len(decoded) == 10 + 3
+    assert counts["photos_new"] == 10
+    assert counts["examples"] == 129
+    decoded.clear()
+    assert_as_if_alone(source, tmp_path / "out", tmp_path)
+    assert len(decoded) == 133
+
+
+def test_photos_are_known_by_content_wherever_they_lie_now(first, source, decoded, tmp_path):
+    for row in source.rows:
+        moved = f"moved/{row['path']}"
+        (source.folder / moved).parent.mkdir(parents=True, exist_ok=True)
+        (source.folder / row["path"]).rename(source.folder / moved)
+        os.utime(source.folder / moved)
+        row["path"] = moved
+    counts = ingest(source.write(), tmp_path / "out", previous=first[1])
+    assert len(decoded) == 3
+    assert counts["photos_new"] == 0
+    assert {example.path for example in all_examples(tmp_path / "out")} <= {row["path"] for row in source.rows}
+    assert_as_if_alone(source, tmp_path / "out", tmp_path)
+
+
+def test_a_photo_that_changed_in_place_is_decoded(first, source, decoded, tmp_path):
+    changed = source.folder / source.rows[0]["path"]
+    changed.write_bytes(stored(picture(999)))
+    counts = ingest(source.write(), tmp_path / "out", previous=first[1])
+    assert (len(decoded), counts["photos_new"]) == (4, 1)
+    assert_as_if_alone(source, tmp_path / "out", tmp_path)
+
+
+def test_unchanged_photos_are_not_even_read(first, source, monkeypatch, tmp_path):
+    from components.ingest import photos
+
+    paths = set()
+    real = photos._Folder.read
+
+    def read(self: photos._Folder, path: str) -> bytes:
+        paths.add(path)
+        return real(self, path)
+
+    monkeypatch.setattr(photos._Folder, "read", read)
+    ingest(source.write(), tmp_path / "out", previous=first[1])
+    assert paths == {"broken.jpg", "copy.jpg", "other age.jpg", "01/8.jpg"}  # the last two are at odds
+
+
+def test_new_labels_and_splits_get_into_the_examples(first, source, decoded, tmp_path):
+    for row in source.rows[:60]:
+        row["age"] = row["age"] + 1
+    settings = ["ingest.split.folds=4", "ingest.split.seed=9", "ingest.shard_mb=0.05"]
+    ingest(source.write(), tmp_path / "out", *settings, previous=first[1])
+    assert len(decoded) == 3
+    assert_as_if_alone(source, tmp_path / "out", tmp_path, *settings)
+
+
+def test_faces_that_were_made_otherwise_are_not_used(first, source, decoded, tmp_path):
+    ingest(source.write(), tmp_path / "out", "photo.size=24", previous=first[1])
+    assert len(decoded) == 123
+    assert_as_if_alone(source, tmp_path / "out", tmp_path, "photo.size=24")
+
+
+@pytest.mark.parametrize("damage", ["shard", "listing", "no listing"])
+def test_a_damaged_artifact_costs_time_and_nothing_else(first, source, decoded, tmp_path, damage):
+    broken = tmp_path / "broken"
+    shutil.copytree(first[1], broken)
+    if damage == "shard":
+        for file in broken.glob("*/*.tfrecord"):
+            file.write_bytes(file.read_bytes()[:-20_000])
+    elif damage == "listing":
+        (broken / "examples.parquet").write_bytes(b"PAR1 no parquet")
+    else:
+        (broken / "examples.parquet").unlink()
+    ingest(source.write(), tmp_path / "out", previous=broken)
+    assert len(decoded) > 3
+    assert_as_if_alone(source, tmp_path / "out", tmp_path)
+
+
+def test_what_is_left_out_later_is_gone(first, source, tmp_path):
+    source.rows = [row for row in source.rows if row["person"] != "p3"]
+    ingest(source.write(), tmp_path / "out", previous=first[1])
+    assert not any(example.person == "labels:p3" for example in all_examples(tmp_path / "out"))
+    assert_as_if_alone(source, tmp_path / "out", tmp_path)
+
+
+def test_the_summary_says_how_many_were_new(first, source, tmp_path):
+    assert json.loads((first[1] / "summary.json").read_text())["photos_new"] == 121  # the copies have no new content
+    source.fill(5, first=300)
+    ingest(source.write(), tmp_path / "out", previous=first[1])
+    assert "5 of them new" in (tmp_path / "out" / "summary.html").read_text()
