@@ -187,9 +187,9 @@ def close_abandoned(pipeline_run: PipelineRun) -> None:
 
         client = mlflow.MlflowClient()
         experiment = _experiment(client, pipeline_run.root)
-        query = f"attributes.status = 'RUNNING' and tags.`{ROOT_TAG}` = '{pipeline_run.root}'"
-        for run in client.search_runs([experiment], query):
-            if run.data.tags.get(RUN_TAG) != pipeline_run.key:
+        for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
+            tags = run.data.tags  # compared here: MLflow's query language has no way to write every path
+            if tags.get(ROOT_TAG) == pipeline_run.root and tags.get(RUN_TAG) != pipeline_run.key:
                 client.set_terminated(run.info.run_id, "KILLED")
 
 

@@ -25,7 +25,7 @@ def run(root, **settings):
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A root on which the toy pipeline ran, was killed, and ran again with another value; and a client of its store."""
-    root = tmp_path_factory.mktemp("root")
+    root = tmp_path_factory.mktemp("somebody's root")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         run(root)
