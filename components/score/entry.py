@@ -32,8 +32,7 @@ class Entry:
     """One file to be scored, and where its bytes are.
 
     Attributes:
-        source: index of its source.
-        name: path within the source as bytes, for names need not be text.
+        name: path within its source as bytes, for names need not be text.
         offset: of its data in the (unpacked) tar, of its header in a zip; `UNKNOWN` for a file by itself.
         size: bytes; `UNKNOWN` for a file by itself.
         packed: bytes it takes up in a zip.
@@ -41,9 +40,9 @@ class Entry:
         crc: checksum in a zip.
         reason: why it is rejected without being opened, a key of `schemas.reject.REASONS`; empty if it is not.
         detail: of the reason.
+        source: index of its source in the listing.
     """
 
-    source: int
     name: bytes
     offset: int = UNKNOWN
     size: int = UNKNOWN
@@ -52,6 +51,7 @@ class Entry:
     crc: int = 0
     reason: str = ""
     detail: str = ""
+    source: int = UNKNOWN
 
 
 def shown(name: bytes) -> str:

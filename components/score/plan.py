@@ -55,7 +55,7 @@ class Plan:
         with pa.memory_map(str(self.folder / _ENTRIES)) as file:
             batches = pa.ipc.open_file(file)
             for number in parts:
-                source = batches.get_batch(number).column(0)[0].as_py()
+                source = batches.get_batch(number).column("source")[0].as_py()
                 if self.sources[source].is_stream:
                     streams.setdefault(source, []).append(number)
                 else:

@@ -6,12 +6,13 @@ import stat
 import zlib
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import BinaryIO
 
 from components.photo import PhotoRejected
 from components.score import tars
 from components.score.entry import UNKNOWN, Entry, Source
-from components.score.listing import is_remote, open_file
+from components.score.remote import Store, is_remote
 from components.score.zips import DEFLATED, LOCAL_HEADER, STORED
 from schemas.error import VisageError
 
@@ -33,6 +34,7 @@ class Reader:
         self._open: int | None = None
         self._file: BinaryIO
         self._closing = ExitStack()
+        self._store = Store()
 
     def __enter__(self) -> "Reader":
         return self
@@ -83,35 +85,32 @@ class Reader:
             raise VisageError(f"{path} cannot be read: {error.strerror}.") from error
 
     def _remote(self, path: str) -> bytes:
-        from apache_beam.io.filesystem import BeamIOError
-        from apache_beam.io.filesystems import FileSystems
-
         try:
-            with open_file(path) as file:
-                data = file.read(self._max_bytes + 1)
-        except (BeamIOError, OSError) as error:
-            try:
-                missing = not FileSystems.exists(path)
-            except (BeamIOError, OSError):
-                missing = False
-            if missing:
-                raise PhotoRejected("photo_missing", f"there is no {path}") from error
+            with self._store.open(path) as file:
+                size = file.seek(0, os.SEEK_END)
+                self._check_size(size)
+                file.seek(0)
+                return file.read(size)
+        except FileNotFoundError as error:
+            raise PhotoRejected("photo_missing", f"there is no {path}") from error
+        except OSError as error:
             raise VisageError(
-                f"{path} cannot be read: {error}.",
+                f"{path} cannot be read: {error.strerror or error}.",
                 "See that its store answers, then give the same command again: it goes on from here.",
             ) from error
-        self._check_size(len(data))
-        return data
 
     def _archive(self, index: int) -> BinaryIO:
         if self._open != index:
             self._closing.close()
             self._open = None
             source = self._sources[index]
-            file = self._closing.enter_context(open_file(source.place))
+            file = self._closing.enter_context(self._opened(source.place))
             self._file = self._closing.enter_context(tars.unpacked(source, file)) if source.packing else file
             self._open = index
         return self._file
+
+    def _opened(self, path: str) -> BinaryIO:
+        return self._store.open(path) if is_remote(path) else Path(path).open("rb")
 
     def _tarred(self, file: BinaryIO, entry: Entry) -> bytes:
         file.seek(entry.offset)

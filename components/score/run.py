@@ -18,6 +18,7 @@ from components import beam, registry
 from components.photo import PhotoSettings
 from components.registry import ModelVersion
 from components.score import plan as plans
+from components.score import remote
 from components.score.listing import Listing
 from components.score.plan import Plan
 from components.score.settings import ScoreSettings, Settings
@@ -62,6 +63,7 @@ def _score(settings: Settings, job: Job) -> None:
     from components.score.parts import Work
 
     output, wanted, clock = job.output, settings.score, time.monotonic()
+    remote.use(settings.beam.options)
     version, started = _pinned(wanted.model, job)
     log.info("scoring with %s", version)
     model = registry.download(version)
