@@ -14,6 +14,7 @@ REASONS: Mapping[str, str] = {
     "no_face": "the source's detector found no face",
     "low_face_score": "the face score is below the threshold",
     "second_face": "a second face stands on the photo",
+    "excluded": "left out by name",
     "photo_missing": "there is no such file",
     "photo_too_large": "the photo has more bytes or pixels than allowed",
     "not_a_photo": "the file is not a picture",
@@ -21,9 +22,8 @@ REASONS: Mapping[str, str] = {
     "photo_too_small": "the face has fewer pixels than allowed",
     "duplicate": "the same picture was taken once already",
     "conflicting_labels": "the same picture carries labels that disagree",
-    "excluded": "left out by name",
 }
-"""Every reason and its meaning, in order of precedence: path, row, labels and scores, photo, duplicates."""
+"""Every reason and its meaning, in order of precedence: path, row, labels and scores, by name, photo, duplicates."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ _Written = tuple[str, Shard, bytes]
 
 REJECTS = "rejects"
 KEPT = "kept"
+SIZES = "sizes"
 
 
 def build(pipeline: beam.Pipeline, settings: Settings, output: Path, previous: Path | None = None) -> None:
@@ -85,9 +86,9 @@ def build(pipeline: beam.Pipeline, settings: Settings, output: Path, previous: P
     apart = (
         single[KEPT]
         | "same photo" >> beam.GroupByKey()
-        | "splits" >> beam.ParDo(KeepApart(ingest)).with_outputs(REJECTS, main=KEPT)
+        | "splits" >> beam.ParDo(KeepApart(ingest)).with_outputs(REJECTS, SIZES, main=KEPT)
     )
-    sizes = apart[KEPT] | "size" >> beam.Map(_size) | "sizes" >> beam.CombinePerKey(sum)
+    sizes = apart[SIZES] | "size of splits" >> beam.CombinePerKey(sum)
     _ = (
         apart[KEPT]
         | "deal" >> beam.FlatMap(_deal, beam.pvalue.AsDict(sizes), ingest.shard_mb * 1e6)
@@ -185,7 +186,7 @@ class Settle(beam.DoFn):
 
 
 class KeepApart(beam.DoFn):
-    """Of faces on the same photo keeps those of one split; gives what is kept by split."""
+    """Of faces on the same photo keeps those of one split; gives what is kept, and the bytes of it, by split."""
 
     def __init__(self, ingest: IngestSettings) -> None:
         self._ingest = ingest
@@ -198,15 +199,11 @@ class KeepApart(beam.DoFn):
             rejects += others
         for split, dealt in groups(kept, self._split_of).items():
             yield split, pack_faces(dealt)
+            yield beam.pvalue.TaggedOutput(SIZES, (split, sum(face.length for face in dealt)))
         yield _rejected(rejects)
 
     def _split_of(self, face: TakenFace) -> str:
         return labels.split_of(face.record, self._ingest.split)
-
-
-def _size(block: tuple[str, bytes]) -> tuple[str, int]:
-    """A split, and the bytes that a block of its faces will take in shards."""
-    return block[0], sum(face.length for face in unpack_faces(block[1]))
 
 
 def _deal(

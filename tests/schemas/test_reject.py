@@ -26,7 +26,8 @@ def test_reasons_stand_in_the_order_in_which_they_apply():
         ("unsafe_path", "malformed_row"),
         ("malformed_row", "age_out_of_range"),
         ("gender_unknown", "photo_missing"),
-        ("second_face", "photo_missing"),
+        ("second_face", "excluded"),
+        ("excluded", "photo_missing"),
         ("photo_unreadable", "duplicate"),
     ]:
         assert order.index(earlier) < order.index(later)
