@@ -53,7 +53,9 @@ class FaceModel(PythonModel):
         if faces:
             columns = prediction_columns(self.estimator.predict_images(faces))
             table = table.join(pd.DataFrame(columns, index=places))
-        return table.reindex(columns=OUTPUT).assign(reject=rejects)
+        table = table.reindex(columns=OUTPUT).assign(reject=rejects)
+        # JSON knows null, and no NaN.
+        return table.astype(object).where(table.notna(), None) if len(places) < len(rows) else table
 
 
 OUTPUT = ("age", "age_std", "age_low", "age_high", "gender", "gender_probability")
