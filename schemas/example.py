@@ -75,17 +75,20 @@ _FIELDS = {
 }
 
 
+_LISTS = [(name, _FIELDS[name], f"{kind}_list") for name, kind in FEATURES.items()]
+
+
 def encode(example: FaceExample) -> bytes:
     """The bytes of a `tf.train.Example`; unknown labels are absent, and equal examples give equal bytes."""
     message = _message_class()()
     feature = message.features.feature
-    for name, kind in FEATURES.items():
-        value = getattr(example, _FIELDS[name])
+    for name, field, held in _LISTS:
+        value = getattr(example, field)
         if value is None:
             continue
         if isinstance(value, str):
             value = value.encode()
-        getattr(feature[name], f"{kind}_list").value.append(value)
+        getattr(feature[name], held).value.append(value)
     return message.SerializeToString(deterministic=True)
 
 

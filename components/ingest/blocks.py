@@ -22,7 +22,7 @@ def _values(kind: type) -> Callable[[Any], tuple[Any, ...]]:
     return attrgetter(*(field.name for field in fields(kind)))
 
 
-_of_record, _of_reject, _of_face = _values(FaceRecord), _values(Reject), _values(TakenFace)
+_of_record, _of_reject = _values(FaceRecord), _values(Reject)
 
 
 def pack_records(records: Iterable[FaceRecord]) -> bytes:
@@ -42,11 +42,11 @@ def unpack_rejects(block: bytes) -> list[Reject]:
 
 
 def pack_faces(faces: Iterable[TakenFace]) -> bytes:
-    return _pack((_of_record(record), *values) for record, *values in map(_of_face, faces))
+    return _pack((_of_record(face.record), *face[1:]) for face in faces)
 
 
 def unpack_faces(block: bytes) -> list[TakenFace]:
-    return [TakenFace(FaceRecord(*record), *values) for record, *values in pickle.loads(block)]
+    return [TakenFace(FaceRecord(*values[0]), *values[1:]) for values in pickle.loads(block)]
 
 
 def unpack_all(unpack: Callable[[bytes], list[T]], blocks: Iterable[bytes]) -> Iterator[T]:

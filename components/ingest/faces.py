@@ -6,8 +6,8 @@ are descriptions of some hundred bytes. So memory does not grow with the picture
 
 import os
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import google_crc32c
 
@@ -18,8 +18,7 @@ SPOOL = ".spool"
 """Folder in the output where faces lie until they are in a shard."""
 
 
-@dataclass(frozen=True, slots=True)
-class TakenFace:
+class TakenFace(NamedTuple):
     """A face that was taken from a photo.
 
     Attributes:

@@ -8,7 +8,6 @@ the order of a digest, so the outcome does not depend on which worker did what, 
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import islice
 from operator import attrgetter
@@ -19,7 +18,7 @@ import apache_beam as beam
 from apache_beam.utils.shared import Shared
 
 from components.beam import explained
-from components.ingest import duplicates, labels
+from components.ingest import duplicates, labels, listing
 from components.ingest.blocks import (
     groups,
     pack_faces,
@@ -31,7 +30,6 @@ from components.ingest.blocks import (
     unpack_rejects,
 )
 from components.ingest.faces import SPOOL, Spool, TakenFace, read_example
-from components.ingest.listing import Known, making, write_listing
 from components.ingest.photos import open_photos
 from components.ingest.settings import IngestSettings, Settings
 from components.ingest.sources import photos_root, records
@@ -48,8 +46,8 @@ BATCH = 128
 HANDS = 16
 """Parts into which faces are dealt to look for duplicates; enough for the workers there are, few enough for large blocks."""
 
-_Written = tuple[str, Shard, bytes]
-"""A split, the index entry of one of its shards, and a block of the shard's faces."""
+_Written = tuple[str, Shard, Any]
+"""A split, the index entry of one of its shards, and the shard's rows of the listing."""
 
 REJECTS = "rejects"
 KEPT = "kept"
@@ -152,7 +150,9 @@ class TakeFaces(beam.DoFn):
     def _make_taker(self) -> FaceTaker:
         photo = self._settings.photo
         photos = open_photos(self._root, photo.max_bytes)
-        return FaceTaker(photos, Known(self._previous, making(photo)), photo, self._settings.ingest.split)
+        return FaceTaker(
+            photos, listing.Known(self._previous, listing.making(photo)), photo, self._settings.ingest.split
+        )
 
     def process(self, batch: bytes) -> Iterator[Any]:
         with explained(self._output):
@@ -219,7 +219,7 @@ def _deal(
 
 
 class WriteShard(beam.DoFn):
-    """Writes a shard, in the order of the faces' digests; gives its entry of the index, and its faces for the listing."""
+    """Writes a shard, in the order of the faces' digests; gives its entry of the index and its rows of the listing."""
 
     def __init__(self, output: Path) -> None:
         self._output = output
@@ -235,13 +235,13 @@ class WriteShard(beam.DoFn):
             with path.with_suffix(".partial").open("wb") as file:
                 for face in faces:
                     offset = write_record(file, read_example(face))
-                    listed.append(replace(face, file=name, offset=offset))
+                    listed.append(face._replace(file=name, offset=offset))
             path.with_suffix(".partial").rename(path)
             size = path.stat().st_size
         ages = _count(face.record.age for face in faces)
         classes = _count(face.record.age_class for face in faces)
         genders = _count(face.record.gender for face in faces)
-        yield "", (split, Shard(name, len(faces), size, ages, classes, genders), pack_faces(listed))
+        yield "", (split, Shard(name, len(faces), size, ages, classes, genders), listing.table(split, listed))
 
 
 def _count(values: Iterable[Any]) -> dict[Any, int]:
@@ -261,8 +261,7 @@ class WriteIndex(beam.DoFn):
         with explained(self._output):
             shards = groups(written, lambda entry: entry[0])
             write_index(self._output, {split: [entry[1] for entry in entries] for split, entries in shards.items()})
-            listed = ((split, unpack_faces(block)) for split, _, block in written)
-            write_listing(self._output, listed, making(self._photo))
+            listing.write_listing(self._output, (rows for *_, rows in written), listing.making(self._photo))
         yield from ()
 
 

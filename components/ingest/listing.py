@@ -63,15 +63,19 @@ def making(settings: PhotoSettings) -> str:
     ).hexdigest()
 
 
-def write_listing(folder: Path, shards: Iterable[tuple[str, list[TakenFace]]], made_by: str) -> None:
-    """Write the listing of an artifact, from the faces of each shard with their split, in the order of the shards."""
-    schema = pa.schema(_COLUMNS, metadata={"making": made_by})
-    with pq.ParquetWriter(folder / LISTING, schema) as writer:
-        for split, faces in shards:
-            columns = [[split] * len(faces), *zip(*map(_record_values, faces), strict=True)]
-            columns += zip(*map(_face_values, faces), strict=True)
-            named = zip((*["split"], *_OF_RECORD, "given_split", *_OF_FACE), columns, strict=True)
-            writer.write_table(pa.table({name: list(values) for name, values in named}, schema=schema))
+def table(split: str, faces: list[TakenFace]) -> pa.Table:
+    """The rows of the listing for the faces of one shard."""
+    columns = [[split] * len(faces), *zip(*map(_record_values, faces), strict=True)]
+    columns += zip(*map(_face_values, faces), strict=True)
+    named = zip(("split", *_OF_RECORD, "given_split", *_OF_FACE), columns, strict=True)
+    return pa.table({name: list(values) for name, values in named}, schema=pa.schema(_COLUMNS))
+
+
+def write_listing(folder: Path, tables: Iterable[pa.Table], made_by: str) -> None:
+    """Write the listing of an artifact from the rows of each shard, in the order of the shards."""
+    with pq.ParquetWriter(folder / LISTING, pa.schema(_COLUMNS, metadata={"making": made_by})) as writer:
+        for rows in tables:
+            writer.write_table(rows.replace_schema_metadata(writer.schema.metadata))
 
 
 def read_columns(folder: Path, *names: str) -> Any:
