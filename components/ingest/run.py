@@ -111,7 +111,8 @@ def _check_enough(settings: Settings, examples: Mapping[str, int], rejects: list
             "Look at the rules under ingest.filter and photo, and whether source.kind and source.path belong together.",
         )
     split = settings.ingest.split
-    wanted = {TRAIN: True, VALIDATION: split.validation > 0, TEST: split.test > 0}
+    by_fold = split.test_fold is not None
+    wanted = {TRAIN: True, VALIDATION: by_fold or split.validation > 0, TEST: by_fold or split.test > 0}
     empty = [name for name in SPLITS if wanted[name] and not examples[name]]
     if empty:
         raise VisageError(
