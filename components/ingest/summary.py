@@ -21,14 +21,15 @@ def describe(folder: Path, rejects: list[Reject], previous: Path | None) -> dict
     """Figures of an ingest, from what it wrote.
 
     Gives: `rows`, `examples`, and of them `train`, `validation` and `test`; `rejects` by reason; `photos` that were opened,
-    and `photos_new`, how many contents of photos the previous ingest had not seen; `persons`; `shards` and their `bytes`;
+    and `photos_new`, those whose content the previous ingest had not seen; `persons`; `shards` and their `bytes`;
     `sides` of the stored faces in pixels; `splits`, each with its persons, mean age in years, share of women, and examples by
     decade or age class; `ages`, the number of examples by split, gender and age in years.
     """
     listing = read_columns(folder, "split", "person", "age", "age_class", "gender", "height", "sha256").to_pylist()
     splits = {split: [row for row in listing if row["split"] == split] for split in SPLITS}
     counts = Counter(reject.reason for reject in rejects)
-    contents = {row["sha256"] for row in listing} | {reject.sha256 for reject in rejects if reject.sha256}
+    opened = [row["sha256"] for row in listing] + [reject.sha256 for reject in rejects if reject.sha256]
+    known = _contents(previous)
     shards = [shard for held in read_index(folder).values() for shard in held]
     sides = sorted(row["height"] for row in listing)
     return {
@@ -36,8 +37,8 @@ def describe(folder: Path, rejects: list[Reject], previous: Path | None) -> dict
         "examples": len(listing),
         **{split: len(rows) for split, rows in splits.items()},
         "rejects": {reason: counts[reason] for reason in REASONS if counts[reason]},
-        "photos": len(listing) + sum(bool(reject.sha256) for reject in rejects),
-        "photos_new": len(contents - _contents(previous)),
+        "photos": len(opened),
+        "photos_new": sum(sha256 not in known for sha256 in opened),
         "persons": len({row["person"] for row in listing}),
         "shards": len(shards),
         "bytes": sum(shard.bytes for shard in shards),
