@@ -19,6 +19,8 @@ from schemas.error import VisageError
 from schemas.record import FEMALE
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from pipeline.demo.plan import AlbumPhoto, Plan
     from pipeline.demo.scene import Shot
 
@@ -188,28 +190,28 @@ def _taken(shots: "list[Shot]", workers: int) -> Iterator[Iterator[bytes]]:
         yield map(take, shots)
         return
     # Spawned, not forked: the caller may have threads, and a fork would hold the lock on after the caller's end.
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_follow_parent)
+    context = get_context("spawn")
+    held, leash = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_on_leash, initargs=(held,))
     try:
         yield pool.map(take, shots, chunksize=16)
     except BrokenProcessPool as error:
-        raise VisageError(
-            "A process that drew photos was killed, perhaps for want of memory.", "Run the command again."
-        ) from error
+        message = "A process that drew photos was killed, perhaps for want of memory."
+        raise VisageError(message, "Run the command again.") from error
     finally:
+        # The processes end by the leash, because a second Ctrl-C during an orderly shutdown makes the pool wait for ever.
+        leash.close()
+        held.close()
         pool.shutdown(cancel_futures=True)
 
 
-def _follow_parent() -> None:
-    """Leave Ctrl-C to the parent, and do not outlive it if it is killed."""
-    from multiprocessing import connection, parent_process
-
+def _on_leash(held: "Connection") -> None:
+    """Leave Ctrl-C to the parent, and end when it lets go of the other end of this pipe, or is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-    assert parent is not None
 
     def watch() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
+        held.poll(None)
+        os._exit(0)
 
     threading.Thread(target=watch, daemon=True).start()
 

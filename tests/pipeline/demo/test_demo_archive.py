@@ -6,8 +6,10 @@ import hashlib
 import io
 import json
 import math
+import multiprocessing
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -307,12 +309,7 @@ class TestTrouble:
 
     def test_killed_it_leaves_no_archive_and_no_process_and_the_same_command_completes(self, tmp_path):
         out = tmp_path / "demo"
-        code = (
-            f"import pathlib, pipeline.demo as demo; demo.draw_archive(pathlib.Path({str(out)!r}), 150, 6, workers=2)"
-        )
-        running = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
-        partial = tmp_path / ".demo.partial"
-        self._until(lambda: len(list(partial.glob("*/*.jpg"))) > 10)
+        running = self._started(out)
         running.kill()
         running.wait()
         assert not out.exists()
@@ -320,6 +317,38 @@ class TestTrouble:
         assert not draw_archive(out, 150, 6).reused
         assert len(photo_files(out)) == 150
         assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+
+    def test_ctrl_c_ends_it_even_when_pressed_twice(self, tmp_path):
+        running = self._started(tmp_path / "demo")
+        for _ in range(2):
+            os.killpg(running.pid, signal.SIGINT)
+            time.sleep(0.05)
+        assert running.wait(timeout=60) != 0
+        self._until(lambda: not self._group(running.pid))
+        assert not (tmp_path / "demo").exists()
+
+    def test_a_worker_that_is_killed_is_one_message(self, tmp_path):
+        def kill_one(done, total):
+            for worker in multiprocessing.active_children()[:1]:
+                worker.kill()
+
+        with pytest.raises(VisageError, match="was killed"):
+            draw_archive(tmp_path / "demo", 400, 1, kill_one, workers=2)
+        assert not list(tmp_path.iterdir())
+
+    def _started(self, out):
+        """A process that has drawn some photos of 150."""
+        code = (
+            f"import pathlib, pipeline.demo as demo; demo.draw_archive(pathlib.Path({str(out)!r}), 150, 6, workers=2)"
+        )
+        # Whoever runs the tests in the background has Ctrl-C ignored, and children inherit that.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            running = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+        finally:
+            signal.signal(signal.SIGINT, before)
+        self._until(lambda: len(list(out.with_name(".demo.partial").glob("*/*.jpg"))) > 10)
+        return running
 
     @staticmethod
     def _until(true, seconds=60.0):
