@@ -20,12 +20,20 @@ Labels = Mapping[str, tf.Tensor]
 
 
 def objective(
-    settings: EstimatorSettings, scale: Scale, weights: Weights | None = None
+    settings: EstimatorSettings,
+    scale: Scale,
+    weights: Weights | None = None,
+    across: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
 ) -> Callable[[Labels, Labels], dict[str, tf.Tensor]]:
     """The loss by task as a function of labels and logits.
 
-    It is the mean over the examples whose label is known, times the weight of the task; `weights` let some labels count for
-    more than others in that mean.
+    It is the mean over the examples whose label is known, times the weight of the task.
+
+    Args:
+        settings: of the estimator.
+        scale: of its age head.
+        weights: let some labels count for more than others in the mean.
+        across: sums over the devices that share a batch; the losses of all devices then add up to that of the batch.
     """
     weights = weights or {}
     age_loss, by_class = AGE_LOSSES[settings.age.loss], settings.age.loss in BY_CLASS
@@ -38,12 +46,16 @@ def objective(
             "age_class": tf.maximum(labels["age_class"], 0),
         }
         known = _weights(filled["age_class"], ~unknown, weights.get("age_class"))
-        held = {"age": settings.age.weight * _mean(age_loss(filled, outputs["age"], scale, settings.age), known)}
+        held = {
+            "age": settings.age.weight * _mean(age_loss(filled, outputs["age"], scale, settings.age), known, across)
+        }
         if "gender" in outputs:
             unknown = tf.math.is_nan(labels["female"])
             female = tf.where(unknown, 0.0, labels["female"])
             known = _weights(tf.cast(female, tf.int32), ~unknown, weights.get("female"))
-            held["gender"] = settings.gender.weight * _mean(gender_cross_entropy(female, outputs["gender"]), known)
+            held["gender"] = settings.gender.weight * _mean(
+                gender_cross_entropy(female, outputs["gender"]), known, across
+            )
         return held
 
     return losses
@@ -143,5 +155,5 @@ def _weights(label: tf.Tensor, known: tf.Tensor, by_label: np.ndarray | None) ->
     return tf.cast(known, tf.float32) * weight
 
 
-def _mean(loss: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    return tf.math.divide_no_nan(tf.reduce_sum(loss * weights), tf.reduce_sum(weights))
+def _mean(loss: tf.Tensor, weights: tf.Tensor, across: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    return tf.math.divide_no_nan(tf.reduce_sum(loss * weights), across(tf.reduce_sum(weights)))

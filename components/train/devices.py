@@ -1,21 +1,51 @@
-"""What training runs on, and in which precision."""
+"""What training runs on, and in which precision.
 
+One device, several GPUs of a host, or several hosts: `strategy` finds out. Hosts are named as TensorFlow wants them, in
+TF_CONFIG, one process a host with an output folder of its own; every process takes its share of each batch, all hold the same
+weights, and the first one's artifact is the one to keep. Keras's `fit` does not run on several hosts (keras issue 20585); our own
+loop does.
+"""
+
+import json
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import keras
 import tensorflow as tf
 
+from schemas.error import VisageError
+
 log = logging.getLogger("visage.train")
 
 
-def prepare() -> str:
-    """Let GPUs take memory as they need it; name what was found. `CUDA_VISIBLE_DEVICES=` hides them."""
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
+def strategy() -> tf.distribute.Strategy:
+    """How the devices that are there share the work. GPUs take memory as they need it; `CUDA_VISIBLE_DEVICES=` hides them.
+
+    Raises:
+        VisageError: TF_CONFIG cannot be read.
+    """
+    for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
-    return ", ".join(str(_details(gpu).get("device_name", gpu.name)) for gpu in gpus) or "CPU"
+    try:
+        hosts = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {}).get("worker", [])
+    except (ValueError, AttributeError) as error:
+        raise VisageError(f"TF_CONFIG is not the JSON that TensorFlow wants: {error}", usage=True) from error
+    if len(hosts) > 1:
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else tf.distribute.get_strategy()
+
+
+def described(shared: tf.distribute.Strategy) -> str:
+    """The devices in words."""
+    gpus = tf.config.list_physical_devices("GPU")
+    names = ", ".join(str(_details(gpu).get("device_name", gpu.name)) for gpu in gpus) or "CPU"
+    cluster = shared.cluster_resolver
+    if not cluster:
+        return names
+    return f"{names} (host {cluster.task_id + 1} of {cluster.cluster_spec().num_tasks('worker')})"
 
 
 def policy(precision: str) -> str:

@@ -74,23 +74,32 @@ def open_split(folder: Path, name: str, estimator: EstimatorSettings, cache: str
     return Split(name, examples, **counts, paths=paths, estimator=estimator, held=held)
 
 
-def training_batches(split: Split, settings: TrainSettings, epoch: int) -> tf.data.Dataset:
+def training_batches(
+    split: Split, settings: TrainSettings, epoch: int, share: tf.distribute.InputContext | None = None
+) -> tf.data.Dataset:
     """One epoch: shuffled and augmented batches of images uint8 [N, size, size, 3] and labels.
 
-    A smaller batch at the end is left out.
+    A smaller batch at the end is left out. Where several devices share a batch, every one gets its part as a batch of its own,
+    and a host, of which `share` tells, those of its devices; together they see what a single device would.
     """
+    share = share or tf.distribute.InputContext()
+    hosts, host = share.num_input_pipelines, share.input_pipeline_id
+    batch_size = min(settings.batch_size, split.examples) // share.num_replicas_in_sync
     seed = settings.seed * 1_000_003 + epoch
     if split.held is not None:
-        faces = split.held.shuffle(split.examples, seed)
+        faces = split.held.shuffle(split.examples, seed).shard(hosts, host)
     else:
         files = tf.data.Dataset.from_tensor_slices(split.paths).shuffle(len(split.paths), seed)
         records = files.interleave(tf.data.TFRecordDataset, cycle_length=8, num_parallel_calls=tf.data.AUTOTUNE)
-        faces = _decoded(records.shuffle(min(split.examples, SHUFFLED), seed), split.estimator)
-    batches = faces.batch(min(settings.batch_size, split.examples), drop_remainder=True)
+        records = records.shuffle(min(split.examples, SHUFFLED), seed).shard(hosts, host)
+        faces = _decoded(records, split.estimator)
+    batches = faces.batch(batch_size, drop_remainder=True)
 
     def change(number: tf.Tensor, batch: tuple[tf.Tensor, Labels]) -> tuple[tf.Tensor, Labels]:
         images, labels = batch
-        return augmented(images, tf.stack([tf.constant(seed, tf.int64), number]), settings.augment), labels
+        return augmented(
+            images, tf.stack([tf.constant(seed, tf.int64), number * hosts + host]), settings.augment
+        ), labels
 
     return batches.enumerate().map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,23 +32,48 @@ class Learner:
         scale: what the age output means.
     """
 
-    def __init__(self, settings: Settings, scale: heads.Scale, weights: losses.Weights, steps: int) -> None:
-        """Args are the recipe, the age scale, the weight of examples by label, and the steps of an epoch."""
+    def __init__(
+        self,
+        settings: Settings,
+        scale: heads.Scale,
+        weights: losses.Weights,
+        steps: int,
+        strategy: tf.distribute.Strategy,
+    ) -> None:
+        """Args are the recipe, the age scale, the weight of examples by label, the steps of an epoch, and the devices.
+
+        Raises:
+            VisageError: the recipe does not suit the devices.
+        """
         self.scale = scale
         self._settings = settings
         self._steps_an_epoch = steps
         self._steps = steps * settings.train.epochs
+        self._strategy = strategy
+        self._replicas = strategy.num_replicas_in_sync
+        if settings.train.batch_size % self._replicas or (settings.train.xla and self._replicas > 1):
+            raise VisageError(
+                f"{self._replicas} devices share the work: train.batch_size must be a multiple of that, train.xla false.",
+                "Show fewer devices with CUDA_VISIBLE_DEVICES, or change the settings.",
+                usage=True,
+            )
         policy = devices.policy(settings.train.precision)
-        with devices.precision(policy):
+        with strategy.scope(), devices.precision(policy):
             self.model = model.build(settings.estimator)
-        self._optimizer = optimizer(settings.train.optimizer, self._steps, steps, scaled=policy == "mixed_float16")
-        self._optimizer.build(self.model.trainable_variables)
+            self._optimizer = optimizer(
+                settings.train.optimizer,
+                self._steps,
+                steps,
+                scaled=policy == "mixed_float16",
+                replicas=self._replicas,
+            )
+            self._optimizer.build(self.model.trainable_variables)
         self._rate = schedule(settings.train.optimizer, self._steps, steps)
         apart = settings.train.average > 0 or policy != "float32"
         self._average = Average(self.model, model.build(settings.estimator), settings.train.average) if apart else None
         self.kept = self._average.model if self._average else self.model
         self._objective = losses.objective(settings.estimator, scale)
-        self._weighted = losses.objective(settings.estimator, scale, weights)
+        self._weighted = losses.objective(settings.estimator, scale, weights, self._summed)
         self._done = tf.Variable(0, trainable=False, dtype=tf.int64)
         self._failed = tf.Variable(-1, trainable=False, dtype=tf.int64)
         self._loss = tf.Variable(0.0, trainable=False)
@@ -63,8 +88,8 @@ class Learner:
         if self._average:
             self._average.restart()
 
-    def epoch(self, number: int, batches: tf.data.Dataset, tracker: Tracker) -> dict[str, float]:
-        """One pass over the batches; the figures of it.
+    def epoch(self, number: int, batches: Iterable[Any], batch: int, tracker: Tracker) -> dict[str, float]:
+        """One pass over the batches, of so many examples over all devices; the figures of it.
 
         Raises:
             VisageError: the loss is not a number any more.
@@ -78,12 +103,11 @@ class Learner:
             images, labels = next(source)
             waited += time.monotonic() - asked
             self._step(images, labels)
-            seen += len(images)
+            seen += batch
             if time.monotonic() - told > REPORT_SECONDS or step == self._steps_an_epoch:
                 told = time.monotonic()
                 self._check()
-                before = (number - 1) * self._steps_an_epoch
-                tracker.progress((before + step) * len(images), self._steps * len(images), "images")
+                tracker.progress((number - 1) * self._steps_an_epoch * batch + seen, self._steps * batch, "images")
         seconds = time.monotonic() - began
         return {
             "epoch": number,
@@ -126,25 +150,47 @@ class Learner:
             state = checkpoint.read(path, self._groups())
         except ValueError as error:
             raise VisageError(f"The checkpoint is damaged: {error}", f"Delete {path.parent} to start anew.") from error
-        return state["history"] if state else []
+        history = state["history"] if state else []
+        epochs = self._strategy.run(lambda: self._summed(tf.constant(len(history))))
+        if self._strategy.experimental_local_results(epochs)[0] != len(history) * self._replicas:
+            raise VisageError(
+                f"{path} is of epoch {len(history)}, those of the other hosts are not.",
+                "Start all hosts anew, with empty output folders.",
+            )
+        return history
 
     def _groups(self) -> Mapping[str, list[Any]]:
         groups = {"model": self.model.variables, "optimizer": self._optimizer.variables, "steps": [self._done]}
         return groups | ({"average": self._average.model.variables} if self._average else {})
 
     def _one_step(self, images: tf.Tensor, labels: losses.Labels) -> None:
-        with tf.GradientTape() as tape:
-            outputs = self.model(tf.cast(images, tf.float32), training=True)
-            loss = tf.add_n([*self._weighted(labels, outputs).values(), *self.model.losses])
-            scaled = self._optimizer.scale_loss(loss)
-        variables = self.model.trainable_variables
-        self._optimizer.apply_gradients(zip(tape.gradient(scaled, variables), variables, strict=True))
+        loss = self._strategy.run(self._on_replica, args=(images, labels))
+        loss = self._strategy.experimental_local_results(loss)[0]
         self._done.assign_add(1)
         if self._average:
             self._average.update(self._done)
         self._loss.assign_add(loss)
         fails_first = (self._failed < 0) & ~tf.math.is_finite(loss)
         self._failed.assign(tf.where(fails_first, self._done, self._failed))
+
+    def _on_replica(self, images: tf.Tensor, labels: losses.Labels) -> tf.Tensor:
+        """A device's part of a step; gives the loss of the whole batch."""
+        with tf.GradientTape() as tape:
+            outputs = self.model(tf.cast(images, tf.float32), training=True)
+            loss = tf.add_n(list(self._weighted(labels, outputs).values()))
+            scaled = self._optimizer.scale_loss(loss)
+        variables = self.model.trainable_variables
+        gradients = tape.gradient(scaled, variables)
+        if self._replicas > 1:
+            gradients = [total / self._replicas for total in self._summed(gradients)]
+        self._optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return self._summed(loss)
+
+    def _summed(self, values: Any) -> Any:
+        """The sum over all replicas."""
+        if self._replicas == 1:
+            return values
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
 
     def _check(self) -> None:
         failed = int(self._failed.numpy())

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -41,9 +42,15 @@ class Trained:
 
 
 def fit(
-    settings: Settings, train: input.Split, validation: input.Split, work: Path, logs: Path, tracker: Tracker
+    settings: Settings,
+    strategy: tf.distribute.Strategy,
+    train: input.Split,
+    validation: input.Split,
+    work: Path,
+    logs: Path,
+    tracker: Tracker,
 ) -> Trained:
-    """Train, or go on from the checkpoint in `work`; figures for TensorBoard go to `logs`.
+    """Train on the devices of `strategy`, or go on from the checkpoint in `work`; figures for TensorBoard go to `logs`.
 
     Raises:
         VisageError: the loss is not a number any more; the checkpoint is damaged.
@@ -51,7 +58,8 @@ def fit(
     asked = settings.train
     keras.utils.set_random_seed(asked.seed)
     scale = heads.scale(settings.estimator.age, train.ages)
-    learner = Learner(settings, scale, example_weights(settings, train), input.steps(train, asked))
+    learner = Learner(settings, scale, example_weights(settings, train), input.steps(train, asked), strategy)
+    batch = min(asked.batch_size, train.examples)
     history = learner.resume(work / LAST)
     if history:
         log.info("goes on after epoch %d", len(history))
@@ -62,7 +70,8 @@ def fit(
 
     while len(history) < asked.epochs and _hope(history, settings):
         epoch = len(history) + 1
-        row = learner.epoch(epoch, input.training_batches(train, asked, epoch), tracker)
+        batches = strategy.distribute_datasets_from_function(partial(input.training_batches, train, asked, epoch))
+        row = learner.epoch(epoch, batches, batch, tracker)
         row |= learner.validate(input.validation_batches(validation, asked))
         history.append(row)
         if _best(history, settings) == epoch:

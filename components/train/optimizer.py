@@ -9,15 +9,20 @@ from components.train.settings import OptimizerSettings
 
 
 def optimizer(
-    settings: OptimizerSettings, steps: int, steps_per_epoch: int, *, scaled: bool = False
+    settings: OptimizerSettings, steps: int, steps_per_epoch: int, *, scaled: bool = False, replicas: int = 1
 ) -> keras.Optimizer:
     """The optimizer that the recipe asks for, for a run of so many steps.
 
-    With `scaled` it multiplies the loss, as far as float16 allows, so that small gradients do not become zero (Micikevicius et
-    al., "Mixed precision training", ICLR 2018); `scale_loss` of the optimizer does that.
+    Args:
+        settings: of the recipe.
+        steps: of the whole run.
+        steps_per_epoch: of an epoch.
+        scaled: whether the loss is multiplied, as far as float16 allows, so that small gradients do not become zero
+            (Micikevicius et al., "Mixed precision training", ICLR 2018); `scale_loss` of the optimizer does it.
+        replicas: over how many devices it sums gradients, each of which is the batch's gradient divided by that number.
     """
     rate = schedule(settings, steps, steps_per_epoch)
-    clip = settings.clip_norm or None
+    clip = settings.clip_norm / replicas or None
     if settings.name == "sgd":
         made = keras.optimizers.SGD(rate, settings.momentum, settings.nesterov, global_clipnorm=clip)
     elif settings.name == "rmsprop":

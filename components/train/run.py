@@ -25,7 +25,8 @@ def run(settings: Settings, job: Job) -> Mapping[str, Any]:
     from components.train import curves, devices, input, loop
     from components.train.learner import FIGURES
 
-    job.tracker.tag("device", devices.prepare())
+    strategy = devices.strategy()
+    job.tracker.tag("device", devices.described(strategy))
     train, validation = (
         input.open_split(job.inputs["ingest"], split, settings.estimator, settings.train.cache)
         for split in ("train", "validation")
@@ -36,7 +37,7 @@ def run(settings: Settings, job: Job) -> Mapping[str, Any]:
 
     work = job.output / "checkpoint"
     work.mkdir(exist_ok=True)
-    trained = loop.fit(settings, train, validation, work, job.output / "tensorboard", job.tracker)
+    trained = loop.fit(settings, strategy, train, validation, work, job.output / "tensorboard", job.tracker)
 
     shutil.rmtree(job.output / "estimator", ignore_errors=True)
     saved.save(trained.model, settings.estimator, job.output / "estimator", trained.scale)

@@ -6,6 +6,7 @@ first at half the input's side, every further stage with half the side and twice
 
 from keras import KerasTensor, layers
 
+from components.estimator.backbones.norm import batch_norm
 from components.estimator.settings import ResidualSettings
 
 
@@ -31,7 +32,7 @@ def _block(x: KerasTensor, channels: int, stride: int) -> KerasTensor:
 
 
 def _activated(x: KerasTensor) -> KerasTensor:
-    return layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+    return layers.ReLU()(batch_norm(momentum=0.9)(x))
 
 
 def _convolution(channels: int, stride: int = 1) -> layers.Layer:

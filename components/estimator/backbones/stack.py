@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from keras import KerasTensor, layers
 
+from components.estimator.backbones.norm import batch_norm
 from components.estimator.settings import ConvolutionSettings
 from schemas.error import VisageError
 
@@ -24,7 +25,7 @@ def features(x: KerasTensor, stack: Sequence[ConvolutionSettings]) -> KerasTenso
             )
         x = layers.Conv2D(asked.filters, asked.kernel, asked.stride, padding=asked.padding)(x)
         if asked.norm:
-            x = layers.BatchNormalization()(x)
+            x = batch_norm()(x)
         x = layers.ReLU()(x)
         if asked.pool > 1:
             x = layers.MaxPooling2D(asked.pool)(x)

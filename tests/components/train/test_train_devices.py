@@ -1,0 +1,125 @@
+"""Several devices and several hosts train what one device would have trained with the whole batch."""
+
+import csv
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+from components.train import devices
+from schemas.error import VisageError
+from tests.components.train.drawn_faces import write_examples
+
+SCRIPT = """
+import json, sys
+from pathlib import Path
+import tensorflow as tf
+if int(sys.argv[4]) > 1:
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * int(sys.argv[4]))
+from components.step import Job
+from components.train import STEP
+settings = STEP.settings.model_validate(json.loads(sys.argv[3]))
+Path(sys.argv[2]).mkdir()
+STEP.run(settings, Job({"ingest": Path(sys.argv[1])}, Path(sys.argv[2])))
+"""
+SETTINGS = {
+    "estimator": {"size": 16, "backbone": {"width": 4, "blocks": [1, 1]}, "trunk": {"dropout": 0}},
+    "train": {
+        "epochs": 2,
+        "batch_size": 16,
+        "average": 0,
+        "augment": dict.fromkeys(["flip", "rotation", "zoom", "shift", "brightness", "contrast", "saturation"], 0),
+        "optimizer": {
+            "name": "sgd",
+            "clip_norm": 5,
+            "learning_rate": 2e-3,
+            "warmup_epochs": 0,
+            "schedule": "constant",
+        },
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def uneven(tmp_path_factory):
+    """Shares of a batch have unlike numbers of known labels."""
+    folder = tmp_path_factory.mktemp("uneven")
+    return write_examples(folder, {"train": 128, "validation": 32}, known=lambda row: (row % 3 > 0, row % 4 > 0))
+
+
+def start(examples: Path, output: Path, devices: int = 1, **environment: str) -> subprocess.Popen:
+    command = [sys.executable, "-c", SCRIPT, str(examples), str(output), json.dumps(SETTINGS), str(devices)]
+    return subprocess.Popen(
+        command,
+        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""} | environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def losses(process: subprocess.Popen, output: Path) -> list[float]:
+    _, told = process.communicate(timeout=300)
+    assert process.returncode == 0, told
+    rows = csv.DictReader((output / "history.csv").open())
+    return [float(row[name]) for row in rows for name in ("loss", "val_loss")]
+
+
+@pytest.fixture(scope="module")
+def alone(uneven, tmp_path_factory):
+    output = tmp_path_factory.mktemp("alone") / "out"
+    return losses(start(uneven, output), output)
+
+
+@pytest.mark.slow
+def test_two_devices_reach_the_losses_of_one(uneven, alone, tmp_path):
+    assert losses(start(uneven, tmp_path / "out", devices=2), tmp_path / "out") == pytest.approx(alone, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_two_hosts_reach_the_losses_of_one(uneven, alone, tmp_path):
+    ports = []
+    for _ in range(2):
+        with socket.socket() as held:
+            held.bind(("127.0.0.1", 0))
+            ports.append(held.getsockname()[1])
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    hosts = []
+    for number in range(2):
+        config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": number}})
+        hosts.append(start(uneven, tmp_path / f"host{number}", TF_CONFIG=config))
+    for number, host in enumerate(hosts):
+        assert losses(host, tmp_path / f"host{number}") == pytest.approx(alone, rel=1e-4)
+
+
+def test_one_device_needs_no_strategy():
+    if len(tf.config.list_logical_devices("GPU")) > 1:
+        pytest.skip("there are several GPUs")
+    assert devices.strategy().num_replicas_in_sync == 1
+
+
+def test_a_cluster_that_cannot_be_read_is_named(monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", "worker0:2222")
+    with pytest.raises(VisageError, match="TF_CONFIG"):
+        devices.strategy()
+
+
+def test_precision_suits_the_device(monkeypatch):
+    def gpus(generation):
+        monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["gpu"])
+        monkeypatch.setattr(devices, "_details", lambda gpu: {"compute_capability": (generation, 0)})
+
+    gpus(9)
+    assert devices.policy("auto") == "mixed_bfloat16"
+    gpus(7)
+    assert devices.policy("auto") == "mixed_float16"
+    gpus(6)
+    assert devices.policy("auto") == "float32"
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    assert devices.policy("auto") == "float32"
+    assert devices.policy("bfloat16") == "mixed_bfloat16"
