@@ -29,6 +29,7 @@ class Learner:
     Attributes:
         model: the one that steps change, in the precision that the recipe asks for.
         kept: the one that is validated and saved: float32, with the average of the weights where one is asked for.
+        step: takes images and labels, and makes one step of them.
         scale: what the age output means.
     """
 
@@ -77,7 +78,7 @@ class Learner:
         self._done = tf.Variable(0, trainable=False, dtype=tf.int64)
         self._failed = tf.Variable(-1, trainable=False, dtype=tf.int64)
         self._loss = tf.Variable(0.0, trainable=False)
-        self._step = tf.function(self._one_step, jit_compile=settings.train.xla, reduce_retracing=True)
+        self.step = tf.function(self._one_step, jit_compile=settings.train.xla, reduce_retracing=True)
         self._logits = tf.function(
             lambda images: self.kept(tf.cast(images, tf.float32), training=False), reduce_retracing=True
         )
@@ -102,11 +103,11 @@ class Learner:
             asked = time.monotonic()
             images, labels = next(source)
             waited += time.monotonic() - asked
-            self._step(images, labels)
+            self.step(images, labels)
             seen += batch
             if time.monotonic() - told > REPORT_SECONDS or step == self._steps_an_epoch:
                 told = time.monotonic()
-                self._check()
+                self.wait()
                 tracker.progress((number - 1) * self._steps_an_epoch * batch + seen, self._steps * batch, "images")
         seconds = time.monotonic() - began
         return {
@@ -192,7 +193,12 @@ class Learner:
             return values
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
 
-    def _check(self) -> None:
+    def wait(self) -> None:
+        """Wait for the device to finish its steps.
+
+        Raises:
+            VisageError: the loss is not a number any more.
+        """
         failed = int(self._failed.numpy())
         if failed >= 0:
             raise VisageError(
