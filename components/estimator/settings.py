@@ -39,7 +39,7 @@ class ResidualSettings(Section):
 
     kind: Literal["residual"] = "residual"
     width: int = Field(32, ge=4, le=512, description="channels of the first stage; every further stage doubles them")
-    blocks: tuple[int, ...] = Field((2, 2, 2, 2), min_length=1, description="residual blocks a stage")
+    blocks: tuple[int, ...] = Field((1, 1, 1, 1), min_length=1, description="residual blocks a stage")
 
 
 class StackSettings(Section):

@@ -28,7 +28,7 @@ class OptimizerSettings(Section):
     """The optimizer and its learning rate over the steps."""
 
     name: Literal["adamw", "adam", "sgd", "rmsprop"] = "adamw"
-    learning_rate: float = Field(1e-3, gt=0, description="the highest")
+    learning_rate: float = Field(2e-3, gt=0, description="the highest")
     weight_decay: float = Field(1e-2, ge=0, description="of adamw; not on biases and normalisation")
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
     nesterov: bool = Field(False, description="of sgd")
@@ -49,7 +49,7 @@ class StopSettings(Section):
 class TrainSettings(Section):
     """How the estimator is trained."""
 
-    epochs: int = Field(40, ge=1, description="at most; early stopping may come before")
+    epochs: int = Field(60, ge=1, description="at most; early stopping may come before")
     batch_size: int = Field(64, ge=1)
     seed: int = Field(0, ge=0, description="of weights, order and augmentation")
     optimizer: OptimizerSettings = OptimizerSettings()
