@@ -32,7 +32,7 @@ setup(
         "rich>=13",
     ],
     extras_require={
-        "detect": ["mediapipe>=0.10.21,<0.11"],
+        "detect": ["mediapipe>=0.10.21,<0.11", "mtcnn>=1,<2"],
         "kubeflow": ["kfp==2.13.0"],
         "gpu": ["tensorflow[and-cuda]>=2.16,<2.17"],
         "cloud": ["apache-beam[aws,gcp]>=2.72,<2.73"],

@@ -52,7 +52,7 @@ def run(recipe: Recipe, out: Path | None, root: Path) -> None:
         return
     final = out.absolute()
     if is_whole(final) and read_manifest(final).fingerprint == _identity(settings):
-        console.print(f"{out}: this job is done already", highlight=False)
+        console.print(f"{out}: this job is done already", highlight=False, soft_wrap=True)
     else:
         _check_free(final)
         pipeline_run = PipelineRun(f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-score", recipe.name)
