@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from components.estimator.saved import Estimator, Predictions, load
 from components.photo import PhotoRejected, PhotoSettings, open_photo
+from components.score.batches import squares
 from components.score.entry import Entry, Source, shown
 from components.score.faces import Detector, Face, faces_of
 from components.score.pictures import Picture
@@ -135,10 +136,10 @@ def score_part(work: Work, number: int, reader: Reader, detector: Detector | Non
         rows.add(entry, hashlib.sha256(data).hexdigest(), faces)
         waiting += [face.pixels for face in faces]
         while len(waiting) >= work.batch:
-            predicted.append(model.predict_images(waiting[: work.batch]))
+            predicted.append(model.predict_squares(squares(waiting[: work.batch], model.size)))
             del waiting[: work.batch]
     if waiting:
-        predicted.append(model.predict_images(waiting))
+        predicted.append(model.predict_squares(squares(waiting, model.size)))
     columns = prediction_columns(Predictions.joined(predicted))
 
     pq.write_table(rows.table(columns), scores_file(work.output, number))
