@@ -31,13 +31,15 @@ NORMAL_95 = 1.6449
 
 @dataclass(frozen=True)
 class Predictions:
-    """What an estimator says of N faces; float32 arrays [N].
+    """What an estimator says of N faces; arrays [N], float32 but for the class.
 
     Attributes:
         age: expected value of the age distribution, years.
         age_std: its standard deviation, years.
         age_low: its 5th percentile, years.
         age_high: its 95th percentile, years.
+        age_class: number of the likeliest age class, int32, from 0 for the youngest; the expected age can lie in another, as
+            that of a face which is a child or a grandparent. -1 where the estimator has no classes, as in a regression.
         female: probability, 0 to 1; NaN where the estimator has no gender head.
     """
 
@@ -45,6 +47,7 @@ class Predictions:
     age_std: np.ndarray
     age_low: np.ndarray
     age_high: np.ndarray
+    age_class: np.ndarray
     female: np.ndarray
 
     def __len__(self) -> int:
@@ -53,8 +56,9 @@ class Predictions:
     @classmethod
     def joined(cls, parts: Sequence["Predictions"]) -> "Predictions":
         """Several batches as one."""
-        empty = np.empty(0, np.float32)
-        return cls(*(np.concatenate([empty, *(getattr(part, field.name) for part in parts)]) for field in fields(cls)))
+        years, classes = np.empty(0, np.float32), np.empty(0, np.int32)
+        parts = [cls(years, years, years, years, classes, years), *parts]
+        return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
 def save(trained: keras.Model, settings: EstimatorSettings, folder: Path, scale: heads.Scale | None = None) -> None:
@@ -175,12 +179,15 @@ def interpret(outputs: Mapping[str, np.ndarray], scale: heads.Scale) -> Predicti
         spread = (scale.centres[None, :] - mean[:, None]) ** 2 + np.diff(scale.edges)[None, :] ** 2 / 12
         deviation = np.sqrt((shares * spread).sum(axis=1))
         low, high = (_percentile(shares, scale, share) for share in (0.05, 0.95))
+        likeliest = np.where(np.isnan(mean), -1, shares.argmax(axis=1))
     else:
         mean = outputs["age"][:, 0]
+        likeliest = np.full(len(mean), -1)
         deviation = np.full(len(mean), scale.deviation)
         low, high = mean - NORMAL_95 * deviation, mean + NORMAL_95 * deviation
     female = outputs["female"][:, 0] if "female" in outputs else np.full(len(mean), np.nan)
-    return Predictions(*(figure.astype(np.float32) for figure in (mean, deviation, low, high, female)))
+    mean, deviation, low, high, female = (figure.astype(np.float32) for figure in (mean, deviation, low, high, female))
+    return Predictions(mean, deviation, low, high, likeliest.astype(np.int32), female)
 
 
 def _percentile(shares: np.ndarray, scale: heads.Scale, share: float) -> np.ndarray:

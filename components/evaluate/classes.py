@@ -40,6 +40,10 @@ class AgeClasses:
             return None
         return self.names[int(np.searchsorted(self.edges, age, side="right"))]
 
+    def numbered(self, number: int) -> str | None:
+        """The class of a number from 0, as `Predictions.age_class` gives it; None for -1."""
+        return self.names[number] if number >= 0 else None
+
     def known(self, age_class: str | None, age: int | None) -> str | None:
         """The class of an example that has a class, an age, or neither; None also for a class of another name."""
         return age_class if age_class in self.names else self.name(age)

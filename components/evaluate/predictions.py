@@ -43,7 +43,8 @@ SCHEMA = pa.schema(
 """Columns of predictions.parquet.
 
 Ages in years; `low` and `high`: 5th and 95th percentile; `age_class`: the example's own or, for an estimator with classes, the
-one that its age falls into; unknown labels, and what the estimator does not tell, are null.
+one that its age falls into; `predicted_age_class`: the likeliest one; unknown labels, and what the estimator does not tell,
+are null.
 """
 
 
@@ -126,7 +127,7 @@ def _predict(estimator: "Estimator", classes: AgeClasses | None, batch: list[Fac
             "predicted_age_std": predicted["age_std"],
             "predicted_age_low": predicted["age_low"],
             "predicted_age_high": predicted["age_high"],
-            "predicted_age_class": [classes.name(age) if classes else None for age in predicted["age"]],
+            "predicted_age_class": [classes.numbered(number) if classes else None for number in predicted["age_class"]],
             "predicted_female": predicted["female"],
             "predicted_gender": [_gender(female) for female in predicted["female"]],
         }

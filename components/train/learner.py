@@ -218,7 +218,7 @@ def _figures(
     if error.size:
         figures["val_age_mae"] = float(error.mean())
         figures["val_age_rmse"] = math.sqrt(float(np.square(error).mean()))
-    right = (outputs["age"].argmax(axis=1) == labels["age_class"])[labels["age_class"] >= 0]
+    right = (predictions.age_class == labels["age_class"])[labels["age_class"] >= 0]
     if classes and right.size:
         figures["val_age_class_accuracy"] = float(right.mean())
     right = ((predictions.female > 0.5) == (labels["female"] > 0.5))[~np.isnan(labels["female"])]

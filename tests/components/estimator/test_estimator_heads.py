@@ -72,3 +72,26 @@ def test_wide_classes_make_a_wide_interval():
     assert told.age[0] == 14.5
     assert told.age_low[0] == pytest.approx(-0.5 + 0.05 * 30)
     assert told.age_high[0] == pytest.approx(-0.5 + 0.95 * 30)
+
+
+def test_the_age_class_is_the_likeliest_one_even_where_the_expected_age_lies_in_another():
+    settings = AgeSettings(edges=(30, 60), loss="cross_entropy")
+    shares = np.array([[0.45, 0.05, 0.5], [0.2, 0.7, 0.1], [1.0, 0.0, 0.0], [np.nan] * 3])
+    told = saved.interpret({"age": shares}, heads.scale(settings))
+    assert told.age_class.tolist() == [2, 1, 0, -1]
+    assert 30 < told.age[0] < 60
+    assert told.age_class.dtype == np.int32
+
+
+def test_of_ordinals_too_the_likeliest_class_is_told():
+    settings = EstimatorSettings(age=AgeSettings(head="ordinal", loss="coral", edges=(30, 60)), gender={"head": "none"})
+    older = tf.constant([[2.0, 1.0], [2.0, -2.0], [-1.0, -2.0]])
+    outputs = {name: value.numpy() for name, value in heads.probabilities({"age": older}, settings).items()}
+    assert saved.interpret(outputs, heads.scale(settings.age)).age_class.tolist() == [2, 1, 0]
+
+
+def test_a_regression_has_no_age_class():
+    told = saved.interpret(
+        {"age": np.array([[40.0], [7.0]])}, heads.scale(AgeSettings(head="regression", loss="squared_error"))
+    )
+    assert told.age_class.tolist() == [-1, -1]

@@ -65,6 +65,7 @@ def test_a_loaded_estimator_predicts_as_the_trained_one_did(folder, tmp_path):
 
 def test_no_faces_give_no_predictions(estimator):
     assert len(estimator.predict_jpegs([])) == len(estimator.predict_images([])) == 0
+    assert estimator.predict_jpegs([]).age_class.dtype == np.int32
 
 
 def test_a_file_that_is_no_picture_is_a_clear_error(estimator):

@@ -278,6 +278,12 @@ class TestAgeClasses:
         assert found["age_mae"] is not None
         assert [sum(row) for row in found["age_class_confusion"]] == [1, 2, 1]
 
+    def test_the_likeliest_class_counts_and_not_the_one_of_the_expected_age(self, evaluate):
+        job, _ = evaluate([face(n, 80, age_class="OLD") for n in range(4)], deviation=60, **self.CLASSES)
+        rows = pq.read_table(job.output / "predictions.parquet").to_pylist()
+        assert all(30 <= row["predicted_age"] < 60 for row in rows), "an unsure estimator tends to the middle"
+        assert measured(job)["age_class_accuracy"] == 1
+
 
 class TestFiles:
     def test_predictions_are_one_row_an_example(self, evaluate):

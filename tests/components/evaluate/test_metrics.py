@@ -107,6 +107,10 @@ class TestAgeClasses:
             None,
         ]
 
+    def test_are_numbered_from_the_youngest(self):
+        classes = AgeClasses(("YOUNG", "OLD"), (40,))
+        assert [classes.numbered(number) for number in (0, 1, -1)] == ["YOUNG", "OLD", None]
+
     def test_a_class_of_another_name_is_unknown(self):
         classes = AgeClasses(("YOUNG", "OLD"), (40,))
         assert classes.known("TEEN", None) is None
