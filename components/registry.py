@@ -9,8 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from urllib.parse import unquote, urlparse
 
 from pydantic import Field
 
+from components.mlflow_server import client, talking, where
 from components.settings import Section
 from schemas.error import VisageError
 
@@ -213,50 +213,7 @@ def download(version: ModelVersion) -> Path:
     return files
 
 
-@contextmanager
-def talking() -> Iterator[None]:
-    """Turn what goes wrong between here and the registry into one message.
-
-    Raises:
-        VisageError: the registry does not answer, refuses, or its store is damaged.
-    """
-    from mlflow.exceptions import MlflowException
-    from requests import RequestException
-    from sqlalchemy.exc import SQLAlchemyError
-
-    try:
-        yield
-    except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
-        raise VisageError(
-            f"The model registry at {_shown(where())} does not answer as it should: {_cause(error)}",
-            "Check MLFLOW_TRACKING_URI and that the server runs, then give the same command again: it goes on from here.",
-        ) from error
-
-
-def where() -> str:
-    """The address of the registry."""
-    import mlflow
-
-    return mlflow.get_registry_uri()
-
-
-def client() -> Any:
-    """An MLflow client; a server that is away is tried again for about a minute, then it counts as gone."""
-    for name, value in _PATIENCE.items():
-        os.environ.setdefault(name, value)
-    import mlflow
-
-    return mlflow.MlflowClient()
-
-
 _REFERENCE = re.compile(r"(?:models:/)?(?P<name>[^@/:]+)(?:@(?P<alias>[\w-]+)|/(?P<version>\d+))?")
-
-_PATIENCE = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
-}
-"""Waits of 4, 8, 16 and 32 seconds; MLflow's own defaults go on for four minutes."""
 
 
 def _aliases(name: str, *, missing_ok: bool = False) -> dict[str, str]:
@@ -272,7 +229,7 @@ def _aliases(name: str, *, missing_ok: bool = False) -> dict[str, str]:
             return {}
         known = ", ".join(names()) or "none yet"
         raise VisageError(
-            f"There is no registered model {name!r} at {_shown(where())}; models that exist: {known}.",
+            f"There is no registered model {name!r} at {where()}; models that exist: {known}.",
             "`visage run` registers one; MLFLOW_TRACKING_URI names another registry.",
         ) from error
 
@@ -334,15 +291,3 @@ def _fetched(version: ModelVersion, location: str) -> Path:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return final
-
-
-def _cause(error: Exception) -> str:
-    """The part of a library's message that tells a person something, in one line."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    refused = re.search(r"Caused by \w+\((.*)\)\)", lines[0])
-    return _shown(refused[1].rpartition(": ")[2].strip("\"')") if refused else lines[0])
-
-
-def _shown(uri: str) -> str:
-    """An address without the password that may stand in it."""
-    return re.sub(r"//[^/@]*@", "//", uri)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components import fingerprint
+from components import fingerprint, mlflow_server
+from components.mlflow_server import PATIENCE, talking
 from components.settings import Section, dotted
 from components.step import Step, Tracker
 from schemas.artifact import Manifest
@@ -26,9 +27,6 @@ EXPERIMENT = "visage"
 RUN_TAG = "visage.run"
 ROOT_TAG = "visage.root"
 STEP_TAG = "visage.step"
-
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
-"""MLflow waits 2, 4, 8 ... seconds between tries: five bridge about a minute."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,7 @@ def use_store(root: Path) -> None:
 def environment(root: Path, recipe: str) -> dict[str, str]:
     """Environment variables that a step is run with: tracking server and lineage; what is set already stays."""
     lineage = {"VISAGE_RECIPE": recipe, "VISAGE_GIT_COMMIT": os.environ.get("VISAGE_GIT_COMMIT") or git_commit()}
-    given = {"MLFLOW_TRACKING_URI": local_store(root), **_PATIENCE}
+    given = {"MLFLOW_TRACKING_URI": local_store(root), **PATIENCE}
     return lineage | {name: os.environ.get(name, value) for name, value in given.items()}
 
 
@@ -92,14 +90,16 @@ class MlflowTracker(Tracker):
     def metric(self, name: str, value: float, step: int | None = None) -> None:
         self.watcher.metric(name, value, step)
         self.told.add(name)
-        self.client.log_metric(self.run_id, name, float(value), step=step)
+        with talking():
+            self.client.log_metric(self.run_id, name, float(value), step=step)
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
         self.watcher.progress(done, total, unit)
 
     def tag(self, name: str, value: str) -> None:
         self.watcher.tag(name, value)
-        self.client.set_tag(self.run_id, name, value)
+        with talking():
+            self.client.set_tag(self.run_id, name, value)
 
 
 @contextmanager
@@ -109,10 +109,10 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
     Raises:
         VisageError: the tracking server stays away.
     """
-    with _server_errors():
+    with talking():
         import mlflow
 
-        client = mlflow.MlflowClient()
+        client = mlflow_server.client()
         experiment = _experiment(client, pipeline_run.root)
         parent = _parent(client, experiment, pipeline_run)
         tags = _lineage(pipeline_run) | {STEP_TAG: step.name, "mlflow.parentRunId": parent}
@@ -121,9 +121,10 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
             client.log_batch(child, params=[mlflow.entities.Param(key, str(value)[:6000]) for key, value in batch])
         mlflow.set_experiment(experiment_id=experiment)
     try:
-        with _server_errors():
+        with talking():
             mlflow.start_run(run_id=child)
-            yield MlflowTracker(client, child, watcher)
+        yield MlflowTracker(client, child, watcher)
+        with talking():
             mlflow.end_run("FINISHED")
     except BaseException:
         _end_quietly("FAILED")
@@ -133,7 +134,7 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
 def record(tracker: MlflowTracker, step: Step, manifest: Manifest, folder: Path) -> None:
     """Keep in the child run what came out: counts, time, lineage and the files worth showing."""
     client, run_id = tracker.client, tracker.run_id
-    with _server_errors():
+    with talking():
         client.log_metric(run_id, "seconds", manifest.seconds)
         for name, value in manifest.counts.items():
             if name in tracker.told:
@@ -156,10 +157,8 @@ def record(tracker: MlflowTracker, step: Step, manifest: Manifest, folder: Path)
 
 def note_reuse(pipeline_run: PipelineRun, reused: Mapping[str, str]) -> None:
     """Note in the parent run which steps were not run anew, with the fingerprint of the artifact that served."""
-    with _server_errors():
-        import mlflow
-
-        client = mlflow.MlflowClient()
+    with talking():
+        client = mlflow_server.client()
         parent = _parent(client, _experiment(client, pipeline_run.root), pipeline_run)
         for step, digest in reused.items():
             client.set_tag(parent, f"visage.reused.{step}", digest)
@@ -169,10 +168,8 @@ def note_reuse(pipeline_run: PipelineRun, reused: Mapping[str, str]) -> None:
 
 def close(pipeline_run: PipelineRun, status: str, figures: Mapping[str, Any]) -> None:
     """End the parent run as `FINISHED`, `FAILED` or `KILLED`, with the figures of the whole run."""
-    with _server_errors():
-        import mlflow
-
-        client = mlflow.MlflowClient()
+    with talking():
+        client = mlflow_server.client()
         parent = _parent(client, _experiment(client, pipeline_run.root), pipeline_run)
         for name, value in figures.items():
             if isinstance(value, int | float):
@@ -182,10 +179,8 @@ def close(pipeline_run: PipelineRun, status: str, figures: Mapping[str, Any]) ->
 
 def close_abandoned(pipeline_run: PipelineRun) -> None:
     """End the runs that killed pipeline runs on the same root left open."""
-    with _server_errors():
-        import mlflow
-
-        client = mlflow.MlflowClient()
+    with talking():
+        client = mlflow_server.client()
         experiment = _experiment(client, pipeline_run.root)
         for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
             tags = run.data.tags  # compared here: MLflow's query language has no way to write every path
@@ -220,22 +215,6 @@ def _lineage(pipeline_run: PipelineRun) -> dict[str, str]:
         "visage.git_commit": os.environ.get("VISAGE_GIT_COMMIT", ""),
         "visage.lock": fingerprint.of_lock(),
     }
-
-
-@contextmanager
-def _server_errors() -> Iterator[None]:
-    """Turn MLflow's own errors into one message."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except MlflowException as error:
-        uri = os.environ.get("MLFLOW_TRACKING_URI", "its default place")
-        first = str(error).strip().splitlines()[0]
-        raise VisageError(
-            f"MLflow at {uri} does not answer as it should: {first}",
-            "What was made so far is kept. Start the server, or set MLFLOW_TRACKING_URI, and run the same command again.",
-        ) from error
 
 
 def _end_quietly(status: str) -> None:

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from components import fingerprint, registry
+from components.mlflow_server import client, talking
 from components.photo import PhotoSettings
 from components.register import card, served_files
 from components.register.settings import Settings
-from components.registry import ModelVersion, talking
+from components.registry import ModelVersion
 from components.step import Job
 from schemas.artifact import Manifest, read_manifest
 from schemas.error import VisageError
@@ -92,9 +93,8 @@ def _register(name: str, files: Path, metrics: Mapping[str, Any], tags: Mapping[
         numbers = {key: float(value) for key, value in metrics.items() if card.is_figure(value)}
         mlflow.log_metrics(numbers, model_id=logged.model_id)
         entry = mlflow.register_model(logged.model_uri, name, tags={**tags, FINGERPRINT: digest})
-        client = registry.client()
-        client.update_model_version(name, entry.version, description=card.description(metrics))
-        client.update_registered_model(name, description=card.PURPOSE)
+        client().update_model_version(name, entry.version, description=card.description(metrics))
+        client().update_registered_model(name, description=card.PURPOSE)
     return registry.resolve(f"{name}/{entry.version}")
 
 
@@ -110,7 +110,7 @@ def _decide(version: ModelVersion, metrics: Mapping[str, Any]) -> ModelVersion:
         version = registry.promote(str(version))
         log.info("%s is champion", version)
     with talking():
-        registry.client().set_model_version_tag(version.name, version.version, DECIDED, reason or registry.CHAMPION)
+        client().set_model_version_tag(version.name, version.version, DECIDED, reason or registry.CHAMPION)
     return version
 
 
@@ -175,7 +175,7 @@ def _mlflow_run() -> Iterator[str]:
         yield active.info.run_id
         return
     with talking():
-        registry.client()  # sets how long a server that is away is waited for
+        client()  # sets how long a server that is away is waited for
         own = mlflow.start_run(run_name="register")
     try:
         yield own.info.run_id

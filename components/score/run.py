@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from components import beam, registry
+from components.mlflow_server import client, talking
 from components.photo import PhotoSettings
 from components.registry import ModelVersion
 from components.score import plan as plans
@@ -220,9 +221,9 @@ def _link(version: ModelVersion, summary: Mapping[str, Any], tracker: Tracker) -
     from mlflow.entities import LoggedModelInput
 
     tracker.tag("visage.model_version", str(version))
-    with registry.talking():
+    with talking():
         active = mlflow.active_run()
         if active and version.model_id:
-            registry.client().log_inputs(active.info.run_id, models=[LoggedModelInput(version.model_id)])
+            client().log_inputs(active.info.run_id, models=[LoggedModelInput(version.model_id)])
     for held in summary["drift"]:
         tracker.metric(f"drift_{held['feature'].rpartition('/')[2]}", held["distance"])

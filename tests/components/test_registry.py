@@ -9,6 +9,7 @@ import time
 import pytest
 
 from components import registry
+from components.mlflow_server import client
 from schemas.error import VisageError
 
 
@@ -20,16 +21,16 @@ def address(tmp_path_factory) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", address)
         patch.chdir(root)
-        client = registry.client()
+        made = client()
         for name in ("faces", "other"):
-            client.create_registered_model(name)
+            made.create_registered_model(name)
         for number in range(1, 4):
             files = root / f"model-{number}" / "artifacts"
             (files / "estimator").mkdir(parents=True)
             (files / "photo.json").write_text("{}")
-            client.create_model_version("faces", (root / f"model-{number}").as_uri(), tags={"made": f"{number % 2}"})
-        client.create_model_version("faces", (root / "gone").as_uri())
-        client.set_registered_model_alias("faces", "champion", "2")
+            made.create_model_version("faces", (root / f"model-{number}").as_uri(), tags={"made": f"{number % 2}"})
+        made.create_model_version("faces", (root / "gone").as_uri())
+        made.set_registered_model_alias("faces", "champion", "2")
     return address
 
 
@@ -110,7 +111,7 @@ class TestAliases:
 
     def test_a_rollback_steps_over_a_version_that_was_deleted(self, held):
         registry.promote("faces/3")
-        registry.client().delete_model_version("faces", "2")
+        client().delete_model_version("faces", "2")
         with pytest.raises(VisageError, match="was champion before version 3"):
             registry.rollback("faces")
 
@@ -146,8 +147,8 @@ class TestFiles:
 
             with mlflow.start_run() as run:
                 mlflow.log_artifacts(str(tmp_path / "model"), "model")
-            registry.client().create_registered_model("faces")
-            registry.client().create_model_version("faces", f"{run.info.artifact_uri}/model", run.info.run_id)
+            client().create_registered_model("faces")
+            client().create_model_version("faces", f"{run.info.artifact_uri}/model", run.info.run_id)
             version = registry.resolve("faces/1")
             folder = registry.download(version)
             assert (folder / "estimator" / "weights").read_bytes() == b"1234"
@@ -175,7 +176,7 @@ class TestTrouble:
     def test_a_server_that_is_away_is_named_without_its_password(self, monkeypatch):
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:secret@127.0.0.1:9")
-        with pytest.raises(VisageError, match=r"registry at http://127.0.0.1:9 does not answer.*refused") as raised:
+        with pytest.raises(VisageError, match=r"MLflow at http://127.0.0.1:9 does not answer.*refused") as raised:
             registry.names()
         assert "secret" not in str(raised.value)
 
@@ -183,7 +184,7 @@ class TestTrouble:
         monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-        registry.client()
+        client()
         assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "5"
         assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "7"
 

@@ -273,7 +273,7 @@ class TestTrouble:
     def test_a_registry_that_is_away_is_one_message(self, tmp_path, monkeypatch):
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-        with pytest.raises(VisageError, match=r"registry at http://127.0.0.1:9 does not answer"):
+        with pytest.raises(VisageError, match=r"MLflow at http://127.0.0.1:9 does not answer"):
             score(tmp_path / "out", tmp_path)
 
     def test_the_step_runs_as_a_step_and_links_its_mlflow_run_to_the_version(self, model, tmp_path):
