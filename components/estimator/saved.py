@@ -115,13 +115,14 @@ class Estimator:
         size: side of the square that the model sees, pixels.
         meaning: what estimator.json says: the settings it was trained with are under `settings`.
         network: the Keras model, from pixels [N, size, size, 3], 0 to 255, to what `heads.probabilities` describes.
+        scale: what its age output means.
     """
 
     def __init__(self, network: keras.Model, size: int, scale: heads.Scale, meaning: dict[str, Any]) -> None:
         self.size = size
         self.meaning = meaning
         self.network = network
-        self._scale = scale
+        self.scale = scale
         # With open batch and picture sizes in the signatures, nothing is traced twice.
         self._decoded = tf.function(
             lambda jpegs: tf.map_fn(
@@ -164,7 +165,7 @@ class Estimator:
         return Predictions.joined([self._predict(part) for part in _parts(squares)])
 
     def _predict(self, batch: tf.Tensor) -> Predictions:
-        return interpret({name: output.numpy() for name, output in self._outputs(batch).items()}, self._scale)
+        return interpret({name: output.numpy() for name, output in self._outputs(batch).items()}, self.scale)
 
 
 def interpret(outputs: Mapping[str, np.ndarray], scale: heads.Scale) -> Predictions:

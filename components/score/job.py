@@ -28,7 +28,7 @@ class ScoreStretch(beam.DoFn):
 
     def setup(self) -> None:
         with explained(self._work.output):
-            estimator(self._work.model)
+            estimator(self._work.model, self._work.precision)
             kind = self._work.detector
             self._detector = detector(kind, self._work.min_score) if kind else None
 

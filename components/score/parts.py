@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from components.estimator.precision import in_bfloat16
 from components.estimator.saved import Estimator, Predictions, load
 from components.photo import PhotoRejected, PhotoSettings, open_photo
 from components.score.batches import squares
@@ -44,6 +45,7 @@ class Work:
         detector: how faces are looked for; None where every picture is a face.
         min_score: of a detected face; None for the detector's own threshold.
         batch: faces that go through the model at once.
+        precision: of the model's arithmetic, as in the settings.
         pictures: how many scored photos a part keeps for the summary page, by part.
     """
 
@@ -57,6 +59,7 @@ class Work:
     detector: str | None
     min_score: float | None
     batch: int
+    precision: str
     pictures: dict[int, int]
 
 
@@ -96,17 +99,18 @@ def tally_of(output: Path, number: int) -> Tally | None:
 
 
 @cache
-def _estimator(folder: Path) -> Estimator:
-    return load(folder)
+def _estimator(folder: Path, precision: str) -> Estimator:
+    estimator = load(folder)
+    return in_bfloat16(estimator) if precision == "bfloat16" else estimator
 
 
 _LOADING = Lock()
 
 
-def estimator(model: Path) -> Estimator:
+def estimator(model: Path, precision: str) -> Estimator:
     """The estimator of a model: one a process, for all threads."""
     with _LOADING:
-        return _estimator(model / "estimator")
+        return _estimator(model / "estimator", precision)
 
 
 def score_part(work: Work, number: int, reader: Reader, detector: Detector | None) -> Tally:
@@ -116,7 +120,7 @@ def score_part(work: Work, number: int, reader: Reader, detector: Detector | Non
         VisageError: an archive or the model cannot be read.
         OSError: the output cannot be written.
     """
-    model = estimator(work.model)
+    model = estimator(work.model, work.precision)
     rows = _Rows(work)
     rejects: list[Reject] = []
     predicted: list[Predictions] = []

@@ -83,6 +83,7 @@ def _score(settings: Settings, job: Job) -> None:
         detector=wanted.detector if wanted.faces == "detect" else None,
         min_score=wanted.min_score,
         batch=wanted.batch,
+        precision=wanted.precision,
         pictures=_pictures(wanted.pictures, plan.parts),
     )
     done = _done(output)

@@ -31,6 +31,11 @@ class ScoreSettings(Section):
         description="a detected face that is less certain is left out; null: 0.5 if fast, 0.95 if thorough",
     )
     batch: int = how(64, "faces that go through the model at once", ge=1, le=4096)
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="bfloat16: half as fast again on processors with arithmetic for it (avx512_bf16, amx_bf16), slower on "
+        "others; moves ages by some hundredths of a year on average",
+    )
     pictures: int = Field(12, ge=0, le=200, description="scored photos that the summary page shows")
     drift_age: float = Field(
         0.1, ge=0, le=1, description="Jensen-Shannon divergence of ages to the training data that is warned of"

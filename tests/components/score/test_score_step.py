@@ -154,6 +154,16 @@ class TestSameRows:
         pd.testing.assert_frame_equal(held[0], held[2], check_exact=True)
 
 
+class TestPrecision:
+    def test_bfloat16_moves_the_figures_by_little(self, model, tmp_path):
+        made_photos.folder(tmp_path / "faces", 20)
+        for precision in ("float32", "bfloat16"):
+            score(tmp_path / precision, tmp_path / "faces", precision=precision)
+        exact, half = (rows(tmp_path / precision) for precision in ("float32", "bfloat16"))
+        assert 0 < (exact["age"] - half["age"]).abs().mean() < 0.1
+        assert list(exact["sha256"]) == list(half["sha256"])
+
+
 class TestTheModel:
     def test_the_version_that_register_names_is_used_by_itself(self, model, tmp_path, output):
         (tmp_path / "register").mkdir()
