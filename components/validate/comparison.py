@@ -23,6 +23,19 @@ MEASURES = {
 
 
 @dataclass(frozen=True)
+class Reference:
+    """Statistics of the data that the champion was trained on.
+
+    Attributes:
+        name: of where they are from, for people.
+        statistics: of its training split.
+    """
+
+    name: str
+    statistics: DatasetFeatureStatisticsList
+
+
+@dataclass(frozen=True)
 class Comparison:
     """How far apart two sets of examples are in one feature.
 

@@ -6,18 +6,15 @@ TFDV's own page loads its viewer from the web and shows nothing offline.
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from components import page
 from components.validate.anomalies import Anomaly
-from components.validate.comparison import Comparison
+from components.validate.comparison import Comparison, Reference
 from components.validate.statistics import Description, common, feature
 from schemas.record import GENDERS, MAX_AGE, TRAIN
-
-if TYPE_CHECKING:
-    from components.validate.validation import Reference
 
 COLOURS = {"female": "#b5527d", "male": "#3b7dbd", "unknown": "#999999"}
 _YEARS = 5
@@ -28,7 +25,7 @@ def write(
     descriptions: Mapping[str, Description],
     anomalies: list[Anomaly],
     comparisons: list[Comparison],
-    reference: "Reference | None",
+    reference: Reference | None,
 ) -> None:
     """Write the report as one HTML file."""
     held = {split: description for split, description in descriptions.items() if description.examples}
@@ -144,7 +141,7 @@ def _missing(descriptions: Mapping[str, Description]) -> Figure:
     return figure
 
 
-def _comparisons(comparisons: list[Comparison], reference: "Reference | None") -> list[str]:
+def _comparisons(comparisons: list[Comparison], reference: Reference | None) -> list[str]:
     columns = ["", "compared", "with", "feature", "distance", "measured", "allowed", "figures"]
     rows = [
         [
@@ -165,7 +162,7 @@ def _comparisons(comparisons: list[Comparison], reference: "Reference | None") -
     return parts
 
 
-def _drift(description: Description, reference: "Reference") -> list[str]:
+def _drift(description: Description, reference: Reference) -> list[str]:
     ages = {
         name: feature(statistics, "face/age")
         for name, statistics in ((TRAIN, description.statistics), (reference.name, reference.statistics))

@@ -4,17 +4,15 @@ import json
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatisticsList
 
 from components import registry
 from components.step import Job
 from components.validate import report, statistics
 from components.validate.anomalies import DRIFT, SKEW, Anomaly, anomalies_of
-from components.validate.comparison import Comparison, compare
+from components.validate.comparison import Comparison, Reference, compare
 from components.validate.settings import Settings
 from components.validate.statistics import Description
 from schemas.error import VisageError
@@ -27,19 +25,6 @@ REPORT = "report.html"
 ANOMALIES = "anomalies.json"
 
 _SENTENCES_SHOWN = 10
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Statistics of the data that the champion was trained on.
-
-    Attributes:
-        name: of where they are from, for people.
-        statistics: of its training split.
-    """
-
-    name: str
-    statistics: DatasetFeatureStatisticsList
 
 
 def validate(settings: Settings, job: Job) -> Mapping[str, Any]:
