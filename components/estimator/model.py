@@ -1,4 +1,6 @@
-"""The estimator as Keras models: one for training, one to keep."""
+"""The estimator as Keras models: one for training, one to keep, and the average of several."""
+
+from collections.abc import Sequence
 
 import keras
 from keras import KerasTensor, layers
@@ -30,6 +32,20 @@ def build(settings: EstimatorSettings) -> keras.Model:
 def inference(model: keras.Model, settings: EstimatorSettings) -> keras.Model:
     """The model that is saved: the same weights, probabilities for logits."""
     return keras.Model(model.input, heads.probabilities(model.output, settings), name="estimator")
+
+
+def average(members: Sequence[keras.Model]) -> keras.Model:
+    """One model of several, as `inference` makes them: each sees the face for itself, and what they tell is averaged.
+
+    Ages of distributions are averaged class by class, as DEX does it: the average is a distribution too.
+    """
+    image = keras.Input(members[0].input.shape[1:], name="image")
+    told = [
+        keras.Model(member.input, member.output, name=f"member_{number}")(image)
+        for number, member in enumerate(members)
+    ]
+    means = {name: layers.Average(name=f"mean_{name}")([outputs[name] for outputs in told]) for name in told[0]}
+    return keras.Model(image, means, name="estimator")
 
 
 def _vector(features: KerasTensor, settings: EstimatorSettings) -> KerasTensor:

@@ -70,9 +70,24 @@ def save(trained: keras.Model, settings: EstimatorSettings, folder: Path, scale:
         folder: is made, and must not exist.
         scale: what the age output means, if that was fitted to data.
     """
-    scale = scale or heads.scale(settings.age)
+    _write(model.inference(trained, settings), settings, folder, scale or heads.scale(settings.age))
+
+
+def save_average(members: Sequence[keras.Model], settings: EstimatorSettings, folder: Path, scale: heads.Scale) -> None:
+    """Write the average of several estimators' networks, at least two, as one artifact.
+
+    Args:
+        members: the networks of estimators of the same settings.
+        settings: of each of them.
+        folder: is made, and must not exist.
+        scale: what the age output means.
+    """
+    _write(model.average(members), settings, folder, scale)
+
+
+def _write(network: keras.Model, settings: EstimatorSettings, folder: Path, scale: heads.Scale) -> None:
     folder.mkdir(parents=True)
-    model.inference(trained, settings).save(folder / MODEL)
+    network.save(folder / MODEL)
     meaning = {
         "format": FORMAT,
         "size": settings.size,

@@ -1,6 +1,8 @@
 """Train: from shards to a saved estimator.
 
-- run: the step, from top to bottom;
+- run: the step: one model, or one a fold;
+- single: one model, from its splits to its estimator;
+- ensemble: a model a fold, and their average;
 - input: shards to batches, with tf.data;
 - augment: changes a batch of faces without changing age or gender;
 - loop: epochs, validation, early stopping;
@@ -22,6 +24,6 @@ STEP = Step(
     settings=Settings,
     inputs=("ingest", "validate"),
     run=run,
-    shown=("history.csv", "*.png"),
+    shown=("**/history.csv", "**/*.png"),
     resumable=True,
 )

@@ -5,6 +5,7 @@ before it.
 """
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from components.estimator.settings import EstimatorSettings
 from components.train.augment import augmented
 from components.train.settings import TrainSettings
 from schemas.error import VisageError
-from schemas.record import FEMALE
-from schemas.shard import read_index
+from schemas.example import decode
+from schemas.record import FEMALE, TRAIN, VALIDATION
+from schemas.shard import Shard, read_index, read_records
 
 Labels = dict[str, tf.Tensor]
 
@@ -38,6 +40,7 @@ class Split:
         paths: of the shards.
         estimator: which decides the size of faces and the age classes.
         held: the decoded faces with their labels, kept in memory once read; None where they are read anew every epoch.
+        folds: those whose examples count; None where all do.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Split:
     paths: list[str]
     estimator: EstimatorSettings
     held: tf.data.Dataset | None
+    folds: tuple[int, ...] | None = None
 
 
 def open_split(folder: Path, name: str, estimator: EstimatorSettings, cache: str) -> Split:
@@ -64,14 +68,68 @@ def open_split(folder: Path, name: str, estimator: EstimatorSettings, cache: str
             "See the summary and the rejects of the ingest step; a larger source or another ingest.split may help.",
         )
     paths = [str(folder / shard.file) for shard in shards if shard.examples]
+    return _split(name, shards, paths, None, estimator, cache)
+
+
+def open_folds(folder: Path, count: int, estimator: EstimatorSettings, cache: str) -> Iterator[tuple[Split, Split]]:
+    """For every fold what a model of it sees: to train, the examples of the other folds; to validate, its own.
+
+    The folds are those that ingest dealt the persons out to (`ingest.split.folds`); they part what is not for testing, the
+    training and the validation split together.
+
+    Raises:
+        VisageError: the examples are of other folds, or one of them has none.
+    """
+    index = read_index(folder)
+    shards = [shard for name in (TRAIN, VALIDATION) for shard in index.get(name, []) if shard.examples]
+    paths = [str(folder / shard.file) for shard in shards]
+    folds = _by_fold(paths)
+    if set(folds) != set(range(count)):
+        raise VisageError(
+            f"train.folds is {count}, but the examples to train on are of the folds {sorted(folds)}.",
+            f"Set ingest.split.folds={count}, and no ingest.split.test_fold, which keeps a whole fold for testing; with few "
+            "persons, fewer folds.",
+        )
+    for fold in range(count):
+        others = tuple(other for other in range(count) if other != fold)
+        train = _split(
+            f"train, all but fold {fold}", [folds[other] for other in others], paths, others, estimator, cache
+        )
+        yield train, _split(f"fold {fold}", [folds[fold]], paths, (fold,), estimator, cache)
+
+
+def _by_fold(paths: Iterable[str]) -> dict[int, Shard]:
+    """What is in every fold, as if each were a shard."""
+    rows = [
+        (example.fold, example.age, example.age_class, example.gender)
+        for path in paths
+        for example in map(decode, read_records(Path(path)))
+    ]
+    found = {}
+    for fold in sorted({fold for fold, *_ in rows}):
+        labels = list(zip(*(labels for held, *labels in rows if held == fold), strict=True))
+        counts = [dict(Counter(label for label in column if label is not None)) for column in labels]
+        found[fold] = Shard("", len(labels[0]), 0, *counts)
+    return found
+
+
+def _split(
+    name: str,
+    counts: Sequence[Shard],
+    paths: list[str],
+    folds: tuple[int, ...] | None,
+    estimator: EstimatorSettings,
+    cache: str,
+) -> Split:
+    examples = sum(count.examples for count in counts)
     small = examples * estimator.size**2 * 3 < psutil.virtual_memory().available / 4
     kept = cache == "always" or (cache == "auto" and small)
-    held = _decoded(tf.data.TFRecordDataset(paths), estimator).cache() if kept else None
-    counts: dict[str, Counter] = {label: Counter() for label in ("ages", "age_classes", "genders")}
-    for shard in shards:
-        for label, count in counts.items():
-            count.update(getattr(shard, label))
-    return Split(name, examples, **counts, paths=paths, estimator=estimator, held=held)
+    held = _decoded(_of(folds, tf.data.TFRecordDataset(paths)), estimator).cache() if kept else None
+    labels: dict[str, Counter] = {"ages": Counter(), "age_classes": Counter(), "genders": Counter()}
+    for count in counts:
+        for label, counter in labels.items():
+            counter.update(getattr(count, label))
+    return Split(name, examples, **labels, paths=paths, estimator=estimator, held=held, folds=folds)
 
 
 def training_batches(
@@ -91,7 +149,7 @@ def training_batches(
     else:
         files = tf.data.Dataset.from_tensor_slices(split.paths).shuffle(len(split.paths), seed)
         records = files.interleave(tf.data.TFRecordDataset, cycle_length=8, num_parallel_calls=tf.data.AUTOTUNE)
-        records = records.shuffle(min(split.examples, SHUFFLED), seed).shard(hosts, host)
+        records = _of(split.folds, records).shuffle(min(split.examples, SHUFFLED), seed).shard(hosts, host)
         faces = _decoded(records, split.estimator)
     batches = faces.batch(batch_size, drop_remainder=True)
 
@@ -106,13 +164,27 @@ def training_batches(
 
 def validation_batches(split: Split, settings: TrainSettings) -> tf.data.Dataset:
     """Every example once, as it is."""
-    faces = split.held if split.held is not None else _decoded(tf.data.TFRecordDataset(split.paths), split.estimator)
+    faces = split.held
+    if faces is None:
+        faces = _decoded(_of(split.folds, tf.data.TFRecordDataset(split.paths)), split.estimator)
     return faces.batch(settings.batch_size).prefetch(tf.data.AUTOTUNE)
 
 
 def steps(split: Split, settings: TrainSettings) -> int:
     """Batches of an epoch."""
     return max(1, split.examples // settings.batch_size)
+
+
+def _of(folds: tuple[int, ...] | None, records: tf.data.Dataset) -> tf.data.Dataset:
+    """The records of these folds; None are all."""
+    if folds is None:
+        return records
+    feature = {"split/fold": tf.io.FixedLenFeature([], tf.int64, -1)}
+
+    def wanted(record: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_any(tf.io.parse_single_example(record, feature)["split/fold"] == tf.constant(folds, tf.int64))
+
+    return records.filter(wanted)
 
 
 def _decoded(records: tf.data.Dataset, estimator: EstimatorSettings) -> tf.data.Dataset:

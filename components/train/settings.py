@@ -52,6 +52,13 @@ class TrainSettings(Section):
     epochs: int = Field(60, ge=1, description="at most; early stopping may come before")
     batch_size: int = Field(64, ge=1)
     seed: int = Field(0, ge=0, description="of weights, order and augmentation")
+    folds: int = Field(
+        1,
+        ge=1,
+        le=100,
+        description="1: one model. More: an ensemble of a model a fold, which learns from the other folds and is validated on "
+        "its own, of the training and validation splits together; their average is the estimator. ingest.split.folds alike",
+    )
     optimizer: OptimizerSettings = OptimizerSettings()
     average: float = Field(
         0.995,

@@ -24,12 +24,18 @@ def drawn(age: int, gender: str, rng: np.random.Generator, side: int = 40) -> by
 
 
 def write_examples(
-    folder: Path, counts: dict[str, int], *, known=lambda row: (True, True), age_class=None, shards: int = 2
+    folder: Path,
+    counts: dict[str, int],
+    *,
+    known=lambda row: (True, True),
+    age_class=None,
+    shards: int = 2,
+    folds: int = 1,
 ) -> Path:
     """An examples artifact.
 
     `known` says of a row whether its age and its gender are known; `age_class` names the class of an age, which then stands
-    in the age's place.
+    in the age's place; `folds` take the rows in turn.
     """
     rng = np.random.default_rng(1)
     index: dict[str, list[Shard]] = {}
@@ -51,6 +57,7 @@ def write_examples(
                     age=age if has_age and not age_class else None,
                     age_class=age_class(age) if age_class else None,
                     gender=gender if has_gender else None,
+                    fold=row % folds,
                 )
             )
         for number in range(shards):

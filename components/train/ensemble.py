@@ -1,0 +1,111 @@
+"""An ensemble: a model a fold, and their average as one estimator.
+
+As in DEX, whose networks saw different parts of one data set: every model is trained on all folds but its own and validated on
+that one, so that each example that is not for testing decides on the best epoch of one model and teaches the others.
+"""
+
+import json
+import logging
+import math
+import shutil
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from components.estimator import heads, saved
+from components.step import Job, Tracker
+from components.train import input
+from components.train.learner import FIGURES
+from components.train.settings import Settings
+from components.train.single import train
+
+log = logging.getLogger("visage.train")
+
+COUNTS = "counts.json"
+"""In the folder of a model that is trained: what came of it. A run that was killed goes on with the next model."""
+
+
+@dataclass(frozen=True)
+class Part(Tracker):
+    """Tells of one model of several: its metrics under its own name, its progress as a part of the whole.
+
+    Attributes:
+        whole: is told.
+        number: of the model, from 0.
+        count: of models.
+    """
+
+    whole: Tracker
+    number: int
+    count: int
+
+    def metric(self, name: str, value: float, step: int | None = None) -> None:
+        self.whole.metric(f"fold{self.number}/{name}", value, step)
+
+    def progress(self, done: int, total: int | None, unit: str) -> None:
+        if total:
+            self.whole.progress(self.number * total + done, self.count * total, unit)
+
+    def tag(self, name: str, value: str) -> None:
+        self.whole.tag(name, value)
+
+
+def train_folds(settings: Settings, job: Job, strategy: tf.distribute.Strategy) -> Mapping[str, Any]:
+    """Train a model a fold, each in a folder of its own, and save their average; the figures of them all.
+
+    Raises:
+        VisageError: the examples are of other folds, or a model cannot be trained.
+    """
+    count = settings.train.folds
+    folders = [job.output / f"fold{number}" for number in range(count)]
+    splits = input.open_folds(job.inputs["ingest"], count, settings.estimator, settings.train.cache)
+    for number, (folder, (training, validation)) in enumerate(zip(folders, splits, strict=True)):
+        ages = training.ages + validation.ages
+        if (folder / COUNTS).exists():
+            log.info("model %d of %d was trained before", number + 1, count)
+            continue
+        log.info("model %d of %d", number + 1, count)
+        folder.mkdir(exist_ok=True)
+        counts = train(settings, training, validation, strategy, folder, Part(job.tracker, number, count))
+        _write(folder / COUNTS, counts)
+    told = [json.loads((folder / COUNTS).read_text()) for folder in folders]
+
+    scale = heads.scale(settings.estimator.age, ages)
+    if settings.estimator.age.head == "regression":
+        # Of the single models on faces that they did not see; the average errs a little less.
+        scale = replace(scale, deviation=math.sqrt(statistics.fmean(counts["val_age_rmse"] ** 2 for counts in told)))
+    _average(folders, settings, job.output / "estimator", scale)
+    return _summary(told)
+
+
+def _average(folders: list[Path], settings: Settings, final: Path, scale: heads.Scale) -> None:
+    """Save the average of the folders' estimators, which go once it is whole."""
+    if not final.exists():
+        partial = final.with_name(f".{final.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        members = [saved.load(folder / "estimator").network for folder in folders]
+        saved.save_average(members, settings.estimator, partial, scale)
+        partial.rename(final)
+    for folder in folders:
+        shutil.rmtree(folder / "estimator", ignore_errors=True)
+
+
+def _summary(told: list[dict[str, Any]]) -> dict[str, Any]:
+    """Sums of what adds up; of the figures, the means over the folds: each face as the model that did not see it tells it."""
+    rates = ("images_per_second", "input_wait")
+    means = [name for name in (*FIGURES, *rates) if name in told[0]]
+    return {
+        "models": len(told),
+        **{name: sum(counts[name] for counts in told) for name in ("parameters", "epochs", "steps")},
+        **{name: statistics.fmean(counts[name] for counts in told) for name in means},
+    }
+
+
+def _write(path: Path, counts: Mapping[str, Any]) -> None:
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(counts))
+    partial.replace(path)
