@@ -26,6 +26,9 @@ Labels = dict[str, tf.Tensor]
 SHUFFLED = 20_000
 """Encoded faces that are held to draw from, where decoded faces are not kept in memory."""
 
+PARSED = 64
+"""Encoded faces whose labels are read at once."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -188,6 +191,7 @@ def _of(folds: tuple[int, ...] | None, records: tf.data.Dataset) -> tf.data.Data
 
 
 def _decoded(records: tf.data.Dataset, estimator: EstimatorSettings) -> tf.data.Dataset:
+    """Faces and labels, one by one. What is cheap is done in batches, since tf.data's own cost for each element counts too."""
     features = {
         "image/encoded": tf.io.FixedLenFeature([], tf.string),
         "face/age": tf.io.FixedLenFeature([], tf.int64, -1),
@@ -197,16 +201,20 @@ def _decoded(records: tf.data.Dataset, estimator: EstimatorSettings) -> tf.data.
     classes = tf.constant(estimator.age.classes, tf.string)
     ranks = tf.range(1, len(estimator.age.classes) + 1)
 
-    def face(record: tf.Tensor) -> tuple[tf.Tensor, Labels]:
-        held = tf.io.parse_single_example(record, features)
+    def read(records: tf.Tensor) -> tuple[tf.Tensor, Labels]:
+        held = tf.io.parse_example(records, features)
         gender, unknown = held["face/gender"], tf.constant(float("nan"))
         age = tf.where(held["face/age"] < 0, unknown, tf.cast(held["face/age"], tf.float32))
-        named = tf.reduce_sum(tf.where(classes == held["face/age_class"], ranks, 0)) - 1
+        named = tf.reduce_sum(tf.where(classes == held["face/age_class"][:, None], ranks, 0), axis=1) - 1
         labels = {
             "age": age,
             "age_class": tf.maximum(heads.class_of(age, estimator.age), named),
             "female": tf.where(gender == "", unknown, tf.cast(gender == FEMALE, tf.float32)),
         }
-        return pixels.decode(held["image/encoded"], estimator.size), labels
+        return held["image/encoded"], labels
 
-    return records.map(face, num_parallel_calls=tf.data.AUTOTUNE)
+    def face(jpeg: tf.Tensor, labels: Labels) -> tuple[tf.Tensor, Labels]:
+        return pixels.decode(jpeg, estimator.size), labels
+
+    rows = records.batch(PARSED).map(read, num_parallel_calls=tf.data.AUTOTUNE).unbatch()
+    return rows.map(face, num_parallel_calls=tf.data.AUTOTUNE)
