@@ -1,6 +1,5 @@
 """`visage score`: a scoring job outside the DAG, safe to interrupt like the step that it is."""
 
-import logging
 import os
 import tempfile
 import time
@@ -11,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from components import fingerprint, score
+from components import fingerprint, registry, score
 from components.score.settings import Settings
 from components.step import Tracker, execute
 from pipeline import display, tracking
@@ -51,10 +50,18 @@ def run(recipe: Recipe, out: Path | None, root: Path) -> None:
         _one(console, settings)
         return
     final = out.absolute()
-    if is_whole(final) and read_manifest(final).fingerprint == _identity(settings):
+    by = _scored_by(final, settings)
+    if by and by == str(registry.resolve(settings.score.model)):
         console.print(f"{out}: this job is done already", highlight=False, soft_wrap=True)
     else:
-        _check_free(final)
+        if by:
+            console.print(
+                f"{out}: done by {by}, but {settings.score.model} has moved on: scored anew",
+                highlight=False,
+                soft_wrap=True,
+            )
+        else:
+            _check_free(final)
         pipeline_run = PipelineRun(f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-score", recipe.name)
         with display.for_console(console) as shown:
             shown.started("score")
@@ -68,8 +75,13 @@ def run(recipe: Recipe, out: Path | None, root: Path) -> None:
     console.print(f"{out / 'scores'}\n{out / 'summary.html'}", highlight=False, soft_wrap=True)
 
 
-def _identity(settings: Settings) -> str:
-    return fingerprint.of_step(score.STEP.name, settings, {}).digest
+def _scored_by(final: Path, settings: Settings) -> str | None:
+    """The model version by which this very job was done into a folder; None if it was not."""
+    if not is_whole(final):
+        return None
+    manifest = read_manifest(final)
+    same = manifest.fingerprint == fingerprint.of_step(score.STEP.name, settings, {}).digest
+    return str(manifest.counts["model"]) if same else None
 
 
 def _check_free(final: Path) -> None:
@@ -84,18 +96,12 @@ def _one(console: Console, settings: Settings) -> None:
         raise VisageError(
             "Where shall the scores go?", "Name a folder with --out; only one photo can go without.", usage=True
         )
-    import pyarrow.parquet as pq
+    from components.score import one
 
-    logging.getLogger().setLevel(
-        logging.WARNING
-    )  # what a job tells of itself would drown the one line that is asked for
     with tempfile.TemporaryDirectory(prefix="visage-") as folder:
-        out = Path(folder) / "score"
-        execute(score.STEP, settings, {}, out, Tracker())
-        faces = pq.read_table(out / "scores").to_pylist()
-        rejects = pq.read_table(out / "rejects.parquet").to_pylist()
+        faces, rejects = one.score(settings.score, Path(folder))
     for reject in rejects:
-        console.print(f"{photos[0]}: {reject['reason']}: {reject['detail']}", highlight=False)
+        console.print(f"{photos[0]}: {reject.reason}: {reject.detail}", highlight=False)
     if faces and not faces[0]["face_count"]:
         console.print(f"{photos[0]}: no face found", highlight=False)
     elif faces:

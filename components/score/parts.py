@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
@@ -18,12 +19,14 @@ import pyarrow.parquet as pq
 from components.estimator.precision import in_bfloat16
 from components.estimator.saved import Estimator, Predictions, load
 from components.photo import PhotoRejected, PhotoSettings, open_photo
+from components.registry import ModelVersion
 from components.score.batches import squares
 from components.score.entry import Entry, Source, shown
 from components.score.faces import Detector, Face, faces_of
 from components.score.pictures import Picture
 from components.score.plan import Plan
 from components.score.reading import Reader
+from components.score.settings import ScoreSettings
 from schemas.reject import Reject, write_rejects
 from schemas.score import arrow_schema, prediction_columns
 
@@ -61,6 +64,32 @@ class Work:
     batch: int
     precision: str
     pictures: dict[int, int]
+
+    @classmethod
+    def of(
+        cls, wanted: ScoreSettings, output: Path, plan: Plan, version: ModelVersion, model: Path, started: datetime
+    ) -> "Work":
+        """The work of a plan, as the settings want it, with a version whose files lie in the folder `model`."""
+        return cls(
+            output=output,
+            plan=plan,
+            model=model,
+            photo=PhotoSettings.model_validate_json((model / "photo.json").read_text()),
+            model_name=version.name,
+            model_version=version.version,
+            started=started,
+            detector=wanted.looks_with,
+            min_score=wanted.min_score,
+            batch=wanted.batch,
+            precision=wanted.precision,
+            pictures=_pictures(wanted.pictures, plan.parts),
+        )
+
+
+def _pictures(count: int, parts: int) -> dict[int, int]:
+    """How many photos each part keeps for the summary page, so that they come from everywhere."""
+    wanted = Counter(index * parts // count for index in range(count)) if parts else Counter[int]()
+    return dict(sorted(wanted.items()))
 
 
 @dataclass(frozen=True)

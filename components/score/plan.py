@@ -5,7 +5,7 @@ reach in a plan of a million files than in one of ten.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from itertools import islice
 from pathlib import Path
@@ -16,6 +16,9 @@ from components.score.entry import Entry, Source
 
 PART = 500
 """Files in a part: about a second's work, which is what a killed job loses on each worker."""
+
+PART_SEARCHED = {"fast": 50, "thorough": 10}
+"""The same where faces are looked for, by detector: some seconds' work."""
 
 _ENTRIES, _SOURCES = "entries.arrow", "sources.json"
 _KINDS = {int: pa.int64(), str: pa.string(), bytes: pa.binary()}
@@ -30,13 +33,22 @@ class Plan:
         folder: with the plan's files.
         sources: the folders and archives that the entries are in.
         files: number of entries.
-        parts: number of parts.
+        size: files in a part; the last one may have fewer.
     """
 
     folder: Path
     sources: tuple[Source, ...]
     files: int
-    parts: int
+    size: int
+
+    @property
+    def parts(self) -> int:
+        """Number of parts."""
+        return -(-self.files // self.size)
+
+    def files_in(self, parts: Collection[int]) -> int:
+        """Number of files in some parts."""
+        return sum(min(self.size, self.files - number * self.size) for number in parts)
 
     def part(self, number: int) -> list[Entry]:
         """The entries of a part."""
@@ -66,27 +78,35 @@ class Plan:
         return stretches
 
 
-def write(folder: Path, listing: Iterable[Entry], sources: Sequence[Source], listed: Callable[[int], None]) -> Plan:
+def part_size(detector: str | None) -> int:
+    """Files in a part of a job with this detector, or without one."""
+    return PART_SEARCHED[detector] if detector else PART
+
+
+def write(
+    folder: Path, listing: Iterable[Entry], sources: Sequence[Source], size: int, listed: Callable[[int], None]
+) -> Plan:
     """Write the plan of a listing; it is whole, or not there.
 
     Args:
         folder: to write into.
         listing: all entries.
         sources: of the listing; read once the listing has come to its end.
+        size: files in a part.
         listed: called with the number of files listed so far.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    files = parts = 0
+    files = 0
     entries = iter(listing)
     with pa.OSFile(str(folder / _ENTRIES), "wb") as file, pa.ipc.new_file(file, _SCHEMA) as writer:
-        while held := list(islice(entries, PART)):
+        while held := list(islice(entries, size)):
             columns = zip(*(astuple(entry) for entry in held), strict=True)
             writer.write_batch(
                 pa.record_batch([pa.array(c, k.type) for c, k in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA)
             )
-            files, parts = files + len(held), parts + 1
+            files += len(held)
             listed(files)
-    plan = {"files": files, "parts": parts, "sources": [asdict(source) for source in sources]}
+    plan = {"files": files, "size": size, "sources": [asdict(source) for source in sources]}
     written = folder / f".{_SOURCES}"
     written.write_text(json.dumps(plan))
     written.rename(folder / _SOURCES)
@@ -100,4 +120,4 @@ def read(folder: Path) -> Plan:
         FileNotFoundError: there is none, or only the beginnings of one.
     """
     held = json.loads((folder / _SOURCES).read_text())
-    return Plan(folder, tuple(Source(**source) for source in held["sources"]), held["files"], held["parts"])
+    return Plan(folder, tuple(Source(**source) for source in held["sources"]), held["files"], held["size"])

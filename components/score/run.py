@@ -1,6 +1,7 @@
 """What the score step does, in the pipeline and for `visage score` alike."""
 
 import fcntl
+import io
 import json
 import logging
 import os
@@ -8,7 +9,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,6 @@ from typing import Any
 
 from components import beam, registry
 from components.mlflow_server import client, talking
-from components.photo import PhotoSettings
 from components.registry import ModelVersion
 from components.score import plan as plans
 from components.score import remote
@@ -59,8 +59,10 @@ def run(settings: Settings, job: Job) -> Mapping[str, Any]:
 
 
 def _score(settings: Settings, job: Job) -> None:
-    from components.score import drift, report, summary
-    from components.score.job import build
+    with redirect_stderr(io.StringIO()):  # TFDV says there, at every import, that there is no IPython
+        from components.score import drift
+    from components.score import report, summary
+    from components.score.job import build, share_cores
     from components.score.parts import Work
 
     output, wanted, clock = job.output, settings.score, time.monotonic()
@@ -68,24 +70,10 @@ def _score(settings: Settings, job: Job) -> None:
     version, started = _pinned(wanted.model, job)
     log.info("scoring with %s", version)
     model = registry.download(version)
-    photo = PhotoSettings.model_validate_json((model / "photo.json").read_text())
     plan = _plan(wanted, output, job.tracker)
     log.info("%d photos in %d parts", plan.files, plan.parts)
 
-    work = Work(
-        output=output,
-        plan=plan,
-        model=model,
-        photo=photo,
-        model_name=version.name,
-        model_version=version.version,
-        started=started,
-        detector=wanted.detector if wanted.faces == "detect" else None,
-        min_score=wanted.min_score,
-        batch=wanted.batch,
-        precision=wanted.precision,
-        pictures=_pictures(wanted.pictures, plan.parts),
-    )
+    work = Work.of(wanted, output, plan, version, model, started)
     done = _done(output)
     left = [number for number in range(plan.parts) if number not in done]
     if done:
@@ -93,6 +81,8 @@ def _score(settings: Settings, job: Job) -> None:
     if left:
         pipeline = beam.pipeline(settings.beam)
         workers = settings.beam.workers or len(os.sched_getaffinity(0))
+        if settings.beam.runner == "local":
+            share_cores(workers)
         build(pipeline, work, plan.stretches(left, workers))
         with _progress(output, plan, job.tracker):
             beam.run(pipeline)
@@ -112,7 +102,7 @@ def _score(settings: Settings, job: Job) -> None:
         "inputs": list(wanted.photos),
         **summary.figures(tally, population),
         "seconds": round(seconds, 1),
-        "photos_per_second": round(sum(min(plans.PART, plan.files - n * plans.PART) for n in left) / seconds, 1),
+        "photos_per_second": round(plan.files_in(left) / seconds, 1),
         "drift": [asdict(entry) for entry in drifts],
         "warnings": warnings,
     }
@@ -155,8 +145,9 @@ def _plan(settings: ScoreSettings, output: Path, tracker: Tracker) -> Plan:
         return plans.read(folder)
     except FileNotFoundError:
         listing = Listing(settings.photos)
+        size = plans.part_size(settings.looks_with)
         plan = plans.write(
-            folder, listing, listing.sources, lambda files: tracker.progress(files, None, "photos listed")
+            folder, listing, listing.sources, size, lambda files: tracker.progress(files, None, "photos listed")
         )
     if not plan.files:
         raise VisageError(
@@ -180,7 +171,7 @@ def _progress(output: Path, plan: Plan, tracker: Tracker) -> Iterator[None]:
 
     def watch() -> None:
         while not over.wait(1.0):
-            tracker.progress(min(len(_done(output)) * plans.PART, plan.files), plan.files, "photos")
+            tracker.progress(plan.files_in(_done(output)), plan.files, "photos")
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -190,14 +181,6 @@ def _progress(output: Path, plan: Plan, tracker: Tracker) -> Iterator[None]:
         over.set()
         watcher.join()
     tracker.progress(plan.files, plan.files, "photos")
-
-
-def _pictures(count: int, parts: int) -> dict[int, int]:
-    """How many photos each part keeps for the summary page, so that they come from everywhere."""
-    if not parts:
-        return {}
-    wanted = [index * parts // count for index in range(count)]
-    return {number: wanted.count(number) for number in sorted(set(wanted))}
 
 
 @contextmanager

@@ -44,6 +44,11 @@ class ScoreSettings(Section):
         0.1, ge=0, le=1, description="difference of a gender's share to the training data that is warned of"
     )
 
+    @property
+    def looks_with(self) -> str | None:
+        """The detector that is used; None where every picture is a face."""
+        return self.detector if self.faces == "detect" else None
+
 
 class Settings(Section):
     """Sections of the recipe that the step reads; how faces are cropped comes with the model."""

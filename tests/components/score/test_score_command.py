@@ -1,0 +1,99 @@
+"""`visage score`: one photo for a person, and the same command again."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from components import registry
+from components.mlflow_server import PATIENCE, client
+from components.score import STEP, one
+from components.score.settings import ScoreSettings, Settings
+from components.step import Job
+from pipeline import batch, recipe
+from schemas.error import VisageError
+from tests.components.score import made_photos
+from tests.components.score.made_photos import jpeg, zipped
+
+
+class TestOnePhoto:
+    def test_the_figures_are_those_of_the_batch_job(self, model, tmp_path, output):
+        photo = tmp_path / "face.jpg"
+        photo.write_bytes(jpeg(3))
+        wanted = ScoreSettings(photos=(str(photo),), model=model)
+        (tmp_path / "one").mkdir()
+        rows, rejects = one.score(wanted, tmp_path / "one")
+        STEP.run(Settings(score=wanted), Job({}, output))
+        (job_row,) = pq.read_table(output / "scores").to_pylist()
+        assert rejects == []
+        assert [row | {"scored_at": None} for row in rows] == [job_row | {"scored_at": None}]
+
+    def test_a_broken_one_is_told_with_its_reason(self, model, tmp_path):
+        photo = tmp_path / "face.jpg"
+        photo.write_bytes(jpeg(3)[:200])
+        (tmp_path / "one").mkdir()
+        rows, rejects = one.score(ScoreSettings(photos=(str(photo),), model=model), tmp_path / "one")
+        assert rows == [] and [reject.reason for reject in rejects] == ["photo_unreadable"]
+
+    def test_an_archive_of_several_wants_a_folder(self, model, tmp_path):
+        archive = zipped(tmp_path / "some.zip", {"1.jpg": jpeg(1), "2.jpg": jpeg(2)})
+        with pytest.raises(VisageError, match="Where shall their scores go") as raised:
+            one.score(ScoreSettings(photos=(str(archive),), model=model), tmp_path)
+        assert raised.value.exit_code == 2
+
+    @pytest.mark.slow
+    def test_the_command_prints_a_table_and_loads_neither_beam_nor_tfdv(self, model, tmp_path):
+        photo = tmp_path / "face.jpg"
+        photo.write_bytes(jpeg(3))
+        code = (
+            "import sys; from pipeline.cli import main; code = main(sys.argv[1:]); "
+            "print(sorted({'apache_beam', 'tensorflow_data_validation'} & set(sys.modules))); sys.exit(code)"
+        )
+        command = [sys.executable, "-c", code, "score", str(photo), "--faces", "whole", "--root", str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr
+        assert "90 % between" in done.stdout and "by visage version 1" in done.stdout
+        assert done.stdout.endswith("[]\n")
+        assert "IPython" not in done.stderr
+
+
+class TestTheSameCommandAgain:
+    @pytest.fixture
+    def two_versions(self, registered, tmp_path, monkeypatch) -> str:
+        """A registry of the test's own whose champion is the first of two versions of one model."""
+        database = tmp_path / "mlflow.db"
+        shutil.copyfile(registered.removeprefix("sqlite:///"), database)
+        for name in ("VISAGE_RECIPE", "VISAGE_GIT_COMMIT", "MLFLOW_EXPERIMENT_ID", *PATIENCE):
+            monkeypatch.setenv(name, "")  # so that what the command sets is taken back
+            monkeypatch.delenv(name)
+        monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+        monkeypatch.chdir(tmp_path)
+        first = client().get_model_version("visage", "1")
+        client().create_model_version("visage", first.source, first.run_id)
+        return "visage@champion"
+
+    def score(self, photos: Path, out: Path) -> None:
+        chosen = [f"score.photos=[{photos}]", "score.model=visage@champion", "score.faces=whole"]
+        batch.run(recipe.load("default", chosen), out, out.parent)
+
+    def test_is_done_already_until_another_version_is_champion(self, two_versions, tmp_path, capsys):
+        photos, out = made_photos.folder(tmp_path / "faces", 3), tmp_path / "scores"
+        self.score(photos, out)
+        made = (out / "manifest.json").stat().st_mtime_ns
+        self.score(photos, out)
+        assert "this job is done already" in capsys.readouterr().out
+        assert (out / "manifest.json").stat().st_mtime_ns == made
+        registry.promote("visage/2")
+        self.score(photos, out)
+        assert "done by visage/1" in capsys.readouterr().out
+        assert set(pq.read_table(out / "scores")["model_version"].to_pylist()) == {"2"}
+
+    def test_does_not_touch_the_scores_of_another_job(self, two_versions, tmp_path):
+        out = tmp_path / "scores"
+        self.score(made_photos.folder(tmp_path / "faces", 2), out)
+        with pytest.raises(VisageError, match="holds the scores of another job"):
+            self.score(made_photos.folder(tmp_path / "others", 2), out)
