@@ -26,9 +26,11 @@ class BeamSettings(Section):
     """Where Beam jobs run. None of it changes what comes out."""
 
     runner: Literal["local", "flink", "dataflow", "portable"] = how(
-        "local", "local: threads of this process; others: a cluster that sees the same files, found by `options`"
+        "local", "local: this machine; others: a cluster that sees the same files, found by `options`"
     )
-    workers: int = how(0, "threads, or the cluster's parallelism; 0: one a core, or as the cluster has it", ge=0)
+    workers: int = how(
+        0, "workers on this machine, or the cluster's parallelism; 0: one a core, or as the cluster has it", ge=0
+    )
     options: tuple[str, ...] = how((), "further options of Beam, as `--flink_master=flink:8081`")
 
 
@@ -53,9 +55,13 @@ def pipeline(settings: BeamSettings) -> "beam.Pipeline":
 
     # It advises processes over threads, which would be right for work that holds the GIL.
     logging.getLogger("apache_beam.runners.portability.fn_api_runner.fn_runner").setLevel(logging.ERROR)
-    workers = settings.workers or len(os.sched_getaffinity(0))
-    options = ["--direct_running_mode=in_memory", f"--direct_num_workers={workers}", *settings.options]
+    options = ["--direct_running_mode=in_memory", f"--direct_num_workers={workers_here(settings)}", *settings.options]
     return beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(options))
+
+
+def workers_here(settings: BeamSettings) -> int:
+    """How many workers this machine is to have: 0 if the job runs on a cluster."""
+    return (settings.workers or len(os.sched_getaffinity(0))) if settings.runner == "local" else 0
 
 
 def filesystems() -> Any:

@@ -5,7 +5,6 @@ packed by the hundred, as plain tuples, which pickle several times faster than d
 """
 
 import pickle
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from operator import attrgetter
@@ -65,9 +64,7 @@ def groups(things: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
 
 
 def _pack(values: Iterable[tuple[Any, ...]]) -> bytes:
-    # The local runner keeps what went through every shuffle until its end; the fastest compression halves that.
-    return zlib.compress(pickle.dumps(list(values), pickle.HIGHEST_PROTOCOL), 1)
+    return pickle.dumps(list(values), pickle.HIGHEST_PROTOCOL)
 
 
-def _unpack(block: bytes) -> Any:
-    return pickle.loads(zlib.decompress(block))
+_unpack = pickle.loads

@@ -4,10 +4,11 @@ Examples do not travel through Beam. Workers append them to spool files in the o
 are descriptions of some hundred bytes. So memory does not grow with the pictures.
 """
 
+import json
 import os
 import uuid
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import google_crc32c
 
@@ -16,6 +17,10 @@ from schemas.record import FaceRecord
 
 SPOOL = ".spool"
 """Folder in the output where faces lie until they are in a shard."""
+
+
+BUFFER = 1 << 20
+"""Bytes to be written at once; by default Python would write each Example by itself."""
 
 
 class TakenFace(NamedTuple):
@@ -49,12 +54,20 @@ class TakenFace(NamedTuple):
 
 
 class Spool:
-    """A new spool file. Its name ends in the number of rows that it is for, so that one can see how far the work is."""
+    """A new spool file. It has its name when it is whole; this ends in the number of its rows, to show how far the work is."""
 
     def __init__(self, folder: Path, rows: int) -> None:
         self.file = str(folder / f"{uuid.uuid4().hex}.{rows}")
-        self._stream = Path(f"{self.file}.partial").open("xb")  # noqa: SIM115 - `close` closes it
+        self._stream = Path(f"{self.file}.partial").open("xb", BUFFER)  # noqa: SIM115 - `__exit__` closes it
         self._offset = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        self._stream.close()
+        if failed is None:
+            Path(f"{self.file}.partial").rename(self.file)
 
     def add(self, example: bytes) -> tuple[str, int, int, int]:
         """Append an encoded Example; gives its file, offset, length and checksum."""
@@ -62,10 +75,23 @@ class Spool:
         self._offset += self._stream.write(example)
         return self.file, offset, len(example), google_crc32c.value(example)
 
-    def close(self) -> None:
-        """Have all of it on disk under its name."""
-        self._stream.close()
-        Path(f"{self.file}.partial").rename(self.file)
+
+class Rows(NamedTuple):
+    """How many rows a source has, and how many of them the label rules kept."""
+
+    rows: int
+    kept: int
+
+
+def write_rows(folder: Path, rows: Rows) -> None:
+    """Leave the number of rows in the spool folder."""
+    (folder / "rows.json").write_text(json.dumps(rows))
+
+
+def read_rows(folder: Path) -> Rows | None:
+    """The number of rows; None while they are still being read."""
+    file = folder / "rows.json"
+    return Rows(*json.loads(file.read_text())) if file.exists() else None
 
 
 def spooled_rows(folder: Path) -> int:

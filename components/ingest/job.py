@@ -5,7 +5,6 @@ Each stage hands on what it keeps, and what it rejects with a reason. What passe
 the order of a digest, so the outcome does not depend on which worker did what, or when.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
@@ -29,12 +28,13 @@ from components.ingest.blocks import (
     unpack_records,
     unpack_rejects,
 )
-from components.ingest.faces import SPOOL, Spool, TakenFace, read_example
+from components.ingest.faces import BUFFER, SPOOL, Rows, TakenFace, read_example, write_rows
 from components.ingest.photos import open_photos
+from components.ingest.processes import running
 from components.ingest.settings import IngestSettings, Settings
 from components.ingest.sources import photos_root, records
 from components.ingest.sources.settings import SourceSettings
-from components.ingest.take import FaceTaker
+from components.ingest.take import FaceTaker, Taken
 from components.photo import PhotoSettings
 from schemas.record import SPLITS, FaceRecord
 from schemas.reject import Reject, write_rejects
@@ -43,21 +43,17 @@ from schemas.shard import Shard, file_name, write_index, write_record
 BATCH = 128
 """Records whose photos one worker opens in a row; small enough that a few thousand photos spread evenly."""
 
-HANDS = 16
-"""Parts into which faces are dealt to look for duplicates; enough for the workers there are, few enough for large blocks."""
-
 _Written = tuple[str, Shard, Any]
 """A split, the index entry of one of its shards, and the shard's rows of the listing."""
 
 REJECTS = "rejects"
 KEPT = "kept"
-SIZES = "sizes"
 
 
 def build(pipeline: beam.Pipeline, settings: Settings, output: Path, previous: Path | None = None) -> None:
     """Lay the ingest job out on a pipeline.
 
-    It writes under `output`: the shards, their index and listing, the rejects, and in the spool folder rows.json.
+    It writes under `output`: the shards, their index and listing, the rejects, and in the spool folder how many rows there are.
 
     Args:
         pipeline: still empty.
@@ -84,12 +80,12 @@ def build(pipeline: beam.Pipeline, settings: Settings, output: Path, previous: P
     apart = (
         single[KEPT]
         | "same photo" >> beam.GroupByKey()
-        | "splits" >> beam.ParDo(KeepApart(ingest)).with_outputs(REJECTS, SIZES, main=KEPT)
+        | "splits" >> beam.ParDo(KeepApart(ingest)).with_outputs(REJECTS, main=KEPT)
     )
-    sizes = apart[SIZES] | "size of splits" >> beam.CombinePerKey(sum)
     _ = (
         apart[KEPT]
-        | "deal" >> beam.FlatMap(_deal, beam.pvalue.AsDict(sizes), ingest.shard_mb * 1e6)
+        | "same split" >> beam.GroupByKey()
+        | "deal" >> beam.FlatMap(_deal, ingest.shard_mb * 1e6)
         | "same shard" >> beam.GroupByKey()
         | "shards" >> beam.ParDo(WriteShard(output))
         | "all shards" >> beam.GroupByKey()
@@ -122,7 +118,7 @@ class ReadRecords(beam.DoFn):
                     yield pack_records(batch)
                 yield _rejected([reject for reject in rejects if reject])
             yield _rejected([])  # so that there is a file of rejects, if only an empty one
-            (self._output / SPOOL / "rows.json").write_text(json.dumps({"rows": rows, "kept": kept}))
+            write_rows(self._output / SPOOL, Rows(rows, kept))
 
     def _reject(self, record: FaceRecord) -> Reject | None:
         found = labels.reject_of(record, self._ingest.filter)
@@ -134,37 +130,38 @@ class ReadRecords(beam.DoFn):
 
 
 class TakeFaces(beam.DoFn):
-    """Opens the photos of a batch and puts their faces, as Examples, into a spool file; rejects of what cannot be used."""
+    """Takes the faces of a batch of records: those known from an earlier ingest, and the others from their photos."""
 
     def __init__(self, root: str, settings: Settings, output: Path, previous: Path | None) -> None:
         self._root = root
         self._settings = settings
         self._output = output
         self._previous = previous
-        self._shared = Shared()
+        self._shared_photos = Shared()
+        self._shared_known = Shared()
 
     def setup(self) -> None:
+        photo, split = self._settings.photo, self._settings.ingest.split
         with explained(self._output):
-            self._taker = self._shared.acquire(self._make_taker)
-
-    def _make_taker(self) -> FaceTaker:
-        photo = self._settings.photo
-        photos = open_photos(self._root, photo.max_bytes)
-        return FaceTaker(
-            photos, listing.Known(self._previous, listing.making(photo)), photo, self._settings.ingest.split
-        )
+            photos = self._shared_photos.acquire(lambda: open_photos(self._root, photo.max_bytes))
+            self._taker = FaceTaker(photos, photo, split, self._output / SPOOL)
+            self._known = self._shared_known.acquire(lambda: listing.Known(self._previous, listing.making(photo)))
+            self._processes = running(self._output)
 
     def process(self, batch: bytes) -> Iterator[Any]:
+        if self._known:
+            with explained(self._output):
+                taken, others = self._taker.take_again(unpack_records(batch), self._known)
+            yield from _handed_on(taken)
+            batch = pack_records(others)
         with explained(self._output):
-            records = unpack_records(batch)
-            spool = Spool(self._output / SPOOL, len(records))
-            taken = [self._taker.take(record, spool) for record in records]
-            spool.close()
-        faces = [face for face in taken if isinstance(face, TakenFace)]
-        rejects = [reject for reject in taken if isinstance(reject, Reject)]
-        for hand, dealt in groups(faces, lambda face: face.pixels[0] % HANDS).items():
-            yield hand, pack_faces(dealt)
-        yield _rejected(rejects)
+            taken = self._processes.take(batch) if self._processes else self._taker.take(unpack_records(batch))
+        yield from _handed_on(taken)
+
+
+def _handed_on(taken: Taken) -> Iterator[Any]:
+    yield from taken.faces.items()
+    yield beam.pvalue.TaggedOutput(REJECTS, ("", taken.rejects))
 
 
 class Settle(beam.DoFn):
@@ -186,7 +183,7 @@ class Settle(beam.DoFn):
 
 
 class KeepApart(beam.DoFn):
-    """Of faces on the same photo keeps those of one split; gives what is kept, and the bytes of it, by split."""
+    """Of faces on the same photo keeps those of one split; gives what is kept, with the bytes of its Examples, by split."""
 
     def __init__(self, ingest: IngestSettings) -> None:
         self._ingest = ingest
@@ -198,8 +195,7 @@ class KeepApart(beam.DoFn):
             kept += faces
             rejects += others
         for split, dealt in groups(kept, self._split_of).items():
-            yield split, pack_faces(dealt)
-            yield beam.pvalue.TaggedOutput(SIZES, (split, sum(face.length for face in dealt)))
+            yield split, (sum(face.length for face in dealt), pack_faces(dealt))
         yield _rejected(rejects)
 
     def _split_of(self, face: TakenFace) -> str:
@@ -207,15 +203,16 @@ class KeepApart(beam.DoFn):
 
 
 def _deal(
-    block: tuple[str, bytes], sizes: dict[str, int], target: float
+    group: tuple[str, Iterable[tuple[int, bytes]]], target: float
 ) -> Iterator[tuple[tuple[str, int, int], bytes]]:
-    """The faces of a block by shard, as (split, number, count): a range of digests each, which spreads evenly."""
-    split, packed = block
-    count = max(1, round(sizes[split] / target))
-    for number, dealt in groups(
-        unpack_faces(packed), lambda face: int.from_bytes(face.pixels[:8], "big") * count >> 64
-    ).items():
-        yield (split, number, count), pack_faces(dealt)
+    """The faces of a split by shard, as (split, number, count): a range of digests each, which spreads evenly."""
+    split, blocks = group
+    count = max(1, round(sum(size for size, _ in blocks) / target))
+    for _, packed in blocks:
+        for number, dealt in groups(
+            unpack_faces(packed), lambda face: int.from_bytes(face.pixels[:8], "big") * count >> 64
+        ).items():
+            yield (split, number, count), pack_faces(dealt)
 
 
 class WriteShard(beam.DoFn):
@@ -232,7 +229,7 @@ class WriteShard(beam.DoFn):
             path = self._output / name
             path.parent.mkdir(exist_ok=True)
             listed = []
-            with path.with_suffix(".partial").open("wb") as file:
+            with path.with_suffix(".partial").open("wb", BUFFER) as file:
                 for face in faces:
                     offset = write_record(file, read_example(face))
                     listed.append(face._replace(file=name, offset=offset))

@@ -101,6 +101,9 @@ class Known:
             self._by_path[face.record.path, face.record.box] = face
             self._by_content[face.sha256, face.record.box] = face
 
+    def __len__(self) -> int:
+        return len(self._by_path)
+
     def unchanged(self, path: str, box: Box | None, version: str) -> tuple[TakenFace, bytes] | None:
         """The face in a box of the photo at a path, with its Example, if the photo file was not changed since."""
         face = self._by_path.get((path, box))

@@ -147,7 +147,7 @@ class _Archive:
         try:
             self._members = _zip_members(file) if self._is_zip else _tar_members(file)
         except (zipfile.BadZipFile, tarfile.TarError, EOFError, ValueError) as error:
-            hint = "It must be whole, and a tar must not be compressed: then photos could not be found in it."
+            hint = "It must be whole, and a tar must not be compressed: unpack it, and name the tar or the folder."
             raise VisageError(f"{path} cannot be read: {error}.", hint) from error
         self._read_at = _reader_at(file, path)
 
@@ -207,7 +207,14 @@ def _zip_members(file: BinaryIO) -> Mapping[str, _Member]:
         }
 
 
+_COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+
+
 def _tar_members(file: BinaryIO) -> Mapping[str, _Member]:
+    begins = file.read(6)
+    packer = next((name for magic, name in _COMPRESSED.items() if begins.startswith(magic)), "")
+    if packer:
+        raise tarfile.CompressionError(f"it is compressed, by {packer}, and single photos cannot be found in it")
     if file.seek(0, os.SEEK_END) % tarfile.BLOCKSIZE:
         raise EOFError("it is cut short")
     file.seek(0)

@@ -1,6 +1,5 @@
 """The ingest step: run the job, watch it, and see at the end that nothing was lost and nothing leaks."""
 
-import json
 import logging
 import shutil
 import threading
@@ -13,7 +12,8 @@ from typing import Any
 
 from components.beam import pipeline
 from components.beam import run as run_pipeline
-from components.ingest.faces import SPOOL, spooled_rows
+from components.ingest.faces import SPOOL, read_rows, spooled_rows
+from components.ingest.processes import processes
 from components.ingest.settings import Settings
 from components.ingest.sources import photos_root
 from components.step import Job, Tracker
@@ -39,14 +39,14 @@ def run(settings: Settings, job: Job) -> Mapping[str, Any]:
     clock = time.monotonic()
     spool = job.output / SPOOL
     spool.mkdir(parents=True)
-    work = pipeline(settings.beam)
-    beam_job.build(work, settings, job.output, job.previous)
-    with _watched(spool, job.tracker):
+    with processes(settings, job.output), _watched(spool, job.tracker):
+        work = pipeline(settings.beam)
+        beam_job.build(work, settings, job.output, job.previous)
         run_pipeline(work)
-    rows = json.loads((spool / "rows.json").read_text())["rows"]
+    counted = read_rows(spool)
     shutil.rmtree(spool)
     rejects = read_rejects(job.output / "rejects.parquet")
-    check(job.output, rows, rejects, settings)
+    check(job.output, counted.rows if counted else 0, rejects, settings)
     figures = summary.describe(job.output, rejects, job.previous)
     figures["seconds"] = round(time.monotonic() - clock, 2)
     figures["photos_per_second"] = round(figures["photos"] / figures["seconds"], 1)
@@ -144,16 +144,20 @@ def _check_apart(folder: Path, examples: int, settings: Settings) -> None:
         )
 
 
+_EVERY = 1.0
+"""Seconds between two looks at how far the photos are."""
+
+
 @contextmanager
 def _watched(spool: Path, tracker: Tracker) -> Iterator[None]:
-    """Tell the tracker how many photos have been opened, once a second, by the spool files that lie there."""
+    """Tell the tracker how many photos have been opened, by the spool files that lie there."""
     ended = threading.Event()
 
     def watch() -> None:
-        while not ended.wait(1):
-            total = spool / "rows.json"
-            if total.exists():
-                tracker.progress(spooled_rows(spool), json.loads(total.read_text())["kept"], "photos")
+        while not ended.wait(_EVERY):
+            counted = read_rows(spool)
+            if counted:
+                tracker.progress(spooled_rows(spool), counted.kept, "photos")
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

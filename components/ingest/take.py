@@ -1,67 +1,115 @@
 """From a record to a face: the photo is opened and its face taken, or that of an earlier ingest is used again."""
 
 import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
 from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from components.ingest import labels
+from components.ingest.blocks import groups, pack_faces, pack_rejects
 from components.ingest.faces import Spool, TakenFace
 from components.ingest.labels import SplitSettings
-from components.ingest.listing import Known
 from components.ingest.photos import Photos
 from components.photo import Face, PhotoRejected, PhotoSettings, face_of
 from schemas.example import FaceExample, decode, encode
 from schemas.record import FaceRecord
 from schemas.reject import Reject
 
+if TYPE_CHECKING:
+    from components.ingest.listing import Known
 
+HANDS = 16
+"""Parts into which faces are dealt to look for duplicates; enough for the workers there are, few enough for large blocks."""
+
+
+class Taken(NamedTuple):
+    """What became of some records: packed faces, by the hand they are dealt to, and packed rejects."""
+
+    faces: dict[int, bytes]
+    rejects: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class FaceTaker:
     """Takes faces from photos; any number of threads may use it at once.
 
-    Args:
+    Attributes:
         photos: where the photos come from.
-        known: the faces of an earlier ingest.
         photo: how faces are made.
         split: how persons are dealt out to the folds.
+        spool: folder where the faces' Examples are put.
     """
 
-    def __init__(self, photos: Photos, known: Known, photo: PhotoSettings, split: SplitSettings) -> None:
-        self._photos = photos
-        self._known = known
-        self._photo = photo
-        self._split = split
+    photos: Photos
+    photo: PhotoSettings
+    split: SplitSettings
+    spool: Path
 
-    def take(self, record: FaceRecord, spool: Spool) -> TakenFace | Reject:
-        """The face of a record, its Example in the spool; or a reject, if the photo cannot be used.
+    def take(self, records: list[FaceRecord]) -> Taken:
+        """The faces of records, their Examples in a spool file, and a reject for each whose photo cannot be used."""
+        with Spool(self.spool, len(records)) as spool:
+            return _dealt(self._take(record, spool) for record in records)
 
-        A photo file that was not changed since the earlier ingest is not read again; one with the content of another that
-        was known then is not decoded again.
+    def take_again(self, records: list[FaceRecord], known: "Known") -> tuple[Taken, list[FaceRecord]]:
+        """The faces that an earlier ingest knew, as `take` would give them, and the records of which it knew none.
+
+        A photo file that was not changed since then is not read; none whose content was known is decoded.
         """
-        version, sha256 = self._photos.version(record.path), ""
-        again = self._known.unchanged(record.path, record.box, version)
+        found = [(record, *self._find(record, known)) for record in records]
+        again = [(record, version, *face) for record, version, face in found if face]
+        with Spool(self.spool, len(again)) as spool:
+            taken = _dealt(self._take_again(*one, spool) for one in again)
+        return taken, [record for record, _, face in found if not face]
+
+    def _take(self, record: FaceRecord, spool: Spool) -> TakenFace | Reject:
+        sha256 = ""
         try:
-            if again is None:
-                data = self._photos.read(record.path)
-                sha256 = hashlib.sha256(data).hexdigest()
-                again = self._known.of_content(sha256, record.box)
-            if again:
-                return self._take_again(record, version, *again, spool)
-            face = face_of(data, record.box, self._photo)
+            version = self.photos.version(record.path)
+            data = self.photos.read(record.path)
+            sha256 = hashlib.sha256(data).hexdigest()
+            face = face_of(data, record.box, self.photo)
         except PhotoRejected as why:
             return Reject(record.source, record.path, record.person, why.reason, why.detail, record.row, sha256)
-        fold = labels.fold_of(record, self._split)
+        fold = labels.fold_of(record, self.split)
         place = spool.add(encode(_example(record, face, sha256, fold)))
         return TakenFace(record, sha256, version, face.pixels, face.height, face.width, fold, *place)
+
+    def _find(self, record: FaceRecord, known: "Known") -> tuple[str, tuple[TakenFace, bytes] | None]:
+        """The version of a photo file, and its face with the Example, if the earlier ingest knew it."""
+        version = self.photos.version(record.path)
+        unchanged = known.unchanged(record.path, record.box, version)
+        if unchanged:
+            return version, unchanged
+        try:
+            data = self.photos.read(record.path)
+        except PhotoRejected:
+            return version, None
+        return version, known.of_content(hashlib.sha256(data).hexdigest(), record.box)
 
     def _take_again(
         self, record: FaceRecord, version: str, known: TakenFace, example: bytes, spool: Spool
     ) -> TakenFace:
-        fold = labels.fold_of(record, self._split)
+        fold = labels.fold_of(record, self.split)
         if fold == known.fold and _told(record) == _told(known.record):
             place = known.file, known.offset, known.length, known.crc
         else:
             face = Face(decode(example).jpeg, known.height, known.width, known.pixels)
             place = spool.add(encode(_example(record, face, known.sha256, fold)))
         return TakenFace(record, known.sha256, version, known.pixels, known.height, known.width, fold, *place)
+
+
+def _dealt(taken: Iterable[TakenFace | Reject]) -> Taken:
+    faces: list[TakenFace] = []
+    rejects: list[Reject] = []
+    for one in taken:
+        if isinstance(one, Reject):
+            rejects.append(one)
+        else:
+            faces.append(one)
+    hands = groups(faces, lambda face: face.pixels[0] % HANDS)
+    return Taken({hand: pack_faces(dealt) for hand, dealt in hands.items()}, pack_rejects(rejects))
 
 
 _told = attrgetter("source", "path", "person", "age", "age_class", "gender", "face_score")

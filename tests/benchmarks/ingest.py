@@ -22,6 +22,8 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -68,35 +70,48 @@ def main() -> None:
 
 
 def job(photos: Path, folder: Path, rounds: int) -> dict[str, float]:
-    """Rates of the same work by one loop, and by the Beam job with one and two workers, from its start to the last shard."""
+    """Rates of the same work by one bare loop and by two, and by the Beam job with one and two workers.
+
+    The job counts from its start to the last shard. The processes of its second worker are started within that time.
+    """
     from components.ingest.settings import Settings
     from components.settings import build as build_settings
 
     logging.disable(logging.INFO)
     values = {"source": {"kind": "utkface", "path": str(photos)}, "photo": {"size": SIDE}}
-    rates: dict[str, list[float]] = {"loop_1": [], "beam_1": [], "beam_2": []}
+    rates: dict[str, list[float]] = {"loop_1": [], "loop_2": [], "beam_1": [], "beam_2": []}
     read_all(photos)
-    for _ in range(rounds):
-        rates["loop_1"].append(loop(photos))
-        for workers in (1, 2):
-            settings = build_settings(Settings, values | {"beam": {"workers": workers}})
-            rates[f"beam_{workers}"].append(beam_job(settings, folder / "job"))
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        loops(pool, photos, 2)  # imports are not counted
+        for _ in range(rounds):
+            rates["loop_1"].append(loops(pool, photos, 1))
+            rates["loop_2"].append(loops(pool, photos, 2))
+            for workers in (1, 2):
+                settings = build_settings(Settings, values | {"beam": {"workers": workers}})
+                rates[f"beam_{workers}"].append(beam_job(settings, folder / "job"))
     figures = {name: statistics.median(held) for name, held in rates.items()}
-    for workers in (1, 2):
-        figures[f"beam_{workers}_to_loop"] = figures[f"beam_{workers}"] / figures["loop_1"]
+    for name in ("loop_2", "beam_1", "beam_2"):
+        ratios = (rate / alone for rate, alone in zip(rates[name], rates["loop_1"], strict=True))
+        figures[f"{name}_to_loop"] = statistics.median(ratios)
     return figures
 
 
-def loop(photos: Path) -> float:
-    """One process that decodes, crops, resizes and encodes, with the function that the job uses."""
+def loops(pool: ProcessPoolExecutor, photos: Path, count: int) -> float:
+    """The rate of so many bare loops beside each other, each in a process of its own with its share of the photos."""
+    spans = list(pool.map(loop, [photos] * count, range(count), [count] * count))
+    return len(list(photos.iterdir())) / (max(end for _, end in spans) - min(start for start, _ in spans))
+
+
+def loop(photos: Path, first: int, step: int) -> tuple[float, float]:
+    """Decodes, crops, resizes and encodes, with the function that the job uses; gives when it began and ended."""
     from components.photo import PhotoSettings, face_of
 
     settings = PhotoSettings(size=SIDE)
-    files = sorted(photos.iterdir())
-    started = time.perf_counter()
+    files = sorted(photos.iterdir())[first::step]
+    started = time.monotonic()
     for file in files:
         face_of(file.read_bytes(), None, settings)
-    return len(files) / (time.perf_counter() - started)
+    return started, time.monotonic()
 
 
 def beam_job(settings: "Settings", output: Path) -> float:  # type: ignore[name-defined]  # noqa: F821
@@ -105,18 +120,20 @@ def beam_job(settings: "Settings", output: Path) -> float:  # type: ignore[name-
     import apache_beam.runners.portability.fn_api_runner  # noqa: F401 - imports are not counted
 
     from components.beam import pipeline, run
-    from components.ingest.faces import SPOOL
+    from components.ingest.faces import SPOOL, read_rows
     from components.ingest.job import build
+    from components.ingest.processes import processes
 
     (output / SPOOL).mkdir(parents=True)
     started = time.perf_counter()
-    work = pipeline(settings.beam)
-    build(work, settings, output)
-    run(work)
-    seconds = time.perf_counter() - started
-    rows = json.loads((output / SPOOL / "rows.json").read_text())["rows"]
+    with processes(settings, output):
+        work = pipeline(settings.beam)
+        build(work, settings, output)
+        run(work)
+        seconds = time.perf_counter() - started
+    counted = read_rows(output / SPOOL)
     shutil.rmtree(output)
-    return rows / seconds
+    return (counted.rows if counted else 0) / seconds
 
 
 # Whole commands

@@ -1,0 +1,141 @@
+"""Processes that take faces beside each other, for the threads of the local runner.
+
+Pillow decodes without Python's lock, but encodes with it, and with small photos the rest is Python: two threads do not do
+much more than one, two processes do twice as much. A cluster's workers are processes anyway, and photos in a bucket are waited
+for rather than worked on; there each worker takes its faces itself.
+"""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from components.beam import workers_here
+from components.ingest.blocks import unpack_records
+from components.ingest.faces import SPOOL, read_rows
+from components.ingest.photos import open_photos
+from components.ingest.settings import Settings
+from components.ingest.sources import photos_root, place
+from components.ingest.take import FaceTaker, Taken
+from schemas.error import VisageError
+
+ENOUGH = 500
+"""Fewer photos are taken before the processes have started."""
+
+_running: dict[Path, "Processes"] = {}
+
+
+@contextmanager
+def processes(settings: Settings, output: Path) -> Iterator[None]:
+    """While this lasts, workers of this process find others by `running`, if the settings have it so that they need them."""
+    count, root = workers_here(settings.beam), photos_root(settings.source)
+    if count < 2 or place.is_remote(root):
+        yield
+        return
+    _running[output] = Processes(count, root, settings, output / SPOOL)
+    try:
+        yield
+    finally:
+        _running.pop(output).close()
+
+
+def running(output: Path) -> "Processes | None":
+    """The processes that take faces for an ingest into this folder; None if there are none, or it has too few photos."""
+    counted = read_rows(output / SPOOL)
+    return _running.get(output) if counted and counted.kept >= ENOUGH else None
+
+
+class Processes:
+    """As many processes as there are workers, each of which takes the faces of one batch at a time.
+
+    The first one is started, imports what it needs and opens the photos; the others are forks of it, before it has threads.
+    They end when their end of the pipe is closed, even if this process is killed.
+    """
+
+    def __init__(self, count: int, root: str, settings: Settings, spool: Path) -> None:
+        pairs = [Pipe() for _ in range(count)]
+        theirs = [there.fileno() for _, there in pairs]
+        self._links = [here for here, _ in pairs]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__, *map(str, theirs)],
+            stdin=subprocess.DEVNULL,
+            pass_fds=theirs,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        for _, there in pairs:
+            there.close()
+        with suppress(OSError):  # if it has ended already, `take` says so
+            self._links[0].send((root, settings.photo, settings.ingest.split, spool))
+        self._idle: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        for link in self._links:
+            self._idle.put(link)
+
+    def take(self, batch: bytes) -> Taken:
+        """What `FaceTaker.take` gives for a block of records; any number of threads may ask at once.
+
+        Raises:
+            VisageError: the process was killed.
+        """
+        link = self._idle.get()
+        try:
+            link.send(batch)
+            taken = link.recv()
+        except (EOFError, OSError) as error:
+            raise VisageError(
+                "A process that opened photos has ended, perhaps killed for want of memory.",
+                "Run the command again, with fewer processes by beam.workers if memory is short.",
+            ) from error
+        finally:
+            self._idle.put(link)
+        if isinstance(taken, Exception):
+            raise taken
+        return taken
+
+    def close(self) -> None:
+        """Let the processes end, once they are through with what they are at."""
+        for link in self._links:
+            link.close()
+        self._process.wait()
+
+
+def main(numbers: list[str]) -> None:
+    """Serve the pipes of these file numbers, each by a process of its own."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started us hears of it, and closes the pipes
+    links = [Connection(int(number)) for number in numbers]
+    root, photo, split, spool = links[0].recv()
+    taker = FaceTaker(open_photos(root, photo.max_bytes), photo, split, spool)
+    # No process may hold another's pipe, or nobody would notice if that one is killed.
+    while len(links) > 1:
+        link = links.pop()
+        if not os.fork():
+            for other in links:
+                other.close()
+            links = [link]
+            break
+        link.close()
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        _serve(links[0], taker)
+    links[0].close()
+    with suppress(ChildProcessError):
+        while True:
+            os.wait()
+
+
+def _serve(link: Connection, taker: FaceTaker) -> None:
+    while True:
+        batch = link.recv()
+        try:
+            taken: Taken | Exception = taker.take(unpack_records(batch))
+        except Exception as error:  # whatever it is, the worker that asked has to know
+            taken = error
+        link.send(taken)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,133 @@
+"""Processes that take faces: the same outcome as without them, and no process that outlives its ingest."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from components.ingest import processes
+from components.ingest.blocks import pack_records, unpack_faces, unpack_rejects
+from components.ingest.faces import SPOOL, Rows, read_example, write_rows
+from components.ingest.settings import Settings
+from components.settings import build
+from schemas.error import VisageError
+from schemas.example import decode
+from schemas.record import FaceRecord
+from tests.components.ingest.made_up import Archive, ingest, picture, rejects, shard_bytes, stored
+
+
+@pytest.fixture
+def running(tmp_path):
+    """Two processes over a folder with one photo."""
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.jpg").write_bytes(stored(picture(1)))
+    (tmp_path / SPOOL).mkdir()
+    started = processes.Processes(2, str(tmp_path / "photos"), Settings(), tmp_path / SPOOL)
+    yield started
+    started.close()
+
+
+RECORDS = [
+    FaceRecord(0, "made up", "one.jpg", "p:1", 30, None, "female"),
+    FaceRecord(1, "made up", "two.jpg", "p:2", 40),
+]
+
+
+def test_the_outcome_is_the_same_with_and_without(tmp_path, monkeypatch):
+    archive = Archive(tmp_path / "archive").fill(300)
+    archive.add("broken.jpg", stored(picture(500))[:-30])
+    archive.add("missing.jpg", None)
+    source = archive.write()
+    ingest(source, tmp_path / "without", "beam.workers=1")
+    monkeypatch.setattr(processes, "ENOUGH", 0)
+    asked = []
+    real = processes.Processes.take
+
+    def take(self, batch):
+        asked.append(batch)
+        return real(self, batch)
+
+    monkeypatch.setattr(processes.Processes, "take", take)
+    ingest(source, tmp_path / "with", "beam.workers=3")
+    assert len(asked) == 3
+    assert shard_bytes(tmp_path / "with") == shard_bytes(tmp_path / "without")
+    assert rejects(tmp_path / "with") == rejects(tmp_path / "without")
+    source = archive.fill(200, first=600).write()
+    ingest(source, tmp_path / "more alone", "beam.workers=1")
+    ingest(source, tmp_path / "more", "beam.workers=3", previous=tmp_path / "with")
+    assert shard_bytes(tmp_path / "more") == shard_bytes(tmp_path / "more alone")
+
+
+def test_faces_and_rejects_come_back(running):
+    taken = running.take(pack_records(RECORDS))
+    (face,) = (face for block in taken.faces.values() for face in unpack_faces(block))
+    assert face.record == RECORDS[0]
+    assert decode(read_example(face)).path == "one.jpg"
+    assert [(reject.path, reject.reason) for reject in unpack_rejects(taken.rejects)] == [("two.jpg", "photo_missing")]
+
+
+def test_what_goes_wrong_in_a_process_is_told(running, tmp_path):
+    (tmp_path / SPOOL).rmdir()
+    with pytest.raises(FileNotFoundError):
+        running.take(pack_records(RECORDS))
+    (tmp_path / SPOOL).mkdir()
+    assert running.take(pack_records(RECORDS)).faces
+
+
+def test_a_killed_process_is_one_message(running):
+    running.take(pack_records(RECORDS))
+    for process in psutil.Process(running._process.pid).children():
+        process.kill()
+    running._process.kill()
+    with pytest.raises(VisageError, match="has ended, perhaps killed for want of memory"):
+        running.take(pack_records(RECORDS))
+
+
+def test_one_killed_process_of_two_is_noticed_too(running):
+    running.take(pack_records(RECORDS))
+    (forked,) = psutil.Process(running._process.pid).children()
+    forked.kill()
+    with pytest.raises(VisageError, match="has ended"):
+        for _ in range(2):
+            running.take(pack_records(RECORDS))
+
+
+def test_few_photos_a_cluster_and_one_worker_need_none(tmp_path):
+    (tmp_path / SPOOL).mkdir()
+    write_rows(tmp_path / SPOOL, Rows(10_000, processes.ENOUGH - 1))
+    several = build(Settings, {"source": {"path": str(tmp_path)}, "beam": {"workers": 2}})
+    with processes.processes(several, tmp_path):
+        assert processes.running(tmp_path) is None
+        write_rows(tmp_path / SPOOL, Rows(10_000, processes.ENOUGH))
+        assert processes.running(tmp_path)
+    assert processes.running(tmp_path) is None
+    for other in ("beam.workers=1", "beam.runner=flink", "source.photos=gs://bucket/photos"):
+        with processes.processes(build(Settings, several.model_dump(), [other]), tmp_path):
+            assert processes.running(tmp_path) is None
+
+
+@pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
+def test_they_end_with_the_one_who_started_them(tmp_path, ending):
+    source = Archive(tmp_path / "archive").fill(10).write()
+    code = f"""
+import sys, time
+from pathlib import Path
+from components.ingest.processes import Processes
+from components.ingest.settings import Settings
+held = Processes(2, {str(source.parent)!r}, Settings(), Path({str(tmp_path)!r}))
+print("started", flush=True)
+time.sleep(60)
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True) as started:
+        assert started.stdout and started.stdout.readline() == b"started\n"
+        children: list[psutil.Process] = []
+        while len(children) < 2:
+            time.sleep(0.05)
+            children = psutil.Process(started.pid).children(recursive=True)
+        os.killpg(started.pid, ending) if ending == signal.SIGINT else started.kill()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive
