@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from components.train import devices
+from components.step import Job
+from components.train import STEP, devices
 from schemas.error import VisageError
 from tests.components.train.drawn_faces import write_examples
 
@@ -64,16 +65,21 @@ def start(examples: Path, output: Path, devices: int = 1, **environment: str) ->
 
 
 def losses(process: subprocess.Popen, output: Path) -> list[float]:
-    _, told = process.communicate(timeout=300)
-    assert process.returncode == 0, told
+    _, complained = process.communicate(timeout=300)
+    assert process.returncode == 0, complained
+    return told(output)
+
+
+def told(output: Path) -> list[float]:
     rows = csv.DictReader((output / "history.csv").open())
     return [float(row[name]) for row in rows for name in ("loss", "val_loss")]
 
 
 @pytest.fixture(scope="module")
 def alone(uneven, tmp_path_factory):
-    output = tmp_path_factory.mktemp("alone") / "out"
-    return losses(start(uneven, output), output)
+    output = tmp_path_factory.mktemp("alone")
+    STEP.run(STEP.settings.model_validate(SETTINGS), Job({"ingest": uneven}, output))
+    return told(output)
 
 
 @pytest.mark.slow
@@ -109,7 +115,7 @@ def test_a_cluster_that_cannot_be_read_is_named(monkeypatch):
         devices.strategy()
 
 
-def test_precision_suits_the_device(monkeypatch):
+def test_precision_suits_the_device(monkeypatch, caplog):
     def gpus(generation):
         monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: ["gpu"])
         monkeypatch.setattr(devices, "_details", lambda gpu: {"compute_capability": (generation, 0)})
@@ -122,4 +128,6 @@ def test_precision_suits_the_device(monkeypatch):
     assert devices.policy("auto") == "float32"
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     assert devices.policy("auto") == "float32"
+    assert not caplog.text
     assert devices.policy("bfloat16") == "mixed_bfloat16"
+    assert "slower" in caplog.text

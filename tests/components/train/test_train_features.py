@@ -55,6 +55,14 @@ def classes_only(tmp_path_factory):
     return write_examples(tmp_path_factory.mktemp("classes"), {"train": 256, "validation": 64}, age_class=parted)
 
 
+@pytest.fixture(scope="module")
+def two_epochs(few, tmp_path_factory):
+    """Folder of a short training by the default recipe."""
+    output = tmp_path_factory.mktemp("two epochs") / "out"
+    trained(few, output, recipe(epochs=2))
+    return output
+
+
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_short_floats_train_and_what_is_saved_is_float32(few, tmp_path, precision, caplog):
     with caplog.at_level(logging.WARNING, "visage.train"):
@@ -63,14 +71,6 @@ def test_short_floats_train_and_what_is_saved_is_float32(few, tmp_path, precisio
     assert np.isfinite(estimator.predict_images([np.zeros((20, 20, 3), np.uint8)]).age).all()
     config = zipfile.ZipFile(tmp_path / "out" / "estimator" / saved.MODEL).read("config.json").decode()
     assert "float16" not in config
-
-
-def test_auto_precision_is_float32_on_a_cpu(few, tmp_path, caplog):
-    if tf.config.list_physical_devices("GPU"):
-        pytest.skip("there is a GPU")
-    with caplog.at_level(logging.WARNING, "visage.train"):
-        trained(few, tmp_path / "out", recipe(precision="auto"))
-    assert "slower" not in caplog.text
 
 
 def test_xla_trains_to_the_same_loss(few, tmp_path):
@@ -119,11 +119,10 @@ def test_a_metric_that_the_examples_do_not_have_cannot_stop_training(few, tmp_pa
     assert "val_loss, val_age_mae" in caught.value.hint
 
 
-def test_tensorboard_has_every_figure_of_every_epoch(few, tmp_path):
-    trained(few, tmp_path / "out", recipe(epochs=2))
-    rows = list(csv.DictReader((tmp_path / "out" / "history.csv").open()))
+def test_tensorboard_has_every_figure_of_every_epoch(two_epochs):
+    rows = list(csv.DictReader((two_epochs / "history.csv").open()))
     told: dict[int, set[str]] = {}
-    for file in (tmp_path / "out" / "tensorboard").iterdir():
+    for file in (two_epochs / "tensorboard").iterdir():
         for record in tf.data.TFRecordDataset(str(file)):
             event = tf.compat.v1.Event.FromString(record.numpy())
             for value in event.summary.value:
@@ -131,9 +130,8 @@ def test_tensorboard_has_every_figure_of_every_epoch(few, tmp_path):
     assert told == {1: set(rows[0]) - {"epoch"}, 2: set(rows[0]) - {"epoch"}}
 
 
-def test_the_settings_stand_in_the_artifact(few, tmp_path):
-    trained(few, tmp_path / "out", recipe())
-    held = json.loads((tmp_path / "out" / "estimator" / saved.MEANING).read_text())["settings"]
+def test_the_settings_stand_in_the_artifact(two_epochs):
+    held = json.loads((two_epochs / "estimator" / saved.MEANING).read_text())["settings"]
     assert EstimatorSettings.model_validate(held) == recipe().estimator
 
 
