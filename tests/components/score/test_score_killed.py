@@ -32,13 +32,10 @@ def test_killed_at_any_point_and_started_again_it_ends_with_the_same_rows(regist
     assert uninterrupted.exitcode == 0
 
     points = {
-        "before anything": lambda: True,
         "model chosen": lambda: (output / "job.json").exists(),
         "being listed": lambda: (output / "plan" / "entries.arrow").exists(),
-        "listed": lambda: (output / "plan" / "sources.json").exists(),
         "a part being written": lambda: any((output / "parts").glob("*.scores.parquet")),
         "some parts done": lambda: done(output) >= 4,
-        "more parts done": lambda: done(output) >= 12,
         "all parts done": lambda: done(output) == 22,
         "being collected": lambda: (output / "rejects.parquet").exists(),
     }

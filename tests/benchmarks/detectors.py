@@ -1,0 +1,133 @@
+"""Face detectors on photos whose faces were counted by eye: the table in components/score/README.md.
+
+    python tests/benchmarks/detectors.py
+
+The photos are those of photos.zip in ../shared/data or where VISAGE_SHARED_DATA says. Speed is that of one core, in photos
+that are decoded already; those of one run can be compared with each other, and with nothing else.
+"""
+
+import csv
+import json
+import os
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("GLOG_minloglevel", "3")
+
+import numpy as np
+from PIL import Image
+
+PROJECT = Path(__file__).resolve().parents[2]
+SHARED = Path(os.environ.get("VISAGE_SHARED_DATA") or PROJECT.parent / "shared" / "data")
+COUNTED = {"portraits": (1,), "small groups": (2, 6), "selfie": (7,), "team": (30,), "none": (0,)}
+"""Kinds of photos by the number of faces on them."""
+
+Size = tuple[float, float]
+Find = Callable[[np.ndarray], list[Size]]
+"""Width and height of the faces on a photo, pixels."""
+
+
+def main() -> None:
+    if not (SHARED / "photos.zip").is_file():
+        raise SystemExit(f"There is no photos.zip in {SHARED}; VISAGE_SHARED_DATA names another folder.")
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before the detectors' libraries count the cores
+    from components.photo import PhotoSettings, open_photo
+
+    settings = PhotoSettings()
+    with zipfile.ZipFile(SHARED / "photos.zip") as archive, (SHARED / "photos.csv").open() as table:
+        rows = list(csv.DictReader(table))
+        photos = [np.asarray(open_photo(archive.read(row["path"]), settings)) for row in rows]
+    there = [int(row["faces"]) for row in rows]
+    candidates: dict[str, Callable[[], Find]] = {
+        "OpenCV, frontalface_default": lambda: cascade("haarcascade_frontalface_default.xml"),
+        "OpenCV, frontalface_alt2": lambda: cascade("haarcascade_frontalface_alt2.xml"),
+        "MediaPipe, short range": lambda: mediapipe(0),
+        "MediaPipe, full range": lambda: mediapipe(1),
+        "fast: MediaPipe, full range, and on tiles": lambda: ours("fast"),
+        "mtcnn, at most 1024 pixels": mtcnn,
+        "thorough: mtcnn, and again with mirrored edges": lambda: ours("thorough"),
+    }
+    kinds = [f"{kind}, of {sum(n for n in there if n in numbers)}" for kind, numbers in COUNTED.items()]
+    print(f"| detector | {' | '.join([*kinds, 'too many', 'photos/s'])} |\n|{' --- |' * (len(kinds) + 3)}")
+    figures: dict[str, dict[str, float]] = {}
+    for name, make in candidates.items():
+        figures[name] = measured(make(), photos, there, settings.min_side)
+        print(f"| {name} | {' | '.join(f'{figure:g}' for figure in figures[name].values())} |", flush=True)
+    print(json.dumps(figures))
+
+
+def measured(find: Find, photos: list[np.ndarray], there: list[int], smallest: int) -> dict[str, float]:
+    """Faces found on each kind of photo, faces more than there are, and photos a second.
+
+    Faces with a shorter side than `smallest` do not count, for they are not scored either. Nor is a face too many on the photo
+    of the team, which has a blurred crowd behind it that nobody counted.
+    """
+    find(photos[0])
+    started = time.perf_counter()
+    found = [sum(min(size) >= smallest for size in find(photo)) for photo in photos]
+    speed = len(photos) / (time.perf_counter() - started)
+    pairs = list(zip(found, there, strict=True))
+    recall = {kind: sum(min(n, held) for n, held in pairs if held in numbers) for kind, numbers in COUNTED.items()}
+    extra = sum(max(0, n - held) for n, held in pairs if held not in COUNTED["team"])
+    return recall | {"too_many": extra, "photos_per_second": round(speed, 2)}
+
+
+def ours(kind: str) -> Find:
+    from components.score.detect import detector
+
+    find = detector(kind, None)
+    return lambda photo: [(held.right - held.left, held.bottom - held.top) for held in find(photo)]
+
+
+def mediapipe(selection: int) -> Find:
+    from mediapipe.python.solutions.face_detection import FaceDetection
+
+    model = FaceDetection(model_selection=selection)
+
+    def find(photo: np.ndarray) -> list[Size]:
+        found = model.process(np.ascontiguousarray(photo)).detections or ()
+        boxes = [held.location_data.relative_bounding_box for held in found]
+        return [(box.width * photo.shape[1], box.height * photo.shape[0]) for box in boxes]
+
+    return find
+
+
+def cascade(name: str) -> Find:
+    import cv2
+    from cv2.data import haarcascades
+
+    model = cv2.CascadeClassifier(haarcascades + name)
+
+    def find(photo: np.ndarray) -> list[Size]:
+        picture, scale = small(photo)
+        found = model.detectMultiScale(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), 1.1, 5)
+        return [(width * scale, height * scale) for _, _, width, height in found]
+
+    return find
+
+
+def mtcnn() -> Find:
+    from mtcnn import MTCNN
+
+    model = MTCNN()
+
+    def find(photo: np.ndarray) -> list[Size]:
+        picture, scale = small(photo)
+        found = [held["box"] for held in model.detect_faces(picture) or () if isinstance(held, dict)]
+        return [(width * scale, height * scale) for _, _, width, height in found]
+
+    return find
+
+
+def small(photo: np.ndarray) -> tuple[np.ndarray, float]:
+    """The photo with at most 1024 pixels a side, and how many of its pixels make one of the result's."""
+    image = Image.fromarray(photo)
+    image.thumbnail((1024, 1024))
+    return np.asarray(image), photo.shape[0] / image.height
+
+
+if __name__ == "__main__":
+    main()
