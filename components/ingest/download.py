@@ -11,10 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from components.ingest.sources import place
 from components.ingest.transfer import Progress, fetch, matches
 from schemas.error import VisageError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
 
 PUBLISHED = "https://data.vision.ee.ethz.ch/cvl/rrothe/imdb-wiki/static"
 
@@ -87,7 +92,7 @@ def download(name: str, out: Path, accept_terms: bool, mirror: str = PUBLISHED) 
     try:
         work.mkdir(parents=True, exist_ok=True)
         packed = _packed(archive, out, work, mirror)
-        with _shown("unpacking") as progress:
+        with _shown("unpacking") as (progress,):
             unpack(packed, folder, work / archive.folder, progress)
         shutil.rmtree(work)
     except OSError as error:
@@ -102,13 +107,15 @@ def _packed(archive: Archive, out: Path, work: Path, mirror: str) -> Path:
     """The archive, whole and checked: one that a person has put into `out`, else fetched into `work`."""
     held, fetched = out / archive.file, work / archive.file
     if held.is_file():
-        if archive.md5 and not matches(held, archive.md5):
+        with _shown("MD5") as (checked,):
+            published = not archive.md5 or matches(held, archive.md5, checked)
+        if not published:
             raise VisageError(f"{held} is not the published archive: its MD5 is not {archive.md5}.", "Delete it.")
         return held
     if not fetched.is_file():
-        with _shown(archive.file) as progress:
+        with _shown(archive.file, "MD5") as (fetching, checked):
             url = f"{mirror.rstrip('/')}/{archive.file}"
-            fetch(url, fetched, archive.md5, progress, lambda size: _check_space(out, size))
+            fetch(url, fetched, archive.md5, fetching, lambda size: _check_space(out, size), checked=checked)
     return fetched
 
 
@@ -183,15 +190,15 @@ def _check_space(out: Path, size: int) -> None:
 
 
 @contextmanager
-def _shown(what: str) -> Iterator[Progress]:
-    """Shows bytes, rate and time left: a bar on a terminal, elsewhere a line every five seconds."""
+def _shown(*labels: str) -> Iterator[list[Progress]]:
+    """Shows bytes, rate and time left, by label: bars on a terminal, elsewhere a line every five seconds."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn, TransferSpeedColumn
     from rich.progress import Progress as Bars
 
     console = Console()
     if not console.is_terminal:
-        yield _Lines(what)
+        yield [_Lines(label) for label in labels]
         return
     columns = (
         TextColumn("{task.description}"),
@@ -201,14 +208,19 @@ def _shown(what: str) -> Iterator[Progress]:
         TimeRemainingColumn(),
     )
     with Bars(*columns, console=console) as bars:
+        yield [_bar(bars, label) for label in labels]
 
-        def progress(done: int, total: int | None) -> None:
-            # What was there before is no part of the rate.
-            if not bars.tasks:
-                bars.add_task(what, completed=done, total=total)
-            bars.update(bars.task_ids[0], completed=done, total=total)
 
-        yield progress
+def _bar(bars: "Bars", label: str) -> Progress:
+    tasks: list[TaskID] = []
+
+    def progress(done: int, total: int | None) -> None:
+        # What was there before is no part of the rate.
+        if not tasks:
+            tasks.append(bars.add_task(label, completed=done, total=total))
+        bars.update(tasks[0], completed=done, total=total)
+
+    return progress
 
 
 class _Lines:

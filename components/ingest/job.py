@@ -43,6 +43,9 @@ from schemas.shard import Shard, file_name, write_index, write_record
 BATCH = 128
 """Records whose photos one worker opens in a row; small enough that a few thousand photos spread evenly."""
 
+FEW = 16
+"""Fewer photos of a batch are not worth being handed to another process."""
+
 _Written = tuple[str, Shard, Any]
 """A split, the index entry of one of its shards, and the shard's rows of the listing."""
 
@@ -149,14 +152,15 @@ class TakeFaces(beam.DoFn):
             self._processes = running(self._output)
 
     def process(self, batch: bytes) -> Iterator[Any]:
-        if self._known:
-            with explained(self._output):
-                taken, others = self._taker.take_again(unpack_records(batch), self._known)
-            yield from _handed_on(taken)
-            batch = pack_records(others)
         with explained(self._output):
-            taken = self._processes.take(batch) if self._processes else self._taker.take(unpack_records(batch))
-        yield from _handed_on(taken)
+            records = unpack_records(batch)
+            if self._known:
+                taken, records = self._taker.take_again(records, self._known)
+                yield from _handed_on(taken)
+            if self._processes and len(records) >= FEW:
+                yield from _handed_on(self._processes.take(pack_records(records)))
+            elif records:
+                yield from _handed_on(self._taker.take(records))
 
 
 def _handed_on(taken: Taken) -> Iterator[Any]:

@@ -10,6 +10,7 @@ import queue
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import Pipe
@@ -19,10 +20,12 @@ from pathlib import Path
 from components.beam import workers_here
 from components.ingest.blocks import unpack_records
 from components.ingest.faces import SPOOL, read_rows
+from components.ingest.labels import SplitSettings
 from components.ingest.photos import open_photos
 from components.ingest.settings import Settings
 from components.ingest.sources import photos_root, place
 from components.ingest.take import FaceTaker, Taken
+from components.photo import PhotoSettings
 from schemas.error import VisageError
 
 ENOUGH = 500
@@ -32,17 +35,24 @@ _running: dict[Path, "Processes"] = {}
 
 
 @contextmanager
-def processes(settings: Settings, output: Path) -> Iterator[None]:
-    """While this lasts, workers of this process find others by `running`, if the settings have it so that they need them."""
+def processes(settings: Settings, output: Path, again: bool = False) -> Iterator[None]:
+    """While this lasts, workers of this process find others by `running`, if the settings have it so that they need them.
+
+    Those of an ingest that uses an earlier one `again` may not be needed, and start when the first photos are brought to them.
+    """
     count, root = workers_here(settings.beam), photos_root(settings.source)
     if count < 2 or place.is_remote(root):
         yield
         return
-    _running[output] = Processes(count, root, settings, output / SPOOL)
+    held = Processes(count, (root, settings.photo, settings.ingest.split, output / SPOOL))
+    _running[output] = held
     try:
+        if not again:
+            held.start()
         yield
     finally:
-        _running.pop(output).close()
+        del _running[output]
+        held.close()
 
 
 def running(output: Path) -> "Processes | None":
@@ -58,23 +68,33 @@ class Processes:
     They end when their end of the pipe is closed, even if this process is killed.
     """
 
-    def __init__(self, count: int, root: str, settings: Settings, spool: Path) -> None:
-        pairs = [Pipe() for _ in range(count)]
-        theirs = [there.fileno() for _, there in pairs]
-        self._links = [here for here, _ in pairs]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, *map(str, theirs)],
-            stdin=subprocess.DEVNULL,
-            pass_fds=theirs,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        )
-        for _, there in pairs:
-            there.close()
-        with suppress(OSError):  # if it has ended already, `take` says so
-            self._links[0].send((root, settings.photo, settings.ingest.split, spool))
+    def __init__(self, count: int, taking: tuple[str, PhotoSettings, SplitSettings, Path]) -> None:
+        self._count = count
+        self._taking = taking
+        self._lock = threading.Lock()
+        self._links: list[Connection] = []
         self._idle: queue.SimpleQueue[Connection] = queue.SimpleQueue()
-        for link in self._links:
-            self._idle.put(link)
+
+    def start(self) -> None:
+        """Start them, if they are not started yet; they get ready while the caller goes on."""
+        with self._lock:
+            if self._links:
+                return
+            pairs = [Pipe() for _ in range(self._count)]
+            theirs = [there.fileno() for _, there in pairs]
+            self._links = [here for here, _ in pairs]
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", __name__, *map(str, theirs)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=theirs,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )
+            for _, there in pairs:
+                there.close()
+            with suppress(OSError):  # if it has ended already, `take` says so
+                self._links[0].send(self._taking)
+            for link in self._links:
+                self._idle.put(link)
 
     def take(self, batch: bytes) -> Taken:
         """What `FaceTaker.take` gives for a block of records; any number of threads may ask at once.
@@ -82,6 +102,7 @@ class Processes:
         Raises:
             VisageError: the process was killed.
         """
+        self.start()
         link = self._idle.get()
         try:
             link.send(batch)
@@ -101,7 +122,8 @@ class Processes:
         """Let the processes end, once they are through with what they are at."""
         for link in self._links:
             link.close()
-        self._process.wait()
+        if self._links:
+            self._process.wait()
 
 
 def main(numbers: list[str]) -> None:

@@ -39,7 +39,7 @@ def run(settings: Settings, job: Job) -> Mapping[str, Any]:
     clock = time.monotonic()
     spool = job.output / SPOOL
     spool.mkdir(parents=True)
-    with processes(settings, job.output), _watched(spool, job.tracker):
+    with processes(settings, job.output, job.previous is not None), _watched(spool, job.tracker):
         work = pipeline(settings.beam)
         beam_job.build(work, settings, job.output, job.previous)
         run_pipeline(work)

@@ -1,6 +1,7 @@
 """Contact sheets: many small pictures on one, each with a line below it."""
 
 import io
+from bisect import bisect_left
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,6 +82,5 @@ def _drawable(text: str) -> str:
 def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
     if font.getlength(text) <= _SIDE:
         return text
-    while text and font.getlength(f"{text}…") > _SIDE:
-        text = text[:-1]
-    return f"{text}…"
+    kept = bisect_left(range(1, len(text)), True, key=lambda letters: font.getlength(f"{text[:letters]}…") > _SIDE)
+    return f"{text[:kept]}…"

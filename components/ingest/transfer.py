@@ -58,6 +58,7 @@ def fetch(
     progress: Progress = lambda done, total: None,
     make_room: Callable[[int], None] = lambda size: None,
     patience: Patience = Patience(),
+    checked: Progress = lambda done, total: None,
 ) -> None:
     """Fetch a file. What an earlier call left beside it as `.partial` is gone on with if the server has the same file still.
 
@@ -68,6 +69,7 @@ def fetch(
         progress: told how far it is.
         make_room: told the size of what is still to come before the first byte is taken; may raise.
         patience: how long a server that does not answer is waited for.
+        checked: told how far the checksum is.
 
     Raises:
         VisageError: the server does not have it or is away for good, the bytes are wrong, or the disk is full.
@@ -76,12 +78,12 @@ def fetch(
     notes = file.with_name(f"{file.name}.partial.json")
     with _locked(partial) as opened:
         resumed = _arrive(url, opened, notes, progress, make_room, patience)
-        if md5 and not matches(partial, md5):
+        if md5 and not matches(partial, md5, checked):
             if resumed:
                 # The beginning may have been of an older file, or damaged here; a whole transfer settles it.
                 opened.truncate(0)
                 _arrive(url, opened, notes, progress, make_room, patience)
-            if not resumed or not matches(partial, md5):
+            if not resumed or not matches(partial, md5, checked):
                 opened.truncate(0)
                 raise VisageError(
                     f"{url} gave other bytes than expected: their MD5 is not {md5}.",
@@ -200,10 +202,11 @@ def _locked(partial: Path) -> BinaryIO:
     return opened
 
 
-def matches(file: Path, md5: str) -> bool:
+def matches(file: Path, md5: str, progress: Progress = lambda done, total: None) -> bool:
     """Whether a file has an MD5, given as hex digest."""
-    digest = hashlib.md5(usedforsecurity=False)
+    digest, size = hashlib.md5(usedforsecurity=False), file.stat().st_size
     with file.open("rb") as opened:
         while block := opened.read(_BLOCK):
             digest.update(block)
+            progress(opened.tell(), size)
     return digest.hexdigest() == md5

@@ -197,9 +197,11 @@ def test_a_packed_archive_is_unpacked_too(tmp_path):
 def test_progress_on_a_terminal_is_a_bar(monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "120")
-    with download._shown("wiki_crop.tar") as progress:
+    with download._shown("wiki_crop.tar", "MD5") as (progress, checked):
         progress(500_000, 1_000_000)
         progress(1_000_000, 1_000_000)
+        checked(1_000_000, 1_000_000)
     shown = capsys.readouterr().out
     assert "wiki_crop.tar" in shown
     assert "1.0/1.0 MB" in shown
+    assert "MD5" in shown

@@ -12,7 +12,9 @@ import pytest
 from components.ingest import processes
 from components.ingest.blocks import pack_records, unpack_faces, unpack_rejects
 from components.ingest.faces import SPOOL, Rows, read_example, write_rows
+from components.ingest.labels import SplitSettings
 from components.ingest.settings import Settings
+from components.photo import PhotoSettings
 from components.settings import build
 from schemas.error import VisageError
 from schemas.example import decode
@@ -26,7 +28,7 @@ def running(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "one.jpg").write_bytes(stored(picture(1)))
     (tmp_path / SPOOL).mkdir()
-    started = processes.Processes(2, str(tmp_path / "photos"), Settings(), tmp_path / SPOOL)
+    started = processes.Processes(2, (str(tmp_path / "photos"), PhotoSettings(), SplitSettings(), tmp_path / SPOOL))
     yield started
     started.close()
 
@@ -59,6 +61,7 @@ def test_the_outcome_is_the_same_with_and_without(tmp_path, monkeypatch):
     source = archive.fill(200, first=600).write()
     ingest(source, tmp_path / "more alone", "beam.workers=1")
     ingest(source, tmp_path / "more", "beam.workers=3", previous=tmp_path / "with")
+    assert 3 < len(asked) < 3 + 5
     assert shard_bytes(tmp_path / "more") == shard_bytes(tmp_path / "more alone")
 
 
@@ -116,9 +119,11 @@ def test_they_end_with_the_one_who_started_them(tmp_path, ending):
     code = f"""
 import sys, time
 from pathlib import Path
+from components.ingest.labels import SplitSettings
 from components.ingest.processes import Processes
-from components.ingest.settings import Settings
-held = Processes(2, {str(source.parent)!r}, Settings(), Path({str(tmp_path)!r}))
+from components.photo import PhotoSettings
+held = Processes(2, ({str(source.parent)!r}, PhotoSettings(), SplitSettings(), Path({str(tmp_path)!r})))
+held.start()
 print("started", flush=True)
 time.sleep(60)
 """

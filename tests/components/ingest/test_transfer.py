@@ -77,10 +77,16 @@ def whole(file: Path) -> bool:
 
 def test_a_file_is_fetched_and_its_progress_told(server, tmp_path):
     told: list[tuple[int, int | None]] = []
+    checked: list[tuple[int, int | None]] = []
     room: list[int] = []
-    fetch(server.url, tmp_path / "f", MD5, lambda *how_far: told.append(how_far), room.append, QUICK)
+
+    def check(*how_far):
+        checked.append(how_far)
+
+    fetch(server.url, tmp_path / "f", MD5, lambda *how_far: told.append(how_far), room.append, QUICK, check)
     assert whole(tmp_path / "f")
-    assert told[-1] == (len(CONTENT), len(CONTENT))
+    assert told[-1] == checked[-1] == (len(CONTENT), len(CONTENT))
+    assert len(checked) > 3
     assert room == [len(CONTENT)]
     assert server.asked == [None]
 
