@@ -5,6 +5,7 @@ packed by the hundred, as plain tuples, which pickle several times faster than d
 """
 
 import pickle
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from operator import attrgetter
@@ -63,8 +64,14 @@ def groups(things: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
     return grouped
 
 
+LARGE = 4096
+"""Bytes from which on a block is compressed: what went through a shuffle the local runner keeps, several times, to its end."""
+
+
 def _pack(values: Iterable[tuple[Any, ...]]) -> bytes:
-    return pickle.dumps(list(values), pickle.HIGHEST_PROTOCOL)
+    block = pickle.dumps(list(values), pickle.HIGHEST_PROTOCOL)
+    return block if len(block) < LARGE else zlib.compress(block, 1)
 
 
-_unpack = pickle.loads
+def _unpack(block: bytes) -> Any:
+    return pickle.loads(block if block.startswith(pickle.PROTO) else zlib.decompress(block))
