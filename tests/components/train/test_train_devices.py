@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from components.step import Job
 from components.train import STEP, devices
+from components.train.settings import AugmentSettings
 from schemas.error import VisageError
 from tests.components.train.drawn_faces import write_examples
 
@@ -35,7 +36,7 @@ SETTINGS = {
         "epochs": 2,
         "batch_size": 16,
         "average": 0,
-        "augment": dict.fromkeys(["flip", "rotation", "zoom", "shift", "brightness", "contrast", "saturation"], 0),
+        "augment": dict.fromkeys(AugmentSettings.model_fields, 0),
         "optimizer": {
             "name": "sgd",
             "clip_norm": 5,
