@@ -1,6 +1,6 @@
 """The estimator as Keras models: one for training, one to keep, and the average of several."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
 from keras import KerasTensor, layers
@@ -30,8 +30,13 @@ def build(settings: EstimatorSettings) -> keras.Model:
 
 
 def inference(model: keras.Model, settings: EstimatorSettings) -> keras.Model:
-    """The model that is saved: the same weights, probabilities for logits."""
-    return keras.Model(model.input, heads.probabilities(model.output, settings), name="estimator")
+    """The model that is saved: the same weights, probabilities for logits, and the mirror image too where that is asked for."""
+    told = keras.Model(model.input, heads.probabilities(model.output, settings), name="estimator")
+    if not settings.mirror:
+        return told
+    told.name = "side"
+    image = keras.Input(model.input.shape[1:], name="image")
+    return keras.Model(image, _means([told(image), told(keras.ops.flip(image, axis=2))]), name="estimator")
 
 
 def average(members: Sequence[keras.Model]) -> keras.Model:
@@ -44,8 +49,11 @@ def average(members: Sequence[keras.Model]) -> keras.Model:
         keras.Model(member.input, member.output, name=f"member_{number}")(image)
         for number, member in enumerate(members)
     ]
-    means = {name: layers.Average(name=f"mean_{name}")([outputs[name] for outputs in told]) for name in told[0]}
-    return keras.Model(image, means, name="estimator")
+    return keras.Model(image, _means(told), name="estimator")
+
+
+def _means(told: Sequence[Mapping[str, KerasTensor]]) -> dict[str, KerasTensor]:
+    return {name: layers.Average(name=f"mean_{name}")([outputs[name] for outputs in told]) for name in told[0]}
 
 
 def _vector(features: KerasTensor, settings: EstimatorSettings) -> KerasTensor:

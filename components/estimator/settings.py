@@ -105,7 +105,7 @@ class TrunkSettings(Section):
     pooling: Literal["average", "flatten"] = Field("average", description="how a feature map becomes a vector")
     dense: tuple[int, ...] = Field((), description="units of dense layers with ReLU")
     dropout: float = Field(
-        0.2, ge=0, lt=1, description="after every dense layer; after the pooling where there is none"
+        0.3, ge=0, lt=1, description="after every dense layer; after the pooling where there is none"
     )
 
 
@@ -175,7 +175,7 @@ class GenderSettings(Section):
     head: Literal["sigmoid", "softmax", "none"] = Field(
         "sigmoid", description="sigmoid: one logit; softmax: one a gender; none: the estimator knows no gender"
     )
-    weight: float = Field(5.0, ge=0, description="weight of the gender loss in the sum")
+    weight: float = Field(8.0, ge=0, description="weight of the gender loss in the sum")
 
 
 class EstimatorSettings(Section):
@@ -188,6 +188,9 @@ class EstimatorSettings(Section):
     branch: BranchSettings = BranchSettings()
     age: AgeSettings = AgeSettings()
     gender: GenderSettings = GenderSettings()
+    mirror: bool = Field(
+        True, description="predict the average of a face and its mirror image: closer, for twice the work"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

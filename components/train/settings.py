@@ -20,7 +20,7 @@ class AugmentSettings(Section):
     contrast: float = Field(0.2, ge=0, lt=1, description="largest change of contrast, as a share")
     saturation: float = Field(0.2, ge=0, le=1, description="largest change of saturation, as a share")
     erase: float = Field(
-        0.0, ge=0, lt=1, description="side of the square that is blotted out, as a share of the side; 0: none"
+        0.3, ge=0, lt=1, description="side of the square that is blotted out, as a share of the side; 0: none"
     )
 
 
@@ -29,7 +29,7 @@ class OptimizerSettings(Section):
 
     name: Literal["adamw", "adam", "sgd", "rmsprop"] = "adamw"
     learning_rate: float = Field(2e-3, gt=0, description="the highest")
-    weight_decay: float = Field(1e-2, ge=0, description="of adamw; not on biases and normalisation")
+    weight_decay: float = Field(5e-2, ge=0, description="of adamw; not on biases and normalisation")
     momentum: float = Field(0.9, ge=0, lt=1, description="of sgd")
     nesterov: bool = Field(False, description="of sgd")
     clip_norm: float = Field(5.0, ge=0, description="largest norm of all gradients together; 0 does not clip")

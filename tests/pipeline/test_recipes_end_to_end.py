@@ -81,7 +81,7 @@ def sources(tmp_path_factory) -> dict[str, Path]:
             os.link(held["imdb_wiki"] / face.path, held["table"] / f"{number}.jpg")
             age_class = "YOUNG" if age < 30 else "MIDDLE" if age < 50 else "OLD"
             rows.writerow([f"{number}.jpg", age_class, face.person])
-    return held | {"table": held["table"] / "faces.csv"}
+    return held | {"file_names": held["imdb_wiki"], "table": held["table"] / "faces.csv"}
 
 
 @pytest.fixture(scope="module")

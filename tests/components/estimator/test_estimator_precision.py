@@ -34,7 +34,7 @@ def test_ages_move_by_less_than_a_tenth_of_a_year(tmp_path, pixels):
 
 def test_feature_maps_are_in_bfloat16_pixels_and_answers_are_not(tmp_path):
     network = in_bfloat16(estimator(tmp_path / "estimator")).network
-    policies = {layer.name: layer.dtype_policy.name for layer in network.layers}
+    policies = {layer.name: layer.dtype_policy.name for layer in network._flatten_layers()}
     assert {policy for name, policy in policies.items() if name.startswith("conv2d")} == {"mixed_bfloat16"}
     assert policies["age"] == policies["age_probabilities"] == policies["female_probability"] == "float32"
 

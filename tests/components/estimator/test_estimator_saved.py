@@ -63,6 +63,19 @@ def test_a_loaded_estimator_predicts_as_the_trained_one_did(folder, tmp_path):
     np.testing.assert_allclose(found.female, expected.female, atol=1e-5)
 
 
+def test_with_the_mirror_image_an_estimator_says_the_mean_of_what_it_says_of_both(tmp_path):
+    trained = model.build(SMALL)
+    plain, mirror = tmp_path / "plain", tmp_path / "mirror"
+    for folder in (plain, mirror):
+        saved.save(trained, SMALL.model_copy(update={"mirror": folder == mirror}), folder)
+    plain, mirror = saved.load(plain), saved.load(mirror)
+    face, other = picture(32), picture(32)[:, ::-1]
+    apart, told = plain.predict_images([face, other]), mirror.predict_images([face, other])
+    assert abs(apart.age[0] - apart.age[1]) > 1e-3
+    np.testing.assert_allclose(told.age, [apart.age.mean()] * 2, rtol=1e-5)
+    np.testing.assert_allclose(told.female, [apart.female.mean()] * 2, rtol=1e-5)
+
+
 def test_no_faces_give_no_predictions(estimator):
     assert len(estimator.predict_jpegs([])) == len(estimator.predict_images([])) == 0
     assert estimator.predict_jpegs([]).age_class.dtype == np.int32
