@@ -22,7 +22,7 @@ class ScoreSettings(Section):
     )
     detector: Literal["fast", "thorough"] = Field(
         "fast",
-        description="fast: portraits and small groups; thorough: crowds and faces cut by the edge too, some 25 times slower",
+        description="fast: portraits and small groups; thorough: crowds and faces cut by the edge too, some 13 times slower",
     )
     min_score: float | None = Field(
         None,

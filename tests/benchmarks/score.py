@@ -27,7 +27,9 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from threading import Barrier
 from typing import Any
 from unittest import mock
@@ -51,7 +53,7 @@ logging.disable(logging.WARNING)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=int, default=20_000, help="faces of the faces-only job")
-    parser.add_argument("--photos", type=int, default=260, help="photos of the job with detection")
+    parser.add_argument("--photos", type=int, default=520, help="photos of the job with detection")
     parser.add_argument(
         "--large", type=int, default=100_000, help="faces of the larger memory figure; a tenth of the other"
     )
@@ -237,33 +239,36 @@ def detect(model: Path, folder: Path, options: argparse.Namespace) -> dict[str, 
 
 def detector_and_model(model: Path, kind: str, count: int) -> float:
     """Detector, crop and model on decoded photos, by as many threads as there are cores."""
+    import tensorflow as tf
+
     from components.photo import PhotoSettings, open_photo
     from components.score.batches import squares
     from components.score.detect import detector
     from components.score.faces import faces_of
 
+    tf.config.threading.set_intra_op_parallelism_threads(1)
     settings, network = PhotoSettings(), load(model)
     photos = [open_photo(held, settings) for held in photo_files()]
     network.predict_squares(np.zeros((1, network.size, network.size, 3), np.uint8))
     threads = len(os.sched_getaffinity(0))
-    ready = Barrier(threads + 1)
+    ready, todo = Barrier(threads + 1), SimpleQueue[Image.Image]()
+    for photo in itertools.islice(itertools.cycle(photos), count):
+        todo.put(photo)
 
-    def work(some: list[Image.Image]) -> None:
+    def work() -> None:
         find = detector(kind, None)
-        find(np.asarray(some[0]))
+        find(np.asarray(photos[0]))
         found: list[np.ndarray] = []
         ready.wait()
-        for photo in some:
-            found += [face.pixels for face in faces_of(photo, settings, find)]
-            if len(found) >= BATCH:
+        while not todo.empty():
+            with suppress(Empty):
+                found += [face.pixels for face in faces_of(todo.get_nowait(), settings, find)]
+            if len(found) >= BATCH or todo.empty():
                 network.predict_squares(squares(found, network.size))
                 found.clear()
-        if found:
-            network.predict_squares(squares(found, network.size))
 
-    everything = list(itertools.islice(itertools.cycle(photos), count))
     with ThreadPoolExecutor(threads) as pool:
-        running = [pool.submit(work, everything[thread::threads]) for thread in range(threads)]
+        running = [pool.submit(work) for _ in range(threads)]
         ready.wait()
         started = time.perf_counter()
         for thread in running:
