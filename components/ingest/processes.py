@@ -1,8 +1,8 @@
 """Processes that take faces beside each other, for the threads of the local runner.
 
 Pillow decodes without Python's lock, but encodes with it, and with small photos the rest is Python: two threads do at best half
-as much again as one, two processes twice as much where there are two cores. A cluster's workers are processes anyway, and photos in a bucket are waited
-for rather than worked on; there each worker takes its faces itself.
+as much again as one, two processes twice as much where there are two cores. A cluster's workers are processes anyway, and photos
+in a bucket are waited for rather than worked on; there each worker takes its faces itself.
 """
 
 import os
