@@ -5,11 +5,12 @@ packed by the hundred, as plain tuples, which pickle several times faster than d
 """
 
 import pickle
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any, TypeVar
+
+import pyarrow as pa
 
 from components.ingest.faces import TakenFace
 from schemas.record import FaceRecord
@@ -65,13 +66,18 @@ def groups(things: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
 
 
 LARGE = 4096
-"""Bytes from which on a block is compressed: what went through a shuffle the local runner keeps, several times, to its end."""
+"""Bytes from which on a block is compressed: what went through a shuffle the local runner keeps, several times, to its end.
+Zstandard takes a quarter of the time that zlib does, and leaves less."""
 
 
 def _pack(values: Iterable[tuple[Any, ...]]) -> bytes:
     block = pickle.dumps(list(values), pickle.HIGHEST_PROTOCOL)
-    return block if len(block) < LARGE else zlib.compress(block, 1)
+    if len(block) < LARGE:
+        return block
+    return len(block).to_bytes(8, "big") + pa.compress(block, "zstd", asbytes=True)
 
 
 def _unpack(block: bytes) -> Any:
-    return pickle.loads(block if block.startswith(pickle.PROTO) else zlib.decompress(block))
+    if not block.startswith(pickle.PROTO):
+        block = pa.decompress(memoryview(block)[8:], int.from_bytes(block[:8], "big"), "zstd", asbytes=True)
+    return pickle.loads(block)

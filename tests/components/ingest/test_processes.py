@@ -117,8 +117,9 @@ def test_few_photos_a_cluster_and_one_worker_need_none(tmp_path):
 def test_they_end_with_the_one_who_started_them(tmp_path, ending):
     source = Archive(tmp_path / "archive").fill(10).write()
     code = f"""
-import sys, time
+import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from components.ingest.labels import SplitSettings
 from components.ingest.processes import Processes
 from components.photo import PhotoSettings
