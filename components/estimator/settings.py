@@ -39,6 +39,12 @@ class ResidualSettings(Section):
 
     kind: Literal["residual"] = "residual"
     width: int = Field(32, ge=4, le=512, description="channels of the first stage; every further stage doubles them")
+    stem: int = Field(
+        2,
+        ge=1,
+        le=3,
+        description="strided convolutions before the first block; each halves the side of what blocks see",
+    )
     blocks: tuple[int, ...] = Field((1, 1, 1, 1), min_length=1, description="residual blocks a stage")
 
 
@@ -181,7 +187,7 @@ class GenderSettings(Section):
 class EstimatorSettings(Section):
     """The whole estimator."""
 
-    size: int = Field(64, ge=16, le=1024, description="side of the square that the estimator sees, pixels")
+    size: int = Field(128, ge=16, le=1024, description="side of the square that the estimator sees, pixels")
     pixels: PixelSettings = PixelSettings()
     backbone: BackboneSettings = ResidualSettings()
     trunk: TrunkSettings = TrunkSettings()

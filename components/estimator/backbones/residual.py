@@ -1,7 +1,8 @@
 """Our compact residual net, for small faces and little data.
 
 Blocks with the activation before the convolution (He et al., "Identity mappings in deep residual networks", ECCV 2016), the
-first at half the input's side, every further stage with half the side and twice the channels.
+first after some strided convolutions, every further stage with half the side and twice the channels. With two of those the net
+sees 128 pixels at about a fifth more than the cost of 64.
 """
 
 from keras import KerasTensor, layers
@@ -12,11 +13,19 @@ from components.estimator.settings import ResidualSettings
 
 def features(image: KerasTensor, settings: ResidualSettings) -> KerasTensor:
     """The feature map, of width * 2 ** (stages - 1) channels."""
-    x = _convolution(settings.width, stride=2)(image)
+    x = _stem(image, settings)
     for stage, blocks in enumerate(settings.blocks):
         for block in range(blocks):
             x = _block(x, settings.width * 2**stage, stride=2 if stage and not block else 1)
     return _activated(x)
+
+
+def _stem(x: KerasTensor, settings: ResidualSettings) -> KerasTensor:
+    channels = [settings.width // 2**left for left in reversed(range(settings.stem))]
+    x = _convolution(channels[0], stride=2)(x)
+    for count in channels[1:]:
+        x = _convolution(count, stride=2)(_activated(x))
+    return x
 
 
 def _block(x: KerasTensor, channels: int, stride: int) -> KerasTensor:

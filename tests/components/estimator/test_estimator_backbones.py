@@ -79,6 +79,14 @@ def test_odd_sides_suit_the_residual_net(side):
     model.build(estimator(size=side, backbone={"width": 4}))
 
 
+@pytest.mark.parametrize("stem", [1, 2, 3])
+def test_the_residual_net_halves_the_face_once_a_convolution_of_its_stem(stem):
+    backbone = {"width": 8, "stem": stem, "blocks": [1]}
+    flat = estimator(size=64, backbone=backbone, trunk={"pooling": "flatten"}, gender={"head": "none"})
+    (head,) = (layer for layer in model.build(flat).layers if layer.__class__.__name__ == "Dense")
+    assert head.kernel.shape[0] == 8 * (64 // 2**stem) ** 2
+
+
 def test_a_face_too_small_for_the_layers_is_refused():
     with pytest.raises(VisageError, match="Convolution 4 of 5 gets a map of 2 pixels"):
         model.build(estimator(backbone={"kind": "stack", "layers": [{"filters": 4}] * 5}))
