@@ -1,12 +1,36 @@
 """Pictures that stand in a source more than once: which row is kept, and which are rejected."""
 
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 
-from components.ingest.faces import TakenFace
+import numpy as np
+import pyarrow as pa
+
+from components.ingest.blocks import groups
+from components.ingest.faces import TakenFace, row_of
+from components.ingest.tables import faces_of, table_of
 from schemas.reject import Reject
 
+Settled = tuple[list[TakenFace], list[Reject]]
+"""Faces that are kept, and rejects of the others."""
 
-def settle(faces: Iterable[TakenFace], age_tolerance: int) -> tuple[TakenFace | None, list[Reject]]:
+
+def settled(
+    faces: pa.Table, column: str, settle: Callable[[list[TakenFace]], Settled]
+) -> tuple[pa.Table, list[Reject]]:
+    """The faces that are kept if those with the same value of a column are settled among themselves; rejects of the others."""
+    codes = faces[column].combine_chunks().dictionary_encode().indices.to_numpy()
+    shared = np.bincount(codes)[codes] > 1
+    kept: list[TakenFace] = []
+    rejects: list[Reject] = []
+    for same in groups(faces_of(faces.filter(shared)), attrgetter(column)).values():
+        some, others = settle(same)
+        kept += some
+        rejects += others
+    return pa.concat_tables([faces.filter(~shared), table_of(map(row_of, kept))]), rejects
+
+
+def keep_one(faces: Iterable[TakenFace], age_tolerance: int) -> Settled:
     """Of rows with the same picture the one to keep, if any, and a reject for each of the others.
 
     If their ages differ by more than the tolerance, or their classes or genders differ, nobody knows which is right and all
@@ -14,28 +38,23 @@ def settle(faces: Iterable[TakenFace], age_tolerance: int) -> tuple[TakenFace | 
     """
     first, *others = sorted(faces, key=_preference)
     if not others:
-        return first, []
+        return [first], []
     conflict = _conflict([first, *others], age_tolerance)
     if conflict:
-        return None, [_reject(face, "conflicting_labels", conflict) for face in (first, *others)]
+        return [], [_reject(face, "conflicting_labels", conflict) for face in (first, *others)]
     detail = f"the same picture as {first.record.path}, row {first.record.row}"
-    return first, [_reject(face, "duplicate", detail) for face in others]
+    return [first], [_reject(face, "duplicate", detail) for face in others]
 
 
-def keep_apart(
-    faces: Iterable[TakenFace], split_of: Callable[[TakenFace], str]
-) -> tuple[list[TakenFace], list[Reject]]:
+def keep_one_split(faces: Iterable[TakenFace]) -> Settled:
     """Of different faces on one photo those to keep, so that the photo is in one split only; a reject for the others.
 
     Two persons on one photo may belong to different splits. The photo stays in the split of the first by path.
     """
-    ordered = sorted(faces, key=_preference)
-    if len(ordered) == 1:
-        return ordered, []
-    split = split_of(ordered[0])
-    kept = [face for face in ordered if split_of(face) == split]
-    detail = f"the same photo is in the {split} split: {ordered[0].record.path}, row {ordered[0].record.row}"
-    return kept, [_reject(face, "duplicate", detail) for face in ordered if split_of(face) != split]
+    first, *others = sorted(faces, key=_preference)
+    detail = f"the same photo is in the {first.split} split: {first.record.path}, row {first.record.row}"
+    kept = [face for face in others if face.split == first.split]
+    return [first, *kept], [_reject(face, "duplicate", detail) for face in others if face.split != first.split]
 
 
 def _preference(face: TakenFace) -> tuple[int, str, int]:

@@ -1,14 +1,15 @@
 """Faces on their way from the photo to the shard: what is known of each, and where its Example lies meanwhile.
 
 Examples do not travel through Beam. Workers append them to spool files in the output folder, and what is grouped and sorted
-are descriptions of some hundred bytes. So memory does not grow with the pictures.
+are descriptions of some hundred bytes, see `components.ingest.tables`. So memory does not grow with the pictures.
 """
 
 import json
 import os
 import uuid
+from operator import attrgetter
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import google_crc32c
 
@@ -28,12 +29,13 @@ class TakenFace(NamedTuple):
 
     Attributes:
         record: its row of the source.
+        split: the split that it belongs to.
+        fold: the fold that its person belongs to.
         sha256: hex digest of the photo file.
         version: what tells, without reading it, whether the photo file was changed; empty if nothing does.
         pixels: SHA-256 of the face's pixels; the same picture has the same one, however it was stored.
         height: of the face, pixels.
         width: of the face, pixels.
-        fold: the fold that its person belongs to.
         file: where its encoded Example lies.
         offset: of the Example in that file.
         length: of the Example.
@@ -41,16 +43,37 @@ class TakenFace(NamedTuple):
     """
 
     record: FaceRecord
+    split: str
+    fold: int
     sha256: str
     version: str
     pixels: bytes
     height: int
     width: int
-    fold: int
     file: str
     offset: int
     length: int
     crc: int
+
+
+_of_record = attrgetter(
+    "row",
+    "source",
+    "path",
+    "person",
+    "age",
+    "age_class",
+    "gender",
+    "box",
+    "face_score",
+    "second_face_score",
+    "split",
+)
+
+
+def row_of(face: TakenFace) -> tuple[Any, ...]:
+    """A face as a row of a table: the attributes of its record, then its own; plain values, which pickle fast."""
+    return *_of_record(face.record), *face[1:]
 
 
 class Spool:
@@ -85,7 +108,9 @@ class Rows(NamedTuple):
 
 def write_rows(folder: Path, rows: Rows) -> None:
     """Leave the number of rows in the spool folder."""
-    (folder / "rows.json").write_text(json.dumps(rows))
+    partial = folder / "rows.json.partial"  # somebody may be looking just now
+    partial.write_text(json.dumps(rows))
+    partial.rename(folder / "rows.json")
 
 
 def read_rows(folder: Path) -> Rows | None:
@@ -99,19 +124,19 @@ def spooled_rows(folder: Path) -> int:
     return sum(int(file.suffix[1:]) for file in folder.iterdir() if file.suffix[1:].isdigit())
 
 
-def read_example(face: TakenFace) -> bytes:
-    """The encoded Example of a face.
+def read_example(file: str, offset: int, length: int, crc: int) -> bytes:
+    """The encoded Example that lies in a place, see `TakenFace`.
 
     Raises:
         VisageError: something else lies there now.
     """
-    file = os.open(face.file, os.O_RDONLY)
+    opened = os.open(file, os.O_RDONLY)
     try:
-        example = os.pread(file, face.length, face.offset)
+        example = os.pread(opened, length, offset)
     finally:
-        os.close(file)
-    if google_crc32c.value(example) != face.crc:
+        os.close(opened)
+    if google_crc32c.value(example) != crc:
         raise VisageError(
-            f"{face.file} is damaged at byte {face.offset}.", "Delete what is damaged and run the ingest step again."
+            f"{file} is damaged at byte {offset}.", "Delete what is damaged and run the ingest step again."
         )
     return example

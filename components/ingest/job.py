@@ -1,39 +1,35 @@
 """The Beam job: records -> label rules -> photos -> duplicates -> splits -> shards, and rejects from everywhere.
 
-Each stage hands on what it keeps, and what it rejects with a reason. What passes from stage to stage are blocks, see
-`components.ingest.blocks`. Their keys are taken from digests and names, never from positions, and every file is written in
-the order of a digest, so the outcome does not depend on which worker did what, or when.
+Each stage hands on what it keeps, and what it rejects with a reason. What passes from stage to stage are blocks of records,
+see `components.ingest.blocks`, and tables of faces, see `components.ingest.tables`. Every file is written in the order of a
+digest, so the outcome does not depend on which worker did what, or when.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+import pyarrow.compute as pc
 from apache_beam.utils.shared import Shared
 
 from components.beam import explained
-from components.ingest import duplicates, labels, listing
-from components.ingest.blocks import (
-    groups,
-    pack_faces,
-    pack_records,
-    pack_rejects,
-    unpack_all,
-    unpack_faces,
-    unpack_records,
-    unpack_rejects,
-)
-from components.ingest.faces import BUFFER, SPOOL, Rows, TakenFace, read_example, write_rows
+from components.ingest import labels, listing
+from components.ingest.blocks import groups, pack_records, pack_rejects, unpack_records, unpack_rejects
+from components.ingest.duplicates import keep_one, keep_one_split, settled
+from components.ingest.faces import BUFFER, SPOOL, Rows, read_example, write_rows
 from components.ingest.photos import open_photos
 from components.ingest.processes import running
 from components.ingest.settings import IngestSettings, Settings
 from components.ingest.sources import photos_root, records
 from components.ingest.sources.settings import SourceSettings
+from components.ingest.tables import COLUMNS, pack_faces, table_of, unpack_faces
 from components.ingest.take import FaceTaker, Taken
 from components.photo import PhotoSettings
 from schemas.record import SPLITS, FaceRecord
@@ -46,7 +42,7 @@ BATCH = 128
 FEW = 16
 """Fewer photos of a batch are not worth being handed to another process."""
 
-_Written = tuple[str, Shard, Any]
+_Written = tuple[str, Shard, bytes]
 """A split, the index entry of one of its shards, and the shard's rows of the listing."""
 
 REJECTS = "rejects"
@@ -75,27 +71,20 @@ def build(pipeline: beam.Pipeline, settings: Settings, output: Path, previous: P
         | "spread" >> beam.Reshuffle()
         | "photos" >> beam.ParDo(TakeFaces(root, settings, output, previous)).with_outputs(REJECTS, main=KEPT)
     )
-    single = (
+    dealt = (
         taken[KEPT]
-        | "same picture" >> beam.GroupByKey()
-        | "duplicates" >> beam.ParDo(Settle(ingest.age_tolerance)).with_outputs(REJECTS, main=KEPT)
-    )
-    apart = (
-        single[KEPT]
-        | "same photo" >> beam.GroupByKey()
-        | "splits" >> beam.ParDo(KeepApart(ingest)).with_outputs(REJECTS, main=KEPT)
+        | "all faces" >> beam.GroupByKey()
+        | "duplicates and splits" >> beam.ParDo(DealOut(ingest)).with_outputs(REJECTS, main=KEPT)
     )
     _ = (
-        apart[KEPT]
-        | "same split" >> beam.GroupByKey()
-        | "deal" >> beam.FlatMap(_deal, ingest.shard_mb * 1e6)
+        dealt[KEPT]
         | "same shard" >> beam.GroupByKey()
         | "shards" >> beam.ParDo(WriteShard(output))
         | "all shards" >> beam.GroupByKey()
         | "index" >> beam.ParDo(WriteIndex(settings.photo, output))
     )
     _ = (
-        (read[REJECTS], taken[REJECTS], single[REJECTS], apart[REJECTS])
+        (read[REJECTS], taken[REJECTS], dealt[REJECTS])
         | "from everywhere" >> beam.Flatten()
         | "all rejects" >> beam.GroupByKey()
         | "rejects" >> beam.ParDo(WriteRejects(output))
@@ -164,59 +153,29 @@ class TakeFaces(beam.DoFn):
 
 
 def _handed_on(taken: Taken) -> Iterator[Any]:
-    yield from taken.faces.items()
-    yield beam.pvalue.TaggedOutput(REJECTS, ("", taken.rejects))
+    yield "", pack_faces(table_of(taken.rows))
+    yield _rejected(taken.rejects)
 
 
-class Settle(beam.DoFn):
-    """Of rows with the same picture keeps one, or none if their labels disagree."""
-
-    def __init__(self, age_tolerance: int) -> None:
-        self._age_tolerance = age_tolerance
-
-    def process(self, hand: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
-        kept: list[TakenFace] = []
-        rejects: list[Reject] = []
-        for same in groups(unpack_all(unpack_faces, hand[1]), attrgetter("pixels")).values():
-            face, others = duplicates.settle(same, self._age_tolerance)
-            kept += [face] if face else []
-            rejects += others
-        for number, dealt in groups(kept, lambda face: int(face.sha256[0], 16)).items():
-            yield number, pack_faces(dealt)
-        yield _rejected(rejects)
-
-
-class KeepApart(beam.DoFn):
-    """Of faces on the same photo keeps those of one split; gives what is kept, with the bytes of its Examples, by split."""
+class DealOut(beam.DoFn):
+    """Of all faces keeps each picture once and each photo in one split, and deals them out to the shards."""
 
     def __init__(self, ingest: IngestSettings) -> None:
-        self._ingest = ingest
+        self._age_tolerance = ingest.age_tolerance
+        self._shard_bytes = ingest.shard_mb * 1e6
 
-    def process(self, hand: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
-        kept, rejects = [], []
-        for same in groups(unpack_all(unpack_faces, hand[1]), attrgetter("sha256")).values():
-            faces, others = duplicates.keep_apart(same, self._split_of)
-            kept += faces
-            rejects += others
-        for split, dealt in groups(kept, self._split_of).items():
-            yield split, (sum(face.length for face in dealt), pack_faces(dealt))
-        yield _rejected(rejects)
-
-    def _split_of(self, face: TakenFace) -> str:
-        return labels.split_of(face.record, self._ingest.split)
-
-
-def _deal(
-    group: tuple[str, Iterable[tuple[int, bytes]]], target: float
-) -> Iterator[tuple[tuple[str, int, int], bytes]]:
-    """The faces of a split by shard, as (split, number, count): a range of digests each, which spreads evenly."""
-    split, blocks = group
-    count = max(1, round(sum(size for size, _ in blocks) / target))
-    for _, packed in blocks:
-        for number, dealt in groups(
-            unpack_faces(packed), lambda face: int.from_bytes(face.pixels[:8], "big") * count >> 64
-        ).items():
-            yield (split, number, count), pack_faces(dealt)
+    def process(self, group: tuple[str, Iterable[bytes]]) -> Iterator[Any]:
+        faces, twice = settled(unpack_faces(group[1]), "pixels", partial(keep_one, age_tolerance=self._age_tolerance))
+        faces, torn = settled(faces, "sha256", keep_one_split)
+        yield _rejected(twice + torn)
+        for split in SPLITS:
+            held = faces.filter(pc.field("split") == split).sort_by("pixels")
+            count = max(1, round(sum(held["length"].to_pylist()) / self._shard_bytes))
+            # A range of digests each, which spreads evenly.
+            numbers = [int.from_bytes(digest[:8], "big") * count >> 64 for digest in held["pixels"].to_pylist()]
+            for number in sorted(set(numbers)):
+                first, last = bisect_left(numbers, number), bisect_right(numbers, number)
+                yield (split, number, count), pack_faces(held.slice(first, last - first))
 
 
 class WriteShard(beam.DoFn):
@@ -227,22 +186,23 @@ class WriteShard(beam.DoFn):
 
     def process(self, group: tuple[tuple[str, int, int], Iterable[bytes]]) -> Iterator[tuple[str, _Written]]:
         (split, number, count), blocks = group
-        faces = sorted(unpack_all(unpack_faces, blocks), key=attrgetter("pixels"))
+        faces = unpack_faces(blocks)
         name = file_name(split, number, count)
         with explained(self._output):
             path = self._output / name
             path.parent.mkdir(exist_ok=True)
-            listed = []
+            places = zip(*(faces[part].to_pylist() for part in _PLACE), strict=True)
             with path.with_suffix(".partial").open("wb", BUFFER) as file:
-                for face in faces:
-                    offset = write_record(file, read_example(face))
-                    listed.append(face._replace(file=name, offset=offset))
+                offsets = [write_record(file, read_example(*place)) for place in places]
             path.with_suffix(".partial").rename(path)
             size = path.stat().st_size
-        ages = _count(face.record.age for face in faces)
-        classes = _count(face.record.age_class for face in faces)
-        genders = _count(face.record.gender for face in faces)
-        yield "", (split, Shard(name, len(faces), size, ages, classes, genders), listing.table(split, listed))
+        counted = (_count(faces[label].to_pylist()) for label in ("age", "age_class", "gender"))
+        faces = faces.set_column(_FILE, "file", [[name] * len(faces)]).set_column(_FILE + 1, "offset", [offsets])
+        yield "", (split, Shard(name, len(faces), size, *counted), pack_faces(faces))
+
+
+_PLACE = ("file", "offset", "length", "crc")
+_FILE = COLUMNS.names.index("file")
 
 
 def _count(values: Iterable[Any]) -> dict[Any, int]:
@@ -262,7 +222,8 @@ class WriteIndex(beam.DoFn):
         with explained(self._output):
             shards = groups(written, lambda entry: entry[0])
             write_index(self._output, {split: [entry[1] for entry in entries] for split, entries in shards.items()})
-            listing.write_listing(self._output, (rows for *_, rows in written), listing.making(self._photo))
+            tables = (unpack_faces([block]) for *_, block in written)
+            listing.write_listing(self._output, tables, listing.making(self._photo))
         yield from ()
 
 
@@ -273,7 +234,7 @@ class WriteRejects(beam.DoFn):
         self._output = output
 
     def process(self, group: tuple[str, Iterable[bytes]]) -> Iterator[None]:
-        rejects = sorted(unpack_all(unpack_rejects, group[1]), key=lambda reject: reject.row)
+        rejects = sorted(chain.from_iterable(map(unpack_rejects, group[1])), key=attrgetter("row"))
         with explained(self._output):
             write_rejects(self._output / "rejects.parquet", rejects)
         yield from ()

@@ -5,11 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from components.ingest import labels
-from components.ingest.blocks import groups, pack_faces, pack_rejects
-from components.ingest.faces import Spool, TakenFace
+from components.ingest.faces import Spool, TakenFace, row_of
 from components.ingest.labels import SplitSettings
 from components.ingest.photos import Photos
 from components.photo import Face, PhotoRejected, PhotoSettings, face_of
@@ -20,15 +19,12 @@ from schemas.reject import Reject
 if TYPE_CHECKING:
     from components.ingest.listing import Known
 
-HANDS = 16
-"""Parts into which faces are dealt to look for duplicates; enough for the workers there are, few enough for large blocks."""
-
 
 class Taken(NamedTuple):
-    """What became of some records: packed faces, by the hand they are dealt to, and packed rejects."""
+    """What became of some records: the rows of the faces, see `row_of`, and the rejects."""
 
-    faces: dict[int, bytes]
-    rejects: bytes
+    rows: list[tuple[Any, ...]]
+    rejects: list[Reject]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,7 @@ class FaceTaker:
     def take(self, records: list[FaceRecord]) -> Taken:
         """The faces of records, their Examples in a spool file, and a reject for each whose photo cannot be used."""
         with Spool(self.spool, len(records)) as spool:
-            return _dealt(self._take(record, spool) for record in records)
+            return _taken(self._take(record, spool) for record in records)
 
     def take_again(self, records: list[FaceRecord], known: "Known") -> tuple[Taken, list[FaceRecord]]:
         """The faces that an earlier ingest knew, as `take` would give them, and the records of which it knew none.
@@ -60,7 +56,7 @@ class FaceTaker:
         found = [(record, *self._find(record, known)) for record in records]
         again = [(record, version, *face) for record, version, face in found if face]
         with Spool(self.spool, len(again)) as spool:
-            taken = _dealt(self._take_again(*one, spool) for one in again)
+            taken = _taken(self._take_again(*one, spool) for one in again)
         return taken, [record for record, _, face in found if not face]
 
     def _take(self, record: FaceRecord, spool: Spool) -> TakenFace | Reject:
@@ -72,9 +68,9 @@ class FaceTaker:
             face = face_of(data, record.box, self.photo)
         except PhotoRejected as why:
             return Reject(record.source, record.path, record.person, why.reason, why.detail, record.row, sha256)
-        fold = labels.fold_of(record, self.split)
+        split, fold = labels.split_of(record, self.split), labels.fold_of(record, self.split)
         place = spool.add(encode(_example(record, face, sha256, fold)))
-        return TakenFace(record, sha256, version, face.pixels, face.height, face.width, fold, *place)
+        return TakenFace(record, split, fold, sha256, version, face.pixels, face.height, face.width, *place)
 
     def _find(self, record: FaceRecord, known: "Known") -> tuple[str, tuple[TakenFace, bytes] | None]:
         """The version of a photo file, and its face with the Example, if the earlier ingest knew it."""
@@ -91,25 +87,24 @@ class FaceTaker:
     def _take_again(
         self, record: FaceRecord, version: str, known: TakenFace, example: bytes, spool: Spool
     ) -> TakenFace:
-        fold = labels.fold_of(record, self.split)
+        split, fold = labels.split_of(record, self.split), labels.fold_of(record, self.split)
         if fold == known.fold and _told(record) == _told(known.record):
             place = known.file, known.offset, known.length, known.crc
         else:
             face = Face(decode(example).jpeg, known.height, known.width, known.pixels)
             place = spool.add(encode(_example(record, face, known.sha256, fold)))
-        return TakenFace(record, known.sha256, version, known.pixels, known.height, known.width, fold, *place)
+        return TakenFace(record, split, fold, known.sha256, version, known.pixels, known.height, known.width, *place)
 
 
-def _dealt(taken: Iterable[TakenFace | Reject]) -> Taken:
-    faces: list[TakenFace] = []
+def _taken(taken: Iterable[TakenFace | Reject]) -> Taken:
+    rows: list[tuple[Any, ...]] = []
     rejects: list[Reject] = []
     for one in taken:
         if isinstance(one, Reject):
             rejects.append(one)
         else:
-            faces.append(one)
-    hands = groups(faces, lambda face: face.pixels[0] % HANDS)
-    return Taken({hand: pack_faces(dealt) for hand, dealt in hands.items()}, pack_rejects(rejects))
+            rows.append(row_of(one))
+    return Taken(rows, rejects)
 
 
 _told = attrgetter("source", "path", "person", "age", "age_class", "gender", "face_score")

@@ -10,10 +10,11 @@ import psutil
 import pytest
 
 from components.ingest import processes
-from components.ingest.blocks import pack_records, unpack_faces, unpack_rejects
+from components.ingest.blocks import pack_records
 from components.ingest.faces import SPOOL, Rows, read_example, write_rows
 from components.ingest.labels import SplitSettings
 from components.ingest.settings import Settings
+from components.ingest.tables import faces_of, table_of
 from components.photo import PhotoSettings
 from components.settings import build
 from schemas.error import VisageError
@@ -67,10 +68,10 @@ def test_the_outcome_is_the_same_with_and_without(tmp_path, monkeypatch):
 
 def test_faces_and_rejects_come_back(running):
     taken = running.take(pack_records(RECORDS))
-    (face,) = (face for block in taken.faces.values() for face in unpack_faces(block))
+    (face,) = faces_of(table_of(taken.rows))
     assert face.record == RECORDS[0]
-    assert decode(read_example(face)).path == "one.jpg"
-    assert [(reject.path, reject.reason) for reject in unpack_rejects(taken.rejects)] == [("two.jpg", "photo_missing")]
+    assert decode(read_example(*face[-4:])).path == "one.jpg"
+    assert [(reject.path, reject.reason) for reject in taken.rejects] == [("two.jpg", "photo_missing")]
 
 
 def test_what_goes_wrong_in_a_process_is_told(running, tmp_path):
@@ -78,7 +79,7 @@ def test_what_goes_wrong_in_a_process_is_told(running, tmp_path):
     with pytest.raises(FileNotFoundError):
         running.take(pack_records(RECORDS))
     (tmp_path / SPOOL).mkdir()
-    assert running.take(pack_records(RECORDS)).faces
+    assert running.take(pack_records(RECORDS)).rows
 
 
 def test_a_killed_process_is_one_message(running):
