@@ -29,14 +29,17 @@ def decode(jpeg: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def resize(image: tf.Tensor, size: int) -> tf.Tensor:
-    """A face uint8 [height, width, 3] of any size as uint8 [size, size, 3]: bilinear, antialiased where it shrinks."""
+    """A face uint8 [height, width, 3] as uint8 [size, size, 3]: bilinear, antialiased where it shrinks.
+
+    Faces of one size go through together too: [N, height, width, 3] become [N, size, size, 3].
+    """
 
     def resized() -> tf.Tensor:
         values = tf.image.resize(image, (size, size), method="bilinear", antialias=True)
         return tf.saturate_cast(tf.round(values), tf.uint8)
 
-    fits = tf.reduce_all(tf.shape(image)[:2] == size)
-    return tf.ensure_shape(tf.cond(fits, lambda: image, resized), (size, size, 3))
+    fits = tf.reduce_all(tf.shape(image)[-3:-1] == size)
+    return tf.ensure_shape(tf.cond(fits, lambda: image, resized), (*image.shape[:-3], size, size, 3))
 
 
 def values(image: keras.KerasTensor, settings: PixelSettings, published: str) -> keras.KerasTensor:

@@ -27,8 +27,6 @@ def squares(faces: Sequence[np.ndarray], size: int) -> np.ndarray:
 
 @cache
 def _resize(size: int) -> Any:
-    square = tf.TensorSpec((size, size, 3), tf.uint8)
     return tf.function(
-        lambda faces: tf.map_fn(lambda face: pixels.resize(face, size), faces, fn_output_signature=square),
-        input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)],
+        lambda faces: pixels.resize(faces, size), input_signature=[tf.TensorSpec([None, None, None, 3], tf.uint8)]
     )

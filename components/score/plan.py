@@ -6,8 +6,9 @@ reach in a plan of a million files than in one of ten.
 
 import json
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from itertools import islice
+from operator import attrgetter
 from pathlib import Path
 
 import pyarrow as pa
@@ -97,10 +98,10 @@ def write(
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = 0
-    entries = iter(listing)
+    entries, values = iter(listing), attrgetter(*_SCHEMA.names)
     with pa.OSFile(str(folder / _ENTRIES), "wb") as file, pa.ipc.new_file(file, _SCHEMA) as writer:
         while held := list(islice(entries, size)):
-            columns = zip(*(astuple(entry) for entry in held), strict=True)
+            columns = zip(*map(values, held), strict=True)
             writer.write_batch(
                 pa.record_batch([pa.array(c, k.type) for c, k in zip(columns, _SCHEMA, strict=True)], schema=_SCHEMA)
             )

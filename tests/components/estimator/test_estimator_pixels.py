@@ -37,6 +37,12 @@ def test_a_larger_face_is_averaged_not_sampled():
     assert 120 <= inside.min() <= inside.max() <= 135
 
 
+@pytest.mark.parametrize("side", [9, 16, 40])
+def test_faces_of_one_size_go_through_together_and_come_out_as_each_by_itself(side):
+    several = tf.constant(faces(5, side).astype(np.uint8))
+    np.testing.assert_array_equal(pixels.resize(several, 16), [pixels.resize(face, 16) for face in several])
+
+
 def test_a_smaller_face_is_blown_up():
     assert pixels.resize(tf.zeros([9, 9, 3], tf.uint8), 16).shape == (16, 16, 3)
 
