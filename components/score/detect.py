@@ -43,7 +43,7 @@ def _fast(min_score: float | None) -> Detector:
     threshold = FAST_SCORE if min_score is None else min_score
     model = package.FaceDetection(model_selection=1, min_detection_confidence=min(threshold, FAST_SCORE))
 
-    def find(photo: np.ndarray) -> list[Detection]:
+    def find(photo: Image.Image) -> list[Detection]:
         small, scale = _shrunk(photo, _LARGEST)
         found = [
             held for left, top, tile in _tiles(small) for held in _inside(_blaze(model, tile), left, top, tile, small)
@@ -112,7 +112,7 @@ def _thorough(min_score: float | None) -> Detector:
     model = package.MTCNN()
     threshold = THOROUGH_SCORE if min_score is None else min_score
 
-    def find(photo: np.ndarray) -> list[Detection]:
+    def find(photo: Image.Image) -> list[Detection]:
         found = []
         for side, frame in ((_SHARP, 0.0), (_COARSE, _FRAME)):
             small, scale = _shrunk(photo, side)
@@ -138,14 +138,13 @@ def _framed(model: Any, photo: np.ndarray, frame: int) -> Iterator[Detection]:
             yield Detection(left, top, left + across, top + down, float(held["confidence"]))
 
 
-def _shrunk(photo: np.ndarray, largest: int) -> tuple[np.ndarray, float]:
-    """The photo with no side longer than `largest`, and how many of its pixels make one of the result's."""
-    height, width = photo.shape[:2]
-    scale = max(1.0, max(height, width) / largest)
-    if scale == 1:
-        return photo, 1.0
-    size = max(1, round(width / scale)), max(1, round(height / scale))
-    return np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)), scale
+def _shrunk(photo: Image.Image, largest: int) -> tuple[np.ndarray, float]:
+    """The photo's pixels with no side longer than `largest`, and how many of its own make one of them."""
+    scale = max(1.0, max(photo.size) / largest)
+    if scale > 1:
+        size = max(1, round(photo.width / scale)), max(1, round(photo.height / scale))
+        photo = photo.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0)
+    return np.asarray(photo), scale
 
 
 def _scaled(held: Detection, scale: float) -> Detection:

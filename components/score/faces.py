@@ -20,8 +20,8 @@ class Detection:
     score: float
 
 
-Detector = Callable[[np.ndarray], Sequence[Detection]]
-"""Finds the faces on an upright RGB photo, uint8 [height, width, 3]."""
+Detector = Callable[[Image.Image], Sequence[Detection]]
+"""Finds the faces on an upright RGB photo."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def faces_of(photo: Image.Image, settings: PhotoSettings, detector: Detector | N
     if detector is None:
         return [Face(np.asarray(crop_face(photo, None, settings)), (0, 0, photo.width, photo.height), None)]
     faces = []
-    for found in sorted(detector(np.asarray(photo)), key=lambda held: (held.left, held.top)):
+    for found in sorted(detector(photo), key=lambda held: (held.left, held.top)):
         box = found.left, found.top, found.right, found.bottom
         try:
             pixels = np.asarray(crop_face(photo, box, settings))

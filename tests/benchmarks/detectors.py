@@ -26,7 +26,7 @@ COUNTED = {"portraits": (1,), "small groups": (2, 6), "selfie": (7,), "team": (3
 """Kinds of photos by the number of faces on them."""
 
 Size = tuple[float, float]
-Find = Callable[[np.ndarray], list[Size]]
+Find = Callable[[Image.Image], list[Size]]
 """Width and height of the faces on a photo, pixels."""
 
 
@@ -39,7 +39,7 @@ def main() -> None:
     settings = PhotoSettings()
     with zipfile.ZipFile(SHARED / "photos.zip") as archive, (SHARED / "photos.csv").open() as table:
         rows = list(csv.DictReader(table))
-        photos = [np.asarray(open_photo(archive.read(row["path"]), settings)) for row in rows]
+        photos = [open_photo(archive.read(row["path"]), settings) for row in rows]
     there = [int(row["faces"]) for row in rows]
     candidates: dict[str, Callable[[], Find]] = {
         "OpenCV, frontalface_default": lambda: cascade("haarcascade_frontalface_default.xml"),
@@ -59,7 +59,7 @@ def main() -> None:
     print(json.dumps(figures))
 
 
-def measured(find: Find, photos: list[np.ndarray], there: list[int], smallest: int) -> dict[str, float]:
+def measured(find: Find, photos: list[Image.Image], there: list[int], smallest: int) -> dict[str, float]:
     """Faces found on each kind of photo, faces more than there are, and photos a second.
 
     Faces with a shorter side than `smallest` do not count, for they are not scored either. Nor is a face too many on the photo
@@ -87,10 +87,10 @@ def mediapipe(selection: int) -> Find:
 
     model = FaceDetection(model_selection=selection)
 
-    def find(photo: np.ndarray) -> list[Size]:
-        found = model.process(np.ascontiguousarray(photo)).detections or ()
+    def find(photo: Image.Image) -> list[Size]:
+        found = model.process(np.asarray(photo)).detections or ()
         boxes = [held.location_data.relative_bounding_box for held in found]
-        return [(box.width * photo.shape[1], box.height * photo.shape[0]) for box in boxes]
+        return [(box.width * photo.width, box.height * photo.height) for box in boxes]
 
     return find
 
@@ -101,7 +101,7 @@ def cascade(name: str) -> Find:
 
     model = cv2.CascadeClassifier(haarcascades + name)
 
-    def find(photo: np.ndarray) -> list[Size]:
+    def find(photo: Image.Image) -> list[Size]:
         picture, scale = small(photo)
         found = model.detectMultiScale(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), 1.1, 5)
         return [(width * scale, height * scale) for _, _, width, height in found]
@@ -114,7 +114,7 @@ def mtcnn() -> Find:
 
     model = MTCNN()
 
-    def find(photo: np.ndarray) -> list[Size]:
+    def find(photo: Image.Image) -> list[Size]:
         picture, scale = small(photo)
         found = [held["box"] for held in model.detect_faces(picture) or () if isinstance(held, dict)]
         return [(width * scale, height * scale) for _, _, width, height in found]
@@ -122,11 +122,11 @@ def mtcnn() -> Find:
     return find
 
 
-def small(photo: np.ndarray) -> tuple[np.ndarray, float]:
-    """The photo with at most 1024 pixels a side, and how many of its pixels make one of the result's."""
-    image = Image.fromarray(photo)
+def small(photo: Image.Image) -> tuple[np.ndarray, float]:
+    """The photo's pixels, at most 1024 a side, and how many of its own make one of them."""
+    image = photo.copy()
     image.thumbnail((1024, 1024))
-    return np.asarray(image), photo.shape[0] / image.height
+    return np.asarray(image), photo.height / image.height
 
 
 if __name__ == "__main__":

@@ -257,7 +257,7 @@ def detector_and_model(model: Path, kind: str, count: int) -> float:
 
     def work() -> None:
         find = detector(kind, None)
-        find(np.asarray(photos[0]))
+        find(photos[0])
         found: list[np.ndarray] = []
         ready.wait()
         while not todo.empty():
