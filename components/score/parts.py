@@ -23,6 +23,7 @@ from components.registry import ModelVersion
 from components.score.batches import squares
 from components.score.entry import Entry, Source, shown
 from components.score.faces import Detector, Face, faces_of
+from components.score.frozen import frozen
 from components.score.pictures import Picture
 from components.score.plan import Plan
 from components.score.reading import Reader
@@ -130,7 +131,7 @@ def tally_of(output: Path, number: int) -> Tally | None:
 @cache
 def _estimator(folder: Path, precision: str) -> Estimator:
     estimator = load(folder)
-    return in_bfloat16(estimator) if precision == "bfloat16" else estimator
+    return frozen(in_bfloat16(estimator) if precision == "bfloat16" else estimator)
 
 
 _LOADING = Lock()
