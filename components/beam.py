@@ -34,6 +34,9 @@ class BeamSettings(Section):
     options: tuple[str, ...] = how((), "further options of Beam, as `--flink_master=flink:8081`")
 
 
+_SAMPLING_MS = 5
+"""Milliseconds between two looks at what a stage is doing; Beam's default is 200."""
+
 _RUNNERS = {"flink": "FlinkRunner", "dataflow": "DataflowRunner", "portable": "PortableRunner"}
 
 
@@ -52,7 +55,10 @@ def pipeline(settings: BeamSettings) -> "beam.Pipeline":
             options=PipelineOptions([f"--runner={_RUNNERS[settings.runner]}", *parallel, *settings.options])
         )
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+    from apache_beam.runners.worker.statesampler import StateSampler
 
+    # A stage ends when the thread that samples it wakes up for the last time, and no option says how soon that is.
+    StateSampler.__init__.__defaults__ = (_SAMPLING_MS,)
     # It advises processes over threads, which would be right for work that holds the GIL.
     logging.getLogger("apache_beam.runners.portability.fn_api_runner.fn_runner").setLevel(logging.ERROR)
     options = ["--direct_running_mode=in_memory", f"--direct_num_workers={workers_here(settings)}", *settings.options]

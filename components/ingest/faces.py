@@ -7,12 +7,16 @@ are descriptions of some hundred bytes, see `components.ingest.tables`. So memor
 import json
 import os
 import uuid
-from operator import attrgetter
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import google_crc32c
 
+from components.ingest import labels
+from components.ingest.labels import SplitSettings
 from schemas.error import VisageError
 from schemas.record import FaceRecord
 
@@ -71,6 +75,11 @@ _of_record = attrgetter(
 )
 
 
+def labels_of(record: FaceRecord, split: SplitSettings) -> tuple[Any, ...]:
+    """The part of a row that follows from a record: its attributes, and the split and fold it belongs to."""
+    return *_of_record(record), labels.split_of(record, split), labels.fold_of(record, split)
+
+
 def row_of(face: TakenFace) -> tuple[Any, ...]:
     """A face as a row of a table: the attributes of its record, then its own; plain values, which pickle fast."""
     return *_of_record(face.record), *face[1:]
@@ -124,19 +133,44 @@ def spooled_rows(folder: Path) -> int:
     return sum(int(file.suffix[1:]) for file in folder.iterdir() if file.suffix[1:].isdigit())
 
 
-def read_example(file: str, offset: int, length: int, crc: int) -> bytes:
-    """The encoded Example that lies in a place, see `TakenFace`.
+Place = tuple[str, int, int, int]
+"""Where an encoded Example lies: the last four attributes of a `TakenFace`."""
+
+
+def read_examples(places: Iterable[Place]) -> Iterator[bytes | None]:
+    """The encoded Examples that lie in these places; None where one is gone or damaged. A file is opened once in a row."""
+    for file, held in groupby(places, itemgetter(0)):
+        try:
+            opened = os.open(file, os.O_RDONLY)
+        except OSError:
+            yield from (None for _ in held)
+            continue
+        try:
+            for _, offset, length, crc in held:
+                example = os.pread(opened, length, offset)
+                yield example if google_crc32c.value(example) == crc else None
+        finally:
+            os.close(opened)
+
+
+def read_example(place: Place) -> bytes:
+    """The encoded Example that lies in a place.
 
     Raises:
-        VisageError: something else lies there now.
+        VisageError: it is gone or damaged.
     """
-    opened = os.open(file, os.O_RDONLY)
-    try:
-        example = os.pread(opened, length, offset)
-    finally:
-        os.close(opened)
-    if google_crc32c.value(example) != crc:
+    (example,) = read_examples([place])
+    return whole(example, place)
+
+
+def whole(example: bytes | None, place: Place) -> bytes:
+    """An Example that was read from a place.
+
+    Raises:
+        VisageError: it is gone or damaged.
+    """
+    if example is None:
         raise VisageError(
-            f"{file} is damaged at byte {offset}.", "Delete what is damaged and run the ingest step again."
+            f"{place[0]} is damaged at byte {place[1]}.", "Delete what is damaged and run the ingest step again."
         )
     return example

@@ -11,39 +11,43 @@ from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import partial
 from itertools import chain, islice
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
+import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.utils.shared import Shared
 
 from components.beam import explained
 from components.ingest import labels, listing
+from components.ingest.again import Known
 from components.ingest.blocks import groups, pack_records, pack_rejects, unpack_records, unpack_rejects
 from components.ingest.duplicates import keep_one, keep_one_split, settled
-from components.ingest.faces import BUFFER, SPOOL, Rows, read_example, write_rows
+from components.ingest.faces import BUFFER, SPOOL, Rows, read_examples, whole, write_rows
 from components.ingest.photos import open_photos
 from components.ingest.processes import running
 from components.ingest.settings import IngestSettings, Settings
 from components.ingest.sources import photos_root, records
-from components.ingest.sources.settings import SourceSettings
-from components.ingest.tables import COLUMNS, pack_faces, table_of, unpack_faces
+from components.ingest.tables import COLUMNS, pack_faces, places_of, table_of, unpack_faces
 from components.ingest.take import FaceTaker, Taken
 from components.photo import PhotoSettings
 from schemas.record import SPLITS, FaceRecord
 from schemas.reject import Reject, write_rejects
 from schemas.shard import Shard, file_name, write_index, write_record
 
-BATCH = 128
+BATCH = 256
 """Records whose photos one worker opens in a row; small enough that a few thousand photos spread evenly."""
 
 FEW = 16
-"""Fewer photos of a batch are not worth being handed to another process."""
+"""Fewer photos of a batch are not worth being handed to other processes."""
 
 _Written = tuple[str, Shard, bytes]
-"""A split, the index entry of one of its shards, and the shard's rows of the listing."""
+"""A split, or `LEFT_OUT`; the index entry of one of its shards; and the shard's rows of the listing."""
+
+LEFT_OUT = "left_out"
+"""Where faces go instead of a split that are left out for others."""
 
 REJECTS = "rejects"
 KEPT = "kept"
@@ -63,12 +67,12 @@ def build(pipeline: beam.Pipeline, settings: Settings, output: Path, previous: P
     ingest, root = settings.ingest, photos_root(settings.source)
     read = (
         pipeline
-        | "source" >> beam.Create([settings.source])
-        | "records" >> beam.ParDo(ReadRecords(ingest, output)).with_outputs(REJECTS, main=KEPT)
+        | "start" >> beam.Impulse()
+        | "records" >> beam.ParDo(ReadRecords(settings, output)).with_outputs(REJECTS, main=KEPT)
     )
     taken = (
         read[KEPT]
-        | "spread" >> beam.Reshuffle()
+        | "same batch" >> beam.GroupByKey()  # spreads them over the workers
         | "photos" >> beam.ParDo(TakeFaces(root, settings, output, previous)).with_outputs(REJECTS, main=KEPT)
     )
     dealt = (
@@ -94,20 +98,21 @@ def build(pipeline: beam.Pipeline, settings: Settings, output: Path, previous: P
 class ReadRecords(beam.DoFn):
     """The records of a source that the label rules keep; rejects of the others."""
 
-    def __init__(self, ingest: IngestSettings, output: Path) -> None:
-        self._ingest = ingest
+    def __init__(self, settings: Settings, output: Path) -> None:
+        self._source = settings.source
+        self._ingest = settings.ingest
         self._output = output
 
-    def process(self, source: SourceSettings) -> Iterator[Any]:
+    def process(self, _: bytes) -> Iterator[Any]:
         with explained(self._output):
             rows, kept = 0, 0
-            found = records(source)
+            found = records(self._source)
             while block := list(islice(found, BATCH)):
                 rejects = [self._reject(record) for record in block]
                 batch = [record for record, reject in zip(block, rejects, strict=True) if reject is None]
                 rows, kept = rows + len(block), kept + len(batch)
                 if batch:
-                    yield pack_records(batch)
+                    yield batch[0].row, pack_records(batch)
                 yield _rejected([reject for reject in rejects if reject])
             yield _rejected([])  # so that there is a file of rejects, if only an empty one
             write_rows(self._output / SPOOL, Rows(rows, kept))
@@ -137,17 +142,17 @@ class TakeFaces(beam.DoFn):
         with explained(self._output):
             photos = self._shared_photos.acquire(lambda: open_photos(self._root, photo.max_bytes))
             self._taker = FaceTaker(photos, photo, split, self._output / SPOOL)
-            self._known = self._shared_known.acquire(lambda: listing.Known(self._previous, listing.making(photo)))
+            self._known = self._shared_known.acquire(lambda: Known(self._previous, listing.making(photo)))
             self._processes = running(self._output)
 
-    def process(self, batch: bytes) -> Iterator[Any]:
+    def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
         with explained(self._output):
-            records = unpack_records(batch)
+            records = [record for batch in group[1] for record in unpack_records(batch)]
             if self._known:
-                taken, records = self._taker.take_again(records, self._known)
-                yield from _handed_on(taken)
+                faces, records = self._known.take(records, self._taker)
+                yield "", pack_faces(faces)
             if self._processes and len(records) >= FEW:
-                yield from _handed_on(self._processes.take(pack_records(records)))
+                yield from _handed_on(self._processes.take(records))
             elif records:
                 yield from _handed_on(self._taker.take(records))
 
@@ -165,17 +170,22 @@ class DealOut(beam.DoFn):
         self._shard_bytes = ingest.shard_mb * 1e6
 
     def process(self, group: tuple[str, Iterable[bytes]]) -> Iterator[Any]:
-        faces, twice = settled(unpack_faces(group[1]), "pixels", partial(keep_one, age_tolerance=self._age_tolerance))
-        faces, torn = settled(faces, "sha256", keep_one_split)
+        taken = unpack_faces(group[1])
+        single, twice = settled(taken, "pixels", partial(keep_one, age_tolerance=self._age_tolerance))
+        kept, torn = settled(single, "sha256", keep_one_split)
         yield _rejected(twice + torn)
         for split in SPLITS:
-            held = faces.filter(pc.field("split") == split).sort_by("pixels")
-            count = max(1, round(sum(held["length"].to_pylist()) / self._shard_bytes))
-            # A range of digests each, which spreads evenly.
-            numbers = [int.from_bytes(digest[:8], "big") * count >> 64 for digest in held["pixels"].to_pylist()]
-            for number in sorted(set(numbers)):
-                first, last = bisect_left(numbers, number), bisect_right(numbers, number)
-                yield (split, number, count), pack_faces(held.slice(first, last - first))
+            yield from self._shards(split, kept.filter(pc.field("split") == split))
+        yield from self._shards(LEFT_OUT, taken.filter(pc.invert(pc.is_in(taken["row"], kept["row"].combine_chunks()))))
+
+    def _shards(self, name: str, faces: pa.Table) -> Iterator[tuple[tuple[str, int, int], bytes]]:
+        """The faces by shard, as (name, number, count): a range of digests each, which spreads evenly."""
+        faces = faces.sort_by([("pixels", "ascending"), ("row", "ascending")])
+        count = max(1, round(sum(faces["length"].to_pylist()) / self._shard_bytes))
+        numbers = [int.from_bytes(digest[:8], "big") * count >> 64 for digest in faces["pixels"].to_pylist()]
+        for number in sorted(set(numbers)):
+            first, last = bisect_left(numbers, number), bisect_right(numbers, number)
+            yield (name, number, count), pack_faces(faces.slice(first, last - first))
 
 
 class WriteShard(beam.DoFn):
@@ -191,9 +201,10 @@ class WriteShard(beam.DoFn):
         with explained(self._output):
             path = self._output / name
             path.parent.mkdir(exist_ok=True)
-            places = zip(*(faces[part].to_pylist() for part in _PLACE), strict=True)
+            places = places_of(faces)
+            examples = map(whole, read_examples(places), places)
             with path.with_suffix(".partial").open("wb", BUFFER) as file:
-                offsets = [write_record(file, read_example(*place)) for place in places]
+                offsets = [write_record(file, example) for example in examples]
             path.with_suffix(".partial").rename(path)
             size = path.stat().st_size
         counted = (_count(faces[label].to_pylist()) for label in ("age", "age_class", "gender"))
@@ -201,7 +212,6 @@ class WriteShard(beam.DoFn):
         yield "", (split, Shard(name, len(faces), size, *counted), pack_faces(faces))
 
 
-_PLACE = ("file", "offset", "length", "crc")
 _FILE = COLUMNS.names.index("file")
 
 
@@ -218,12 +228,15 @@ class WriteIndex(beam.DoFn):
         self._output = output
 
     def process(self, group: tuple[str, Iterable[_Written]]) -> Iterator[None]:
-        written = sorted(group[1], key=lambda entry: (SPLITS.index(entry[0]), entry[1].file))
+        written = groups(sorted(group[1], key=lambda entry: entry[1].file), itemgetter(0))
+        shards = {split: [shard for _, shard, _ in written[split]] for split in SPLITS if split in written}
+        made_by = listing.making(self._photo)
         with explained(self._output):
-            shards = groups(written, lambda entry: entry[0])
-            write_index(self._output, {split: [entry[1] for entry in entries] for split, entries in shards.items()})
-            tables = (unpack_faces([block]) for *_, block in written)
-            listing.write_listing(self._output, tables, listing.making(self._photo))
+            write_index(self._output, shards)
+            for file, splits in ((listing.LISTING, SPLITS), (listing.LEFT_OUT, (LEFT_OUT,))):
+                tables = (unpack_faces([block]) for split in splits for *_, block in written.get(split, ()))
+                if any(split in written for split in splits):
+                    listing.write_listing(self._output / file, tables, made_by)
         yield from ()
 
 

@@ -87,7 +87,7 @@ def fold_of(record: FaceRecord, settings: SplitSettings) -> int:
 
     With `test_fold` k of 5 folds the splits are 60, 20 and 20 %, the protocol of Paplham and Franc (CVPR 2024).
     """
-    return int(_draw(record.person, "fold", settings.seed) * settings.folds)
+    return int(_draw(record.person, "fold", settings.seed) * settings.folds) if settings.folds > 1 else 0
 
 
 def _objections(record: FaceRecord, settings: FilterSettings) -> Iterator[tuple[str, str]]:

@@ -5,21 +5,25 @@ People query it, and the next ingest finds in it the work that is already done.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import PIL
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components import photo
-from components.ingest.faces import TakenFace, read_example
-from components.ingest.tables import COLUMNS, faces_of
-from components.photo import Box, PhotoSettings
-from schemas.error import VisageError
+from components.ingest.tables import COLUMNS
+from components.photo import PhotoSettings
 
 LISTING = "examples.parquet"
+
+LEFT_OUT = "left_out.parquet"
+"""Listing of the faces that were left out for others of the same picture or photo, with their Examples in shards beside it:
+the next ingest need not take them anew to see that."""
 
 
 def making(settings: PhotoSettings) -> str:
@@ -30,10 +34,10 @@ def making(settings: PhotoSettings) -> str:
     ).hexdigest()
 
 
-def write_listing(folder: Path, tables: Iterable[pa.Table], made_by: str) -> None:
-    """Write the listing of an artifact from the rows of each shard, in the order of the shards."""
+def write_listing(file: Path, tables: Iterable[pa.Table], made_by: str) -> None:
+    """Write a listing from the rows of each shard, in the order of the shards."""
     schema = COLUMNS.with_metadata({"making": made_by})
-    with pq.ParquetWriter(folder / LISTING, schema) as writer:
+    with pq.ParquetWriter(file, schema) as writer:
         for rows in tables:
             writer.write_table(rows.cast(schema))
 
@@ -46,49 +50,28 @@ def read_columns(folder: Path, *names: str) -> Any:
         return COLUMNS.empty_table().select(names)
 
 
-class Known:
-    """The faces of an earlier ingest, if they were made in the same way; else none.
+def read_known(folder: Path, made_by: str) -> pa.Table:
+    """The faces of an artifact, with whole paths, if they were made in the same way; none of whose Example is gone.
 
-    Args:
-        folder: artifact of the earlier ingest; None if there is none.
-        made_by: how faces are made now, see `making`.
+    That a shard is too short is seen here, other damage when the Example is read.
     """
-
-    def __init__(self, folder: Path | None, made_by: str) -> None:
-        self._by_path: dict[tuple[str, Box | None], TakenFace] = {}
-        self._by_content: dict[tuple[str, Box | None], TakenFace] = {}
-        for face in _read_faces(folder, made_by) if folder else ():
-            self._by_path[face.record.path, face.record.box] = face
-            self._by_content[face.sha256, face.record.box] = face
-
-    def __len__(self) -> int:
-        return len(self._by_path)
-
-    def unchanged(self, path: str, box: Box | None, version: str) -> tuple[TakenFace, bytes] | None:
-        """The face in a box of the photo at a path, with its Example, if the photo file was not changed since."""
-        face = self._by_path.get((path, box))
-        return _whole(face) if face and version and face.version == version else None
-
-    def of_content(self, sha256: str, box: Box | None) -> tuple[TakenFace, bytes] | None:
-        """The face in a box of a photo with this content, with its Example."""
-        return _whole(self._by_content.get((sha256, box)))
+    return pa.concat_tables(_read_whole(folder, listing, made_by) for listing in (LISTING, LEFT_OUT)).combine_chunks()
 
 
-def _whole(face: TakenFace | None) -> tuple[TakenFace, bytes] | None:
-    """A face with its Example; None where that is gone or damaged, for then it can be made anew."""
+def _read_whole(folder: Path, listing: str, made_by: str) -> pa.Table:
     try:
-        return (face, read_example(*face[-4:])) if face else None
-    except (OSError, VisageError):
-        return None
-
-
-def _read_faces(folder: Path, made_by: str) -> Iterator[TakenFace]:
-    try:
-        file = pq.ParquetFile(folder / LISTING)
+        listed = pq.read_table(folder / listing)
     except (OSError, pa.ArrowInvalid):
-        return
-    if (file.schema_arrow.metadata or {}).get(b"making") != made_by.encode():
-        return
-    listed = file.read(COLUMNS.names)
-    names = [f"{folder}/{name}" for name in listed["file"].to_pylist()]
-    yield from faces_of(listed.set_column(listed.column_names.index("file"), "file", [names]))
+        return COLUMNS.empty_table()
+    if (listed.schema.metadata or {}).get(b"making") != made_by.encode():
+        return COLUMNS.empty_table()
+    names = listed["file"].combine_chunks().dictionary_encode()
+    sizes = np.array([_size(folder / name) for name in names.dictionary.to_pylist()], np.int64)
+    there = listed["offset"].to_numpy() + listed["length"].to_numpy() <= sizes[names.indices.to_numpy()]
+    paths = pc.binary_join_element_wise(str(folder), listed["file"], "/")
+    whole = listed.set_column(listed.column_names.index("file"), "file", paths).filter(there)
+    return whole.select(COLUMNS.names).cast(COLUMNS)
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0

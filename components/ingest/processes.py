@@ -12,13 +12,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from itertools import chain
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from components.beam import workers_here
-from components.ingest.blocks import unpack_records
+from components.ingest.blocks import pack_records, unpack_records
 from components.ingest.faces import SPOOL, read_rows
 from components.ingest.labels import SplitSettings
 from components.ingest.photos import open_photos
@@ -27,6 +29,7 @@ from components.ingest.sources import photos_root, place
 from components.ingest.take import FaceTaker, Taken
 from components.photo import PhotoSettings
 from schemas.error import VisageError
+from schemas.record import FaceRecord
 
 ENOUGH = 500
 """Fewer photos are taken before the processes have started."""
@@ -62,7 +65,7 @@ def running(output: Path) -> "Processes | None":
 
 
 class Processes:
-    """As many processes as there are workers, each of which takes the faces of one batch at a time.
+    """As many processes as there are workers, among which every batch is divided, so that all have work to the end.
 
     The first one is started, imports what it needs and opens the photos; the others are forks of it, before it has threads.
     They end when their end of the pipe is closed, even if this process is killed.
@@ -74,6 +77,7 @@ class Processes:
         self._lock = threading.Lock()
         self._links: list[Connection] = []
         self._idle: queue.SimpleQueue[Connection] = queue.SimpleQueue()
+        self._asking = ThreadPoolExecutor(count)
 
     def start(self) -> None:
         """Start them, if they are not started yet; they get ready while the caller goes on."""
@@ -96,16 +100,21 @@ class Processes:
             for link in self._links:
                 self._idle.put(link)
 
-    def take(self, batch: bytes) -> Taken:
-        """What `FaceTaker.take` gives for a block of records; any number of threads may ask at once.
+    def take(self, records: list[FaceRecord]) -> Taken:
+        """What `FaceTaker.take` gives for these records; any number of threads may ask at once.
 
         Raises:
             VisageError: the process was killed.
         """
         self.start()
+        parts = [pack_records(records[first :: self._count]) for first in range(self._count)]
+        rows, rejects = zip(*self._asking.map(self._ask, parts), strict=True)
+        return Taken(list(chain.from_iterable(rows)), list(chain.from_iterable(rejects)))
+
+    def _ask(self, part: bytes) -> Taken:
         link = self._idle.get()
         try:
-            link.send(batch)
+            link.send(part)
             taken = link.recv()
         except (EOFError, OSError) as error:
             raise VisageError(
@@ -120,6 +129,7 @@ class Processes:
 
     def close(self) -> None:
         """Let the processes end, once they are through with what they are at."""
+        self._asking.shutdown(wait=False, cancel_futures=True)
         for link in self._links:
             link.close()
         if self._links:

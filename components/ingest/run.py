@@ -123,12 +123,14 @@ def _check_enough(settings: Settings, examples: Mapping[str, int], rejects: list
 
 
 def _check_apart(folder: Path, examples: int, settings: Settings) -> None:
+    import pyarrow.compute as pc
+
     from components.ingest.listing import read_columns
 
     listing = read_columns(folder, "split", "person", "given_split", "sha256", "pixels")
     for thing, column in (("person", "person"), ("photo", "sha256")):
         counted = listing.group_by(column).aggregate([("split", "count_distinct")])
-        torn = [row[column] for row in counted.to_pylist() if row["split_count_distinct"] > 1]
+        torn = counted.filter(pc.field("split_count_distinct") > 1)[column].to_pylist()
         if torn and settings.ingest.split.given and listing["given_split"].null_count < len(listing):
             raise VisageError(
                 f"By the source's own split, {len(torn)} {thing}s are in more than one split, for instance {torn[0]}. "

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
 from components import page
 from components.ingest import sheets
 from components.ingest.listing import read_columns
@@ -25,13 +29,13 @@ def describe(folder: Path, rejects: list[Reject], previous: Path | None) -> dict
     `sides` of the stored faces in pixels; `splits`, each with its persons, mean age in years, share of women, and examples by
     decade or age class; `ages`, the number of examples by split, gender and age in years.
     """
-    listing = read_columns(folder, "split", "person", "age", "age_class", "gender", "height", "sha256").to_pylist()
-    splits = {split: [row for row in listing if row["split"] == split] for split in SPLITS}
+    listing = read_columns(folder, "split", "person", "age", "age_class", "gender", "height", "sha256")
+    splits = {split: listing.filter(pc.field("split") == split) for split in SPLITS}
     counts = Counter(reject.reason for reject in rejects)
-    opened = [row["sha256"] for row in listing] + [reject.sha256 for reject in rejects if reject.sha256]
+    opened = listing["sha256"].to_pylist() + [reject.sha256 for reject in rejects if reject.sha256]
     known = _contents(previous)
     shards = [shard for held in read_index(folder).values() for shard in held]
-    sides = sorted(row["height"] for row in listing)
+    sides = sorted(listing["height"].to_pylist())
     return {
         "rows": len(listing) + len(rejects),
         "examples": len(listing),
@@ -39,7 +43,7 @@ def describe(folder: Path, rejects: list[Reject], previous: Path | None) -> dict
         "rejects": {reason: counts[reason] for reason in REASONS if counts[reason]},
         "photos": len(opened),
         "photos_new": sum(sha256 not in known for sha256 in opened),
-        "persons": len({row["person"] for row in listing}),
+        "persons": len(listing["person"].unique()),
         "shards": len(shards),
         "bytes": sum(shard.bytes for shard in shards),
         "sides": {"smallest": sides[0], "median": sides[len(sides) // 2], "largest": sides[-1]},
@@ -48,18 +52,17 @@ def describe(folder: Path, rejects: list[Reject], previous: Path | None) -> dict
     }
 
 
-def _describe_split(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    ages = [row["age"] for row in rows if row["age"] is not None]
-    genders = [row["gender"] for row in rows if row["gender"] is not None]
-    classes = Counter(row["age_class"] for row in rows if row["age_class"] is not None)
+def _describe_split(rows: pa.Table) -> dict[str, Any]:
+    ages, genders, classes = (rows[name].drop_null().to_pylist() for name in ("age", "gender", "age_class"))
     decades = Counter(age // 10 * 10 for age in ages)
+    counted = Counter(classes)
     return {
         "examples": len(rows),
-        "persons": len({row["person"] for row in rows}),
+        "persons": len(rows["person"].unique()),
         "mean_age": round(sum(ages) / len(ages), 2) if ages else None,
         "female": round(genders.count(FEMALE) / len(genders), 4) if genders else None,
         "decades": {_decade(decade): decades[decade] for decade in sorted(decades)},
-        "classes": {name: classes[name] for name in sorted(classes)},
+        "classes": {name: counted[name] for name in sorted(counted)},
     }
 
 
@@ -67,9 +70,10 @@ def _decade(first: int) -> str:
     return f"{first}-{first + 9}" if first < MAX_AGE else str(first)
 
 
-def _ages(rows: list[dict[str, Any]]) -> dict[str, dict[int, int]]:
+def _ages(rows: pa.Table) -> dict[str, dict[int, int]]:
     """Number of examples by gender and age."""
-    counted = Counter((row["gender"] or UNKNOWN, row["age"]) for row in rows if row["age"] is not None)
+    known = rows.filter(pc.field("age").is_valid())
+    counted = Counter(zip(known["gender"].fill_null(UNKNOWN).to_pylist(), known["age"].to_pylist(), strict=True))
     genders = sorted({gender for gender, _ in counted})
     return {
         gender: {age: count for (held, age), count in sorted(counted.items()) if held == gender} for gender in genders
@@ -80,8 +84,6 @@ def _contents(folder: Path | None) -> set[str]:
     """Digests of all photos that an ingest opened."""
     if folder is None:
         return set()
-    import pyarrow.parquet as pq
-
     seen = set(read_columns(folder, "sha256")["sha256"].to_pylist())
     rejected = folder / "rejects.parquet"
     if rejected.exists() and "sha256" in pq.read_schema(rejected).names:

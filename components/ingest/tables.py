@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from components.ingest.faces import TakenFace
+from components.ingest.faces import Place, TakenFace
 from schemas.record import FaceRecord
 
 COLUMNS = pa.schema(
@@ -39,13 +39,16 @@ COLUMNS = pa.schema(
 )
 """The attributes of `FaceRecord` and then of `TakenFace`; `split` is where the example is, `given_split` what the source said."""
 
+LABELS = pa.schema(list(COLUMNS)[: COLUMNS.names.index("sha256")])
+"""The first of these columns: those that follow from the record."""
+
 _OF_RECORD = COLUMNS.names.index("split")
 
 
-def table_of(rows: Iterable[tuple[Any, ...]]) -> pa.Table:
-    """The table of faces, each as `row_of` gives it."""
-    columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
-    return pa.table([pa.array(held, kind) for held, kind in zip(columns, COLUMNS.types, strict=True)], schema=COLUMNS)
+def table_of(rows: Iterable[tuple[Any, ...]], schema: pa.Schema = COLUMNS) -> pa.Table:
+    """The table of faces, each as `row_of` gives it, or with `LABELS` of records, each as `labels_of` gives it."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    return pa.table([pa.array(held, kind) for held, kind in zip(columns, schema.types, strict=True)], schema=schema)
 
 
 def faces_of(table: pa.Table) -> list[TakenFace]:
@@ -55,6 +58,11 @@ def faces_of(table: pa.Table) -> list[TakenFace]:
     columns[box] = [None if corners is None else tuple(corners) for corners in columns[box]]
     records = map(FaceRecord, *columns[:_OF_RECORD])
     return list(map(TakenFace, records, *columns[_OF_RECORD:]))
+
+
+def places_of(table: pa.Table) -> list[Place]:
+    """Where the faces' Examples lie."""
+    return list(zip(*(table[name].to_pylist() for name in COLUMNS.names[-4:]), strict=True))
 
 
 def pack_faces(table: pa.Table) -> bytes:

@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 import components.ingest.take
+from schemas.error import VisageError
 from tests.components.ingest.made_up import Archive, all_examples, ingest, picture, rejects, shard_bytes, stored
 
 
@@ -55,8 +56,8 @@ def assert_as_if_alone(source: Archive, output, tmp_path, *settings: str) -> Non
 def test_only_new_photos_are_decoded(first, source, decoded, tmp_path):
     source.fill(10, first=200)
     counts = ingest(source.write(), tmp_path / "out", previous=first[1])
-    # Besides the new ones: those that left no face behind, the broken one and the two at odds.
-    assert len(decoded) == 10 + 3
+    # Besides the new ones only the broken one, which left no face behind.
+    assert len(decoded) == 10 + 1
     assert counts["photos_new"] == 10
     assert counts["examples"] == 129
     decoded.clear()
@@ -72,7 +73,7 @@ def test_photos_are_known_by_content_wherever_they_lie_now(first, source, decode
         os.utime(source.folder / moved)
         row["path"] = moved
     counts = ingest(source.write(), tmp_path / "out", previous=first[1])
-    assert len(decoded) == 3
+    assert len(decoded) == 1
     assert counts["photos_new"] == 0
     assert {example.path for example in all_examples(tmp_path / "out")} <= {row["path"] for row in source.rows}
     assert_as_if_alone(source, tmp_path / "out", tmp_path)
@@ -82,7 +83,7 @@ def test_a_photo_that_changed_in_place_is_decoded(first, source, decoded, tmp_pa
     changed = source.folder / source.rows[0]["path"]
     changed.write_bytes(stored(picture(999)))
     counts = ingest(source.write(), tmp_path / "out", previous=first[1])
-    assert (len(decoded), counts["photos_new"]) == (4, 1)
+    assert (len(decoded), counts["photos_new"]) == (2, 1)
     assert_as_if_alone(source, tmp_path / "out", tmp_path)
 
 
@@ -98,7 +99,7 @@ def test_unchanged_photos_are_not_even_read(first, source, monkeypatch, tmp_path
 
     monkeypatch.setattr(photos._Folder, "read", read)
     ingest(source.write(), tmp_path / "out", previous=first[1])
-    assert paths == {"broken.jpg", "copy.jpg", "other age.jpg", "01/8.jpg"}  # the last two are at odds
+    assert paths == {"broken.jpg", "copy.jpg", "other age.jpg", "01/8.jpg"}  # rejects, to show them on a sheet
 
 
 def test_new_labels_and_splits_get_into_the_examples(first, source, decoded, tmp_path):
@@ -106,8 +107,16 @@ def test_new_labels_and_splits_get_into_the_examples(first, source, decoded, tmp
         row["age"] = row["age"] + 1
     settings = ["ingest.split.folds=4", "ingest.split.seed=9", "ingest.shard_mb=0.05"]
     ingest(source.write(), tmp_path / "out", *settings, previous=first[1])
-    assert len(decoded) == 3
+    assert len(decoded) == 1
     assert_as_if_alone(source, tmp_path / "out", tmp_path, *settings)
+
+
+def test_what_was_left_out_for_another_comes_back_without_being_decoded(first, source, decoded, tmp_path):
+    source.rows = [row for row in source.rows if row["path"] not in ("01/8.jpg", "00/7.jpg", "broken.jpg")]
+    ingest(source.write(), tmp_path / "out", previous=first[1])
+    assert decoded == []
+    assert {"copy.jpg", "other age.jpg"} <= {example.path for example in all_examples(tmp_path / "out")}
+    assert_as_if_alone(source, tmp_path / "out", tmp_path)
 
 
 def test_faces_that_were_made_otherwise_are_not_used(first, source, decoded, tmp_path):
@@ -130,6 +139,18 @@ def test_a_damaged_artifact_costs_time_and_nothing_else(first, source, decoded, 
     ingest(source.write(), tmp_path / "out", previous=broken)
     assert len(decoded) > 3
     assert_as_if_alone(source, tmp_path / "out", tmp_path)
+
+
+def test_an_example_that_was_altered_is_noticed(first, source, tmp_path):
+    broken = tmp_path / "broken"
+    shutil.copytree(first[1], broken)
+    for file in broken.glob("train/*.tfrecord"):
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+    with pytest.raises(VisageError, match=r"train-00000-of-00001\.tfrecord is damaged at byte") as raised:
+        ingest(source.write(), tmp_path / "out", previous=broken)
+    assert "Delete what is damaged" in raised.value.hint
 
 
 def test_what_is_left_out_later_is_gone(first, source, tmp_path):
