@@ -51,9 +51,10 @@ def read_columns(folder: Path, *names: str) -> Any:
 
 
 def read_known(folder: Path, made_by: str) -> pa.Table:
-    """The faces of an artifact, with whole paths, if they were made in the same way; none of whose Example is gone.
+    """The faces of an artifact, with whole paths, if they were made in the same way; else none.
 
-    That a shard is too short is seen here, other damage when the Example is read.
+    Faces that a shard no longer holds, because it is gone or too short, are not among them. Other damage is seen when the
+    Example is read.
     """
     return pa.concat_tables(_read_whole(folder, listing, made_by) for listing in (LISTING, LEFT_OUT)).combine_chunks()
 
