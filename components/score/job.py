@@ -33,7 +33,7 @@ class ScoreStretch(beam.DoFn):
     """Scores those parts of a stretch that are not done yet, one after another.
 
     Beam's RunInference would have to bring the predictions of a part together again before they can be kept, and all of
-    them would wait in memory meanwhile; tests/benchmarks/score.py compares the two.
+    them would wait in memory meanwhile; tests/benchmarks/scoring/faces.py compares the two.
     """
 
     def __init__(self, work: Work) -> None:
