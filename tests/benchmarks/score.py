@@ -1,8 +1,8 @@
 """Speed and memory of scoring: the job beside the bare model, the naive loop and Beam's RunInference.
 
-    python -m tests.benchmarks.score                            everything, half an hour on two cores
-    python -m tests.benchmarks.score --faces 2000 --rounds 1 --only faces
-    python -m tests.benchmarks.score --only ways --estimator DIR    what was tried for speed, on a trained estimator
+    python tests/benchmarks/score.py                            everything, half an hour on two cores
+    python tests/benchmarks/score.py --faces 2000 --rounds 1 --only faces
+    python tests/benchmarks/score.py --only ways --estimator DIR    what was tried for speed, on a trained estimator
 
 Faces are UTKFace's, 200x200, if utkface_10k.zip is in ../shared/data or where VISAGE_SHARED_DATA says, else drawn ones; photos
 with faces on them are those of photos.zip, else drawn groups. Without --estimator the model is the recipe's, with random weights,
@@ -16,9 +16,11 @@ import argparse
 import json
 import logging
 import os
+import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("GLOG_minloglevel", "3")
 os.environ.setdefault("PYTHONWARNINGS", "ignore")
