@@ -36,7 +36,7 @@ logging.disable(logging.WARNING)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=int, default=20_000, help="faces of the faces-only job")
-    parser.add_argument("--photos", type=int, default=520, help="photos of the job with detection")
+    parser.add_argument("--photos", type=int, default=2080, help="photos of the job with detection")
     parser.add_argument(
         "--large", type=int, default=100_000, help="faces of the larger memory figure; a tenth of the other"
     )
