@@ -97,7 +97,7 @@ def test_a_regression_knows_its_deviation_from_the_validation_split(few, tmp_pat
 def test_examples_with_age_classes_alone_are_learned(classes_only, tmp_path):
     age = {"edges": [30, 60], "classes": ["YOUNG", "MIDDLE", "OLD"], "loss": "cross_entropy"}
     settings = recipe(
-        {"age": age, "backbone": {"width": 8, "blocks": [1]}, "size": 32},
+        {"age": age, "backbone": {"width": 8, "stem": 1, "blocks": [1]}, "size": 32},
         epochs=8,
         optimizer={"learning_rate": 1e-2},
         stop={"metric": "val_age_class_accuracy"},
