@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.ingest.faces import Spool, TakenFace, labels_of, read_example, row_of
+from components.ingest.faces import Spool, TakenFace, labels_of, read_examples, row_of
 from components.ingest.listing import read_known
 from components.ingest.photos import Photos
 from components.ingest.tables import COLUMNS, LABELS, faces_of, table_of
@@ -77,7 +77,7 @@ def _told_anew(before: pa.Table, now: pa.Table, spool: Spool) -> pa.Table:
 
 
 def _encoded_anew(face: TakenFace, spool: Spool) -> TakenFace:
-    jpeg = decode(read_example(face[-4:])).jpeg
-    picture = Face(jpeg, face.height, face.width, face.pixels)
+    (example,) = read_examples([face[-4:]])
+    picture = Face(decode(example).jpeg, face.height, face.width, face.pixels)
     file, offset, length, crc = spool.add(encode(example_of(face.record, picture, face.sha256, face.fold)))
     return face._replace(file=file, offset=offset, length=length, crc=crc)

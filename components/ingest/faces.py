@@ -137,40 +137,20 @@ Place = tuple[str, int, int, int]
 """Where an encoded Example lies: the last four attributes of a `TakenFace`."""
 
 
-def read_examples(places: Iterable[Place]) -> Iterator[bytes | None]:
-    """The encoded Examples that lie in these places; None where one is gone or damaged. A file is opened once in a row."""
+def read_examples(places: Iterable[Place]) -> Iterator[bytes]:
+    """The encoded Examples that lie in these places. A file is opened once in a row.
+
+    Raises:
+        VisageError: one is gone or damaged.
+    """
+    hint = "Delete what is damaged and run the ingest step again."
     for file, held in groupby(places, itemgetter(0)):
         try:
-            opened = os.open(file, os.O_RDONLY)
-        except OSError:
-            yield from (None for _ in held)
-            continue
-        try:
-            for _, offset, length, crc in held:
-                example = os.pread(opened, length, offset)
-                yield example if google_crc32c.value(example) == crc else None
-        finally:
-            os.close(opened)
-
-
-def read_example(place: Place) -> bytes:
-    """The encoded Example that lies in a place.
-
-    Raises:
-        VisageError: it is gone or damaged.
-    """
-    (example,) = read_examples([place])
-    return whole(example, place)
-
-
-def whole(example: bytes | None, place: Place) -> bytes:
-    """An Example that was read from a place.
-
-    Raises:
-        VisageError: it is gone or damaged.
-    """
-    if example is None:
-        raise VisageError(
-            f"{place[0]} is damaged at byte {place[1]}.", "Delete what is damaged and run the ingest step again."
-        )
-    return example
+            with Path(file).open("rb") as opened:
+                for _, offset, length, crc in held:
+                    example = os.pread(opened.fileno(), length, offset)
+                    if google_crc32c.value(example) != crc:
+                        raise VisageError(f"{file} is damaged at byte {offset}.", hint)
+                    yield example
+        except OSError as error:
+            raise VisageError(f"{file} cannot be read: {error.strerror}.", hint) from error

@@ -25,7 +25,7 @@ from components.ingest import labels, listing
 from components.ingest.again import Known
 from components.ingest.blocks import groups, pack_records, pack_rejects, unpack_records, unpack_rejects
 from components.ingest.duplicates import keep_one, keep_one_split, settled
-from components.ingest.faces import BUFFER, SPOOL, Rows, read_examples, whole, write_rows
+from components.ingest.faces import BUFFER, SPOOL, Rows, read_examples, write_rows
 from components.ingest.photos import open_photos
 from components.ingest.processes import running
 from components.ingest.settings import IngestSettings, Settings
@@ -201,10 +201,8 @@ class WriteShard(beam.DoFn):
         with explained(self._output):
             path = self._output / name
             path.parent.mkdir(exist_ok=True)
-            places = places_of(faces)
-            examples = map(whole, read_examples(places), places)
             with path.with_suffix(".partial").open("wb", BUFFER) as file:
-                offsets = [write_record(file, example) for example in examples]
+                offsets = [write_record(file, example) for example in read_examples(places_of(faces))]
             path.with_suffix(".partial").rename(path)
             size = path.stat().st_size
         counted = (_count(faces[label].to_pylist()) for label in ("age", "age_class", "gender"))
@@ -233,7 +231,7 @@ class WriteIndex(beam.DoFn):
         made_by = listing.making(self._photo)
         with explained(self._output):
             write_index(self._output, shards)
-            for file, splits in ((listing.LISTING, SPLITS), (listing.LEFT_OUT, (LEFT_OUT,))):
+            for file, splits in ((listing.LISTING, SPLITS), (listing.LISTING_LEFT_OUT, (LEFT_OUT,))):
                 tables = (unpack_faces([block]) for split in splits for *_, block in written.get(split, ()))
                 if any(split in written for split in splits):
                     listing.write_listing(self._output / file, tables, made_by)

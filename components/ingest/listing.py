@@ -21,7 +21,7 @@ from components.photo import PhotoSettings
 
 LISTING = "examples.parquet"
 
-LEFT_OUT = "left_out.parquet"
+LISTING_LEFT_OUT = "left_out.parquet"
 """Listing of the faces that were left out for others of the same picture or photo, with their Examples in shards beside it:
 the next ingest need not take them anew to see that."""
 
@@ -56,7 +56,9 @@ def read_known(folder: Path, made_by: str) -> pa.Table:
     Faces that a shard no longer holds, because it is gone or too short, are not among them. Other damage is seen when the
     Example is read.
     """
-    return pa.concat_tables(_read_whole(folder, listing, made_by) for listing in (LISTING, LEFT_OUT)).combine_chunks()
+    return pa.concat_tables(
+        _read_whole(folder, listing, made_by) for listing in (LISTING, LISTING_LEFT_OUT)
+    ).combine_chunks()
 
 
 def _read_whole(folder: Path, listing: str, made_by: str) -> pa.Table:

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from components.ingest import processes
-from components.ingest.faces import SPOOL, Rows, read_example, write_rows
+from components.ingest.faces import SPOOL, Rows, read_examples, write_rows
 from components.ingest.labels import SplitSettings
 from components.ingest.settings import Settings
 from components.ingest.tables import faces_of, table_of
@@ -69,7 +69,7 @@ def test_faces_and_rejects_come_back(running):
     taken = running.take(RECORDS)
     (face,) = faces_of(table_of(taken.rows))
     assert face.record == RECORDS[0]
-    assert decode(read_example(face[-4:])).path == "one.jpg"
+    assert decode(next(read_examples([face[-4:]]))).path == "one.jpg"
     assert [(reject.path, reject.reason) for reject in taken.rejects] == [("two.jpg", "photo_missing")]
 
 
