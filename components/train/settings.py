@@ -12,9 +12,9 @@ class AugmentSettings(Section):
     """Changes to every training batch, drawn anew for every face."""
 
     flip: bool = Field(True, description="mirror every other face")
-    rotation: float = Field(10.0, ge=0, le=180, description="largest turn to either side, degrees")
-    zoom: float = Field(0.1, ge=0, lt=1, description="largest change of scale, as a share")
-    shift: float = Field(0.05, ge=0, lt=1, description="largest shift along either axis, as a share of the side")
+    rotation: float = Field(5.0, ge=0, le=180, description="largest turn to either side, degrees")
+    zoom: float = Field(0.05, ge=0, lt=1, description="largest change of scale, as a share")
+    shift: float = Field(0.03, ge=0, lt=1, description="largest shift along either axis, as a share of the side")
     shear: float = Field(0.0, ge=0, lt=90, description="largest shear to either side, degrees")
     brightness: float = Field(0.1, ge=0, le=1, description="largest change of brightness, as a share of the full range")
     contrast: float = Field(0.2, ge=0, lt=1, description="largest change of contrast, as a share")
