@@ -104,17 +104,24 @@ def _parser() -> argparse.ArgumentParser:
     _add_root(models)
 
     compile_ = command("compile", _compile, "write the pipeline as Kubeflow Pipelines YAML")
-    _add_recipe(compile_)
-    compile_.add_argument(
-        "--image", default="visage:latest", help="container image of the steps (default: visage:latest)"
-    )
-    compile_.add_argument(
-        "--tracking-uri",
-        default="http://mlflow:5000",
-        metavar="URI",
-        help="MLflow server (default: http://mlflow:5000)",
-    )
+    _add_compiled(compile_)
     compile_.add_argument("--out", type=Path, default=Path("visage-pipeline.yaml"), metavar="FILE")
+
+    submit = command("submit", _submit, "run the pipeline once on a Kubeflow Pipelines server")
+    _add_compiled(submit)
+    _add_server(submit)
+
+    schedule = command(
+        "schedule", _schedule, "run the pipeline on a Kubeflow Pipelines server at given times", _SCHEDULE
+    )
+    _add_compiled(schedule)
+    _add_server(schedule)
+    schedule.add_argument(
+        "--name", default="visage", help="of the schedule; the same name replaces it (default: visage)"
+    )
+    when = schedule.add_mutually_exclusive_group(required=True)
+    when.add_argument("--cron", metavar="TIMES", help="minute, hour, day of the month, month, day of the week; in UTC")
+    when.add_argument("--remove", action="store_true", help="end the schedule of this name")
 
     recipes = command("recipes", _recipes, "list the recipes that come with Visage, or print one whole")
     recipes.add_argument("name", nargs="?", metavar="NAME|FILE", help="print every setting of this recipe, as YAML")
@@ -146,12 +153,41 @@ examples:
   visage score albums/ old.zip 'scans/*.tif' --model visage@champion --out scores
 """
 
+_SCHEDULE = """\
+examples:
+  visage schedule --cron '0 2 * * *' --image registry.example.com/visage:1 --set source.path=/data/imdb_crop
+  visage schedule --remove
+"""
+
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--recipe", metavar="NAME|FILE", default="default", help="default: default; see `visage recipes`"
     )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="one setting; repeatable")
+
+
+def _add_compiled(parser: argparse.ArgumentParser) -> None:
+    _add_recipe(parser)
+    parser.add_argument(
+        "--image", default="visage:latest", help="container image of the steps (default: visage:latest)"
+    )
+    parser.add_argument(
+        "--tracking-uri",
+        default="http://mlflow:5000",
+        metavar="URI",
+        help="MLflow server (default: http://mlflow:5000)",
+    )
+
+
+def _add_server(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--host",
+        default="http://localhost:8080",
+        metavar="URL",
+        help="Kubeflow Pipelines server (default: http://localhost:8080)",
+    )
+    parser.add_argument("--namespace", default="", metavar="NS", help="yours, where the server keeps users apart")
 
 
 def _add_root(parser: argparse.ArgumentParser) -> None:
@@ -240,6 +276,34 @@ def _compile(arguments: argparse.Namespace) -> None:
     chosen = recipe.load(arguments.recipe, arguments.set)
     kubeflow.compile_pipeline(chosen, arguments.image, arguments.tracking_uri, arguments.out)
     print(f"{arguments.out}: the pipeline of the recipe {chosen.name} for Kubeflow Pipelines")
+
+
+def _submit(arguments: argparse.Namespace) -> None:
+    from pipeline import cluster, recipe
+
+    chosen = recipe.load(arguments.recipe, arguments.set)
+    print(cluster.submit(chosen, arguments.image, arguments.tracking_uri, _server(arguments)))
+
+
+def _schedule(arguments: argparse.Namespace) -> None:
+    from pipeline import cluster, recipe
+
+    if arguments.remove:
+        ended = cluster.unschedule(_server(arguments), arguments.name)
+        print(f"{arguments.name}: {ended or 'no'} schedule{'s' if ended > 1 else ''} ended")
+        return
+    chosen = recipe.load(arguments.recipe, arguments.set)
+    print(
+        cluster.schedule(
+            chosen, arguments.image, arguments.tracking_uri, _server(arguments), arguments.cron, arguments.name
+        )
+    )
+
+
+def _server(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
+    from pipeline.cluster import Server
+
+    return Server(arguments.host.rstrip("/"), arguments.namespace)
 
 
 def _recipes(arguments: argparse.Namespace) -> None:

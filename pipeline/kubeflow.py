@@ -14,6 +14,7 @@ from schemas.error import VisageError
 
 PIPELINE = "visage"
 OUTPUT = "artifact"
+MISSING, INSTALL = "Kubeflow Pipelines' SDK is not installed.", "pip install 'visage[kubeflow]'"
 
 
 def compile_pipeline(recipe: Recipe, image: str, tracking_uri: str, out: Path) -> None:
@@ -31,7 +32,7 @@ def compile_pipeline(recipe: Recipe, image: str, tracking_uri: str, out: Path) -
     try:
         from kfp import compiler, dsl
     except ImportError as error:
-        raise VisageError("Kubeflow Pipelines' SDK is not installed.", "pip install 'visage[kubeflow]'") from error
+        raise VisageError(MISSING, INSTALL) from error
 
     changed = recipe.settings.model_dump(mode="json", exclude_defaults=True)
     components = {step.name: dsl.container_component(_component(step, image)) for step in STEPS}

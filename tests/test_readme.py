@@ -13,10 +13,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.demo.archive import draw_archive
+from tests.pipeline.kubeflow_server import serving
 
 README = Path(__file__).parents[1] / "README.md"
 SERVES = {"visage ui": "http://127.0.0.1:5000"}
 """Commands that go on until they are stopped, and the page that shows they work."""
+
+KUBEFLOW = 8080
+"""Port of this machine at which commands for a cluster look for a Kubeflow Pipelines server."""
 
 RUN_BY_CI = ("make run", "make test")
 
@@ -37,7 +41,14 @@ def place(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def kubeflow():
+    with serving(KUBEFLOW) as server:
+        yield server
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("kubeflow")
 @pytest.mark.parametrize("command", commands())
 def test_the_command_works_as_written(command, place):
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}

@@ -49,7 +49,7 @@ class StopSettings(Section):
 class TrainSettings(Section):
     """How the estimator is trained."""
 
-    epochs: int = Field(50, ge=1, description="at most; early stopping may come before")
+    epochs: int = Field(45, ge=1, description="at most; early stopping may come before")
     batch_size: int = Field(64, ge=1)
     seed: int = Field(0, ge=0, description="of weights, order and augmentation")
     folds: int = Field(

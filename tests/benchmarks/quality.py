@@ -50,6 +50,7 @@ from schemas.shard import Shard, file_name, write_index, write_records
 
 PROJECT = Path(__file__).resolve().parents[2]
 Part = tuple[Sequence[FaceExample], Sequence[FaceExample]]
+SHORT = {("utkface_two_branch", "a"): "two_branch"}
 SEED, DRAWN, A_CLASS, FOLDS, VALIDATED = 0, 5000, 1600, 5, 0.1
 
 
@@ -112,7 +113,7 @@ def main() -> None:
             flush=True,
         )
     rows = np.array([astuple(part) for part in held])
-    key = f"{arguments.recipe}_{arguments.protocol}"
+    key = SHORT.get((arguments.recipe, arguments.protocol), f"{arguments.recipe}_{arguments.protocol}")
     figures = {f"{key}_{field.name}": value for field, value in zip(fields(Quality), rows.mean(axis=0), strict=True)}
     if len(held) > 1:
         figures[f"{key}_mae_std"] = rows[:, 0].std(ddof=1)
