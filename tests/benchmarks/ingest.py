@@ -18,11 +18,11 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import zipfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -165,31 +165,28 @@ for file in sorted(source.iterdir()):
 """The script that everybody writes."""
 
 
+@dataclass(frozen=True)
 class Measured:
     """A process that was run: its seconds, and the largest memory of its tree in MB."""
 
-    def __init__(self, command: list[str]) -> None:
-        environment = os.environ | {"PYTHONPATH": str(PROJECT)}
-        started = time.perf_counter()
-        with subprocess.Popen(
-            command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-        ) as run:
-            said: list[bytes] = []
-            assert run.stderr
-            reader = threading.Thread(target=lambda: said.append(run.stderr.read()))  # type: ignore[union-attr]
-            reader.start()
+    seconds: float
+    peak_mb: float
+
+
+def measured(command: list[str]) -> Measured:
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    started = time.perf_counter()
+    with tempfile.TemporaryFile() as said:
+        with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=said) as run:
             peak = 0
             while run.poll() is None:
                 peak = max(peak, memory(run.pid))
                 time.sleep(0.05)
-            reader.join()
-        self.seconds = time.perf_counter() - started
-        self.peak_mb = peak / 1e6
+        seconds = time.perf_counter() - started
+        said.seek(0)
         if run.returncode:
-            sys.exit(f"{' '.join(command)} failed:\n{said[0].decode()}")
-
-
-measured = Measured
+            sys.exit(f"{' '.join(command)} failed:\n{said.read().decode()}")
+    return Measured(seconds, peak / 1e6)
 
 
 def memory(process: int) -> int:
