@@ -71,6 +71,12 @@ def test_the_last_smaller_batch_is_left_out_of_training_only(examples):
     assert len(ages(input.validation_batches(split, settings))) == 512
 
 
+def test_no_epoch_waits_for_a_thread_that_tunes(examples):
+    split = input.open_split(examples, "train", SMALL, "always")
+    for batches in (input.training_batches(split, PLAIN, 1), input.validation_batches(split, PLAIN)):
+        assert batches.options().autotune.enabled is False
+
+
 def test_a_folder_that_ingest_did_not_write_is_named(tmp_path):
     with pytest.raises(VisageError, match="holds no examples"):
         input.open_split(tmp_path, "train", SMALL, "never")
