@@ -13,6 +13,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import HTTPException
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -133,17 +134,14 @@ def _demand_answer(server: Server) -> None:
     """Kubeflow's own client would try for half a minute, and say much meanwhile."""
     if not server.host.startswith(("http://", "https://")):
         raise VisageError(f"{server.host!r} is no address of a server: http://... is wanted.", usage=True)
+    hint = "kubectl port-forward -n kubeflow svc/ml-pipeline-ui 8080:80 makes it http://localhost:8080."
     try:
         with urllib.request.urlopen(f"{server.host}/apis/v2beta1/healthz", timeout=ANSWERS_WITHIN) as answer:
             json.load(answer)
-    except (OSError, ValueError) as error:
-        refused = isinstance(error, urllib.error.HTTPError) or not isinstance(error, OSError)
-        raise VisageError(
-            f"{server.host} is not a Kubeflow Pipelines server of version 2: {error}."
-            if refused
-            else f"{server.host} does not answer: {getattr(error, 'reason', error)}.",
-            "kubectl port-forward -n kubeflow svc/ml-pipeline-ui 8080:80 makes it http://localhost:8080.",
-        ) from error
+    except (urllib.error.HTTPError, HTTPException, ValueError) as error:
+        raise VisageError(f"{server.host} is not a Kubeflow Pipelines server of version 2: {error}.", hint) from error
+    except OSError as error:
+        raise VisageError(f"{server.host} does not answer: {getattr(error, 'reason', error)}.", hint) from error
 
 
 @contextlib.contextmanager

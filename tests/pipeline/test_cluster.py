@@ -105,6 +105,11 @@ def test_a_server_of_another_kind_is_one_message(kubeflow):
         cluster.unschedule(server, "nightly")
 
 
+def test_an_address_with_a_blank_is_one_message():
+    with pytest.raises(VisageError, match="is not a Kubeflow Pipelines server"):
+        cluster.unschedule(cluster.Server("http://local host:8080"), "nightly")
+
+
 def test_an_address_that_is_none_is_a_wrong_setting():
     with pytest.raises(VisageError, match="no address") as told:
         cluster.unschedule(cluster.Server("file:///etc"), "nightly")
