@@ -138,7 +138,8 @@ examples:
   visage run --recipe demo --set train.epochs=3
   visage run --recipe my-recipe.yaml --root /data/visage --force train
 
-A recipe is a YAML file of differences from the default; `visage recipes` lists those that come along.
+A recipe is a YAML file of differences from the default, or from another recipe if it says `extends: NAME`;
+`visage recipes` lists those that come along.
 """
 
 _STEP_EPILOG = """\

@@ -1,10 +1,11 @@
-"""Recipes: the settings of a whole pipeline run, as a few lines of difference from the default."""
+"""Recipes: the settings of a whole pipeline run, as a few lines of difference from the default or from another recipe."""
 
 import difflib
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -67,12 +68,7 @@ def load(name: str, overrides: Iterable[str] = ()) -> Recipe:
     Raises:
         VisageError: there is no such recipe, or its settings or the overrides are wrong.
     """
-    path = _find(name)
-    try:
-        values = settings.load_yaml(path.read_text(), str(name))
-    except (OSError, UnicodeDecodeError) as error:
-        raise VisageError(f"The recipe {path} cannot be read: {error}", usage=True) from error
-    description = str(values.pop("description", "")).strip()
+    values, description = _read(name)
     overrides = list(overrides)
     where = f"the recipe {name}" + (" with --set" if overrides else "")
     return Recipe(name, description, _with_photos(settings.build(RecipeSettings, values, overrides, where)))
@@ -111,12 +107,31 @@ def _explained(section: Section, indent: str) -> Iterator[str]:
             yield f"{indent}{name}: {text.strip().removesuffix('...').strip()}{meaning}"
 
 
-def _find(name: str) -> Path:
+def _read(name: str, extended_by: tuple[Path, ...] = ()) -> tuple[dict[str, Any], str]:
+    """What a recipe sets, over what the one that it extends sets; and its description, which is its own alone."""
+    path = _find(name, extended_by[-1].parent if extended_by else Path.cwd())
+    if path in extended_by:
+        raise VisageError(f"The recipe {path} extends itself, by way of {extended_by[-1]}.", usage=True)
+    try:
+        values = settings.load_yaml(path.read_text(), str(name))
+    except (OSError, UnicodeDecodeError) as error:
+        raise VisageError(f"The recipe {path} cannot be read: {error}", usage=True) from error
+    description = str(values.pop("description", "")).strip()
+    extended = values.pop("extends", None)
+    if extended is None:
+        return values, description
+    if not isinstance(extended, str):
+        raise VisageError(f"In the recipe {name}, extends must be the name of a recipe, or its file.", usage=True)
+    return settings.merge(_read(extended, (*extended_by, path))[0], values), description
+
+
+def _find(name: str, folder: Path) -> Path:
+    """The file of a recipe: one that comes with Visage, or, as seen from a folder, one's own."""
     if name in names():
         return FOLDER / f"{name}.yaml"
     if os.sep in name or name.endswith((".yaml", ".yml")):
-        if Path(name).is_file():
-            return Path(name)
+        if (folder / name).is_file():
+            return (folder / name).resolve()
         raise VisageError(f"There is no recipe file {name}.", usage=True)
     near = difflib.get_close_matches(name, names(), n=3)
     meant = f"Did you mean {' or '.join(near)}? " if near else ""

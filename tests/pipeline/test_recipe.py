@@ -1,4 +1,4 @@
-"""Recipes: files of differences from the default."""
+"""Recipes: files of differences from the default or from another recipe."""
 
 import pytest
 
@@ -24,6 +24,31 @@ def test_a_recipe_of_ones_own_is_a_file_and_overrides_go_over_it(tmp_path):
     loaded = recipe.load(str(file), ["train.epochs=9"])
     assert loaded.description == "mine"
     assert (loaded.settings.train.epochs, loaded.settings.train.batch_size) == (9, 8)
+
+
+def test_a_recipe_can_extend_another_and_sets_only_what_differs(tmp_path):
+    (tmp_path / "first.yaml").write_text(
+        "description: first\nextends: demo\ntrain: {epochs: 7, augment: {zoom: 0.3}}\n"
+    )
+    (tmp_path / "second.yaml").write_text("extends: ./first.yaml\ntrain: {epochs: 8}\n")
+    second, demo = recipe.load(str(tmp_path / "second.yaml")), recipe.load("demo")
+    assert (second.settings.train.epochs, second.settings.train.augment.zoom) == (8, 0.3)
+    assert second.settings.train.augment.rotation == demo.settings.train.augment.rotation
+    assert second.settings.source == demo.settings.source
+    assert second.description == ""
+
+
+def test_a_recipe_that_extends_itself_or_nothing_is_one_message(tmp_path):
+    (tmp_path / "ring.yaml").write_text(f"extends: ../{tmp_path.name}/other.yaml\n")
+    (tmp_path / "other.yaml").write_text("extends: ./ring.yaml\n")
+    with pytest.raises(VisageError, match="extends itself"):
+        recipe.load(str(tmp_path / "ring.yaml"))
+    (tmp_path / "none.yaml").write_text("extends: ./nowhere.yaml\n")
+    with pytest.raises(VisageError, match="no recipe file"):
+        recipe.load(str(tmp_path / "none.yaml"))
+    (tmp_path / "number.yaml").write_text("extends: [demo]\n")
+    with pytest.raises(VisageError, match="extends must be the name"):
+        recipe.load(str(tmp_path / "number.yaml"))
 
 
 def test_a_recipe_has_every_section_that_some_step_reads_and_no_other():
