@@ -45,7 +45,14 @@ def settings_of(step: Step, arguments: argparse.Namespace, base: Mapping[str, An
     """
     values = dict(base or {})
     if arguments.settings:
-        values = merge(values, load_yaml(_text(arguments.settings), "--settings"))
+        given = load_yaml(_text(arguments.settings), "--settings")
+        if "extends" in given:
+            raise VisageError(
+                "--settings takes all settings in one file, not what extends a recipe.",
+                f"Start from the recipe: `visage step {step.name} --recipe FILE`.",
+                usage=True,
+            )
+        values = merge(step.settings, values, given)
     values = {section: held for section, held in values.items() if section in step.settings.model_fields}
     return build(step.settings, values, arguments.set, f"the settings of {step.name}")
 

@@ -50,21 +50,30 @@ def build(model: type[S], values: Mapping[str, Any], overrides: Iterable[str] = 
     Raises:
         VisageError: an unknown key, with the nearest valid names, or a wrong value, with what is allowed.
     """
-    merged = merge({}, values)
+    merged = merge(model, {}, values)
     for override in overrides:
-        merged = merge(merged, _parse(override))
+        merged = merge(model, merged, _parse(override))
     try:
         return model.model_validate(merged)
     except ValidationError as error:
         raise VisageError(*_explain(model, error, merged, where), usage=True) from error
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`base` with the values of `over` in it, section by section; lists are replaced whole."""
+def merge(model: type[BaseModel] | None, base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Values of `model` in plain data: `base` with those of `over` in it, section by section; lists are replaced whole.
+
+    A section whose `kind` becomes another keeps the settings that the other kind has too.
+    """
     merged = dict(base)
     for key, value in over.items():
-        held = merged.get(key)
-        merged[key] = merge(held if isinstance(held, Mapping) else {}, value) if isinstance(value, Mapping) else value
+        if isinstance(value, Mapping):
+            field = model.model_fields.get(key) if model else None
+            kinds = _models_in(field.annotation) if field else []
+            held = merged.get(key)
+            held = _of_kind(kinds, held, value.get("kind")) if isinstance(held, Mapping) else {}
+            merged[key] = merge(kinds[0] if len(kinds) == 1 else None, held, value)
+        else:
+            merged[key] = value
     return merged
 
 
@@ -97,6 +106,14 @@ def _flatten(name: str, value: Any, flat: dict[str, Any]) -> None:
             _flatten(f"{name}.{key}", inner, flat)
     else:
         flat[name] = value
+
+
+def _of_kind(kinds: Iterable[type[BaseModel]], values: Mapping[str, Any], kind: Any) -> Mapping[str, Any]:
+    """Those values that the settings of a kind have; all where no kind is named that has settings of its own."""
+    for model in kinds:
+        if "kind" in model.model_fields and kind in get_args(model.model_fields["kind"].annotation):
+            return {name: value for name, value in values.items() if name in model.model_fields}
+    return values
 
 
 def _parse(override: str) -> dict[str, Any]:

@@ -57,8 +57,8 @@ class Recipe:
     description: str
     settings: RecipeSettings
 
-    def of(self, step: Step) -> Section:
-        """The sections that a step reads."""
+    def of(self, step: Step) -> Any:
+        """The sections that a step reads, as its own `settings`."""
         return step.settings(**{name: getattr(self.settings, name) for name in step.settings.model_fields})
 
 
@@ -122,7 +122,7 @@ def _read(name: str, extended_by: tuple[Path, ...] = ()) -> tuple[dict[str, Any]
         return values, description
     if not isinstance(extended, str):
         raise VisageError(f"In the recipe {name}, extends must be the name of a recipe, or its file.", usage=True)
-    return settings.merge(_read(extended, (*extended_by, path))[0], values), description
+    return settings.merge(RecipeSettings, _read(extended, (*extended_by, path))[0], values), description
 
 
 def _find(name: str, folder: Path) -> Path:

@@ -40,10 +40,10 @@ from components import log
 from components.estimator import saved
 from components.estimator.settings import AgeSettings
 from components.photo import PhotoSettings, face_of
-from components.settings import build, load_yaml
 from components.step import Job, Tracker
 from components.train import STEP
 from components.train.settings import Settings
+from pipeline import recipe
 from schemas.example import FaceExample, encode
 from schemas.record import FEMALE, MALE, MAX_AGE
 from schemas.shard import Shard, file_name, write_index, write_records
@@ -98,7 +98,7 @@ def main() -> None:
     arguments = parser.parse_args()
     quiet()
 
-    settings = recipe(arguments.recipe, arguments.set)
+    settings = recipe.load(arguments.recipe, arguments.set).of(STEP)
     faces = read_faces(archive())
     random.Random(SEED).shuffle(faces)
     parts = split(faces[: arguments.images], arguments.protocol, settings.estimator.age)
@@ -144,13 +144,6 @@ def qualities(settings: Settings, parts: Sequence[Part], at_once: int) -> Iterat
 def _has_cores(shares: Queue) -> None:
     os.sched_setaffinity(0, shares.get())
     quiet()
-
-
-def recipe(name: str, overrides: Sequence[str]) -> Settings:
-    path = PROJECT / "pipeline" / "recipes" / f"{name}.yaml"
-    values = load_yaml(path.read_text(), str(path))
-    values = {section: held for section, held in values.items() if section in Settings.model_fields}
-    return build(Settings, values, overrides)
 
 
 def split(faces: Sequence[FaceExample], protocol: str, age: AgeSettings) -> list[Part]:

@@ -26,17 +26,16 @@ from PIL import Image
 
 from components.estimator import heads
 from components.estimator.settings import EstimatorSettings
-from components.settings import build, load_yaml
 from components.step import Tracker
-from components.train import devices, input
+from components.train import STEP, devices, input
 from components.train.learner import Learner
 from components.train.settings import AugmentSettings, Settings, TrainSettings
+from pipeline import recipe
 from schemas.example import FaceExample, encode
 from schemas.record import FEMALE, MALE
 from schemas.shard import Shard, file_name, write_index, write_records
 
 SIDE, BATCH = 128, 64
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
@@ -58,7 +57,7 @@ def main() -> None:
             for _ in range(3)
         ]
         figures = {name: max(held[name] for held in rounds) for name in rounds[0]}
-        figures |= training(Path(folder), recipe(arguments.recipe, arguments.set))
+        figures |= training(Path(folder), recipe.load(arguments.recipe, arguments.set).of(STEP))
     figures["input_ratio"] = figures["input"] / figures["image_data_generator"]
     figures["epoch_ratio"] = figures["epoch"] / figures["bare_step"]
     print(f"{arguments.examples:,} faces of {SIDE} pixels, {os.cpu_count()} cores; images/s")
@@ -127,13 +126,6 @@ def rate(batches: Iterable[Any]) -> float:
     for images in batches:
         seen += len(images)
     return seen / (time.perf_counter() - began)
-
-
-def recipe(name: str, overrides: list[str]) -> Settings:
-    path = PROJECT / "pipeline" / "recipes" / f"{name}.yaml"
-    values = load_yaml(path.read_text(), str(path))
-    held = {section: value for section, value in values.items() if section in Settings.model_fields}
-    return build(Settings, held, overrides)
 
 
 def training(folder: Path, settings: Settings) -> dict[str, float]:

@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -20,12 +19,12 @@ import numpy as np
 import tensorflow as tf
 
 from components.estimator import heads, model
-from components.settings import build, load_yaml, merge
-from components.train import devices
+from components.estimator.settings import ApplicationSettings
+from components.train import STEP, devices
 from components.train.learner import Learner
 from components.train.settings import Settings
+from pipeline import recipe
 
-PROJECT = Path(__file__).resolve().parents[2]
 PEAK = {
     "H200": 989e12,
     "H100": 989e12,
@@ -50,12 +49,10 @@ def main() -> None:
         print(json.dumps({"gpu": None}))
         return
 
-    path = PROJECT / "pipeline" / "recipes" / f"{arguments.recipe}.yaml"
-    values = load_yaml(path.read_text(), str(path))
-    values = {section: held for section, held in values.items() if section in Settings.model_fields}
-    if "weights" in values.get("estimator", {}).get("backbone", {}):
-        values = merge(values, {"estimator": {"backbone": {"weights": "none"}}})
-    settings = build(Settings, merge(values, {"train": {"precision": "auto"}}), arguments.set)
+    asked = ["train.precision=auto", *arguments.set]
+    if isinstance(recipe.load(arguments.recipe, asked).settings.estimator.backbone, ApplicationSettings):
+        asked.append("estimator.backbone.weights=none")
+    settings = recipe.load(arguments.recipe, asked).of(STEP)
 
     strategy = devices.strategy()
     name = devices.described(strategy)

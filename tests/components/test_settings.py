@@ -17,11 +17,13 @@ class Optimizer(Section):
 class Small(Section):
     kind: Literal["small"] = "small"
     width: int = 8
+    bias: bool = True
 
 
 class Large(Section):
     kind: Literal["large"] = "large"
     depth: int = 8
+    bias: bool = True
 
 
 class Train(Section):
@@ -49,6 +51,15 @@ def test_overrides_are_yaml_and_go_over_the_recipe_key_by_key():
     assert settings.train.epochs == 3
     assert settings.train.optimizer == Optimizer(kind="sgd", learning_rate=0.01)
     assert settings.source.path == "a b/c=d"
+
+
+def test_a_section_that_becomes_another_kind_keeps_what_the_other_has_too():
+    recipe = {"train": {"net": {"kind": "small", "width": 3, "bias": False}}}
+    assert build(Everything, recipe, ["train.net.kind=large", "train.net.depth=2"]).train.net == Large(
+        depth=2, bias=False
+    )
+    assert build(Everything, recipe, ["train.net={kind: large}"]).train.net == Large(bias=False)
+    assert build(Everything, recipe, ["train.net.bias=true"]).train.net == Small(width=3)
 
 
 @pytest.mark.parametrize("path", ["/tmp/a #1", "plain", " blank "])

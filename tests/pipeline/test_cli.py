@@ -54,6 +54,7 @@ def test_help_teaches_and_imports_nothing_heavy(command):
         (["step", "ingset", "--out", "x"], "There is no step ingset"),
         (["step", "train", "--out", "x"], "--input ingest DIR"),
         (["step", "train", "--out", "x", "--settings", "no-such.yaml"], "no-such.yaml"),
+        (["step", "train", "--out", "x", "--settings", "{extends: demo}"], "--recipe FILE"),
         (["rnu"], "invalid choice: 'rnu'"),
         ([], "required"),
     ],
