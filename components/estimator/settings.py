@@ -51,7 +51,7 @@ class ResidualSettings(Section):
 class StackSettings(Section):
     """Plain convolutions, one after the other; most published systems for age and gender are of this kind."""
 
-    kind: Literal["stack"] = "stack"
+    kind: Literal["stack"]  # no default: settings written without their defaults must still say which kind they are of
     layers: tuple[ConvolutionSettings, ...] = Field(min_length=1)
 
 

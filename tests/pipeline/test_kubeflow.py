@@ -1,5 +1,6 @@
 """The DAG as Kubeflow Pipelines YAML, read back by the SDK's own loader."""
 
+import argparse
 import json
 import re
 
@@ -72,6 +73,16 @@ def test_the_command_in_the_container_is_one_that_visage_understands(step, spec)
         name: f"/mnt/{name}_artifact" for name in step.inputs
     }
     assert str(parsed.out) == "/mnt/artifact"
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_every_recipe_reaches_the_steps_as_it_is(name, tmp_path):
+    chosen, file = recipe.load(name), tmp_path / "visage.yaml"
+    kubeflow.compile_pipeline(chosen, "visage", "http://mlflow", file)
+    parameter = yaml.safe_load(file.read_text())["root"]["inputDefinitions"]["parameters"]["settings"]
+    given = argparse.Namespace(settings=json.dumps(parameter["defaultValue"]), set=[])
+    for step in dag.STEPS:
+        assert alone.settings_of(step, given) == chosen.of(step)
 
 
 def test_a_file_that_cannot_be_written_is_one_message(tmp_path):
