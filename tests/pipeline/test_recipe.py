@@ -71,8 +71,9 @@ def test_photos_to_score_are_those_of_the_source_unless_they_are_named(tmp_path)
     assert loaded.settings.score.photos == ("a.zip",)
 
 
-def test_a_recipe_printed_whole_is_a_recipe(tmp_path):
-    loaded = recipe.load("demo", ["train.epochs=9"])
+@pytest.mark.parametrize("name", recipe.names())
+def test_a_recipe_printed_whole_is_a_recipe(name, tmp_path):
+    loaded = recipe.load(name, ["train.epochs=9"])
     file = tmp_path / "printed.yaml"
     file.write_text(recipe.as_yaml(loaded))
     assert recipe.load(str(file)).settings == loaded.settings
