@@ -179,6 +179,14 @@ def _add_compiled(parser: argparse.ArgumentParser) -> None:
         metavar="URI",
         help="MLflow server (default: http://mlflow:5000)",
     )
+    parser.add_argument(
+        "--gpus",
+        type=int,
+        choices=range(17),
+        default=0,
+        metavar="N",
+        help="NVIDIA GPUs of the train step, of one node (default: 0)",
+    )
 
 
 def _add_server(parser: argparse.ArgumentParser) -> None:
@@ -275,7 +283,7 @@ def _compile(arguments: argparse.Namespace) -> None:
     from pipeline import kubeflow, recipe
 
     chosen = recipe.load(arguments.recipe, arguments.set)
-    kubeflow.compile_pipeline(chosen, arguments.image, arguments.tracking_uri, arguments.out)
+    kubeflow.compile_pipeline(chosen, _containers(arguments), arguments.out)
     print(f"{arguments.out}: the pipeline of the recipe {chosen.name} for Kubeflow Pipelines")
 
 
@@ -283,7 +291,7 @@ def _submit(arguments: argparse.Namespace) -> None:
     from pipeline import cluster, recipe
 
     chosen = recipe.load(arguments.recipe, arguments.set)
-    print(cluster.submit(chosen, arguments.image, arguments.tracking_uri, _server(arguments)))
+    print(cluster.submit(chosen, _containers(arguments), _server(arguments)))
 
 
 def _schedule(arguments: argparse.Namespace) -> None:
@@ -294,11 +302,14 @@ def _schedule(arguments: argparse.Namespace) -> None:
         print(f"{arguments.name}: {ended or 'no'} schedule{'s' if ended > 1 else ''} ended")
         return
     chosen = recipe.load(arguments.recipe, arguments.set)
-    print(
-        cluster.schedule(
-            chosen, arguments.image, arguments.tracking_uri, _server(arguments), arguments.cron, arguments.name
-        )
-    )
+    containers = _containers(arguments)
+    print(cluster.schedule(chosen, containers, _server(arguments), arguments.cron, arguments.name))
+
+
+def _containers(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
+    from pipeline.kubeflow import Containers
+
+    return Containers(arguments.image, arguments.tracking_uri, arguments.gpus)
 
 
 def _server(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import kubeflow
+from pipeline.kubeflow import Containers
 from pipeline.recipe import Recipe
 from schemas.error import VisageError
 
@@ -39,28 +40,27 @@ class Server:
     namespace: str = ""
 
 
-def submit(recipe: Recipe, image: str, tracking_uri: str, server: Server) -> str:
+def submit(recipe: Recipe, containers: Containers, server: Server) -> str:
     """Start a run now; the address at which it can be watched.
 
     Raises:
         VisageError: kfp is not installed; the server does not answer or refuses.
     """
-    with _talking(server) as client, _compiled(recipe, image, tracking_uri) as file:
+    with _talking(server) as client, _compiled(recipe, containers) as file:
         started = client.run_pipeline(
             _experiment(client, server), _name(recipe), pipeline_package_path=str(file), enable_caching=False
         )
     return f"{server.host}/#/runs/details/{started.run_id}"
 
 
-def schedule(recipe: Recipe, image: str, tracking_uri: str, server: Server, cron: str, name: str) -> str:
+def schedule(recipe: Recipe, containers: Containers, server: Server, cron: str, name: str) -> str:
     """Start a run whenever `cron` says, instead of what was scheduled under this name; the address of the schedule.
 
     A run that is due while the one before it goes on waits for it; runs that were missed are not made up for.
 
     Args:
         recipe: settings of every run.
-        image: container image that holds Visage.
-        tracking_uri: MLflow server, as seen from the cluster.
+        containers: what its steps run in.
         server: where to.
         cron: minute, hour, day of the month, month, day of the week; in the time zone of the server, UTC unless it was set.
         name: of the schedule.
@@ -69,7 +69,7 @@ def schedule(recipe: Recipe, image: str, tracking_uri: str, server: Server, cron
         VisageError: no such times; kfp is not installed; the server does not answer or refuses.
     """
     times = _times(cron)
-    with _talking(server) as client, _compiled(recipe, image, tracking_uri) as file:
+    with _talking(server) as client, _compiled(recipe, containers) as file:
         experiment, before = _experiment(client, server), _scheduled(client, server, name)
         made = client.create_recurring_run(
             experiment,
@@ -145,10 +145,10 @@ def _demand_answer(server: Server) -> None:
 
 
 @contextlib.contextmanager
-def _compiled(recipe: Recipe, image: str, tracking_uri: str) -> Iterator[Path]:
+def _compiled(recipe: Recipe, containers: Containers) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "visage.yaml"
-        kubeflow.compile_pipeline(recipe, image, tracking_uri, file)
+        kubeflow.compile_pipeline(recipe, containers, file)
         yield file
 
 

@@ -4,6 +4,7 @@ Settings travel as one pipeline parameter, so that a run can be started with oth
 """
 
 import inspect
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,27 @@ OUTPUT = "artifact"
 MISSING, INSTALL = "Kubeflow Pipelines' SDK is not installed.", "pip install 'visage[kubeflow]'"
 
 
-def compile_pipeline(recipe: Recipe, image: str, tracking_uri: str, out: Path) -> None:
+@dataclass(frozen=True)
+class Containers:
+    """What the steps run in.
+
+    Attributes:
+        image: container image that holds Visage.
+        tracking_uri: MLflow server, as seen from the cluster.
+        gpus: NVIDIA GPUs of the train step; the other steps have none.
+    """
+
+    image: str
+    tracking_uri: str
+    gpus: int = 0
+
+
+def compile_pipeline(recipe: Recipe, containers: Containers, out: Path) -> None:
     """Write the pipeline as KFP YAML.
 
     Args:
         recipe: settings that a run of the pipeline has if it is given no others.
-        image: container image that holds Visage.
-        tracking_uri: MLflow server, as seen from the cluster.
+        containers: what the steps run in.
         out: file to write.
 
     Raises:
@@ -35,7 +50,7 @@ def compile_pipeline(recipe: Recipe, image: str, tracking_uri: str, out: Path) -
         raise VisageError(MISSING, INSTALL) from error
 
     changed = recipe.settings.model_dump(mode="json", exclude_defaults=True)
-    components = {step.name: dsl.container_component(_component(step, image)) for step in STEPS}
+    components = {step.name: dsl.container_component(_component(step, containers.image)) for step in STEPS}
 
     @dsl.pipeline(name=PIPELINE, description=recipe.description or "From photos to a registered model and to scores")
     def visage(settings: dict = changed) -> None:
@@ -47,9 +62,11 @@ def compile_pipeline(recipe: Recipe, image: str, tracking_uri: str, out: Path) -
                 **{f"{name}_artifact": tasks[name].outputs[OUTPUT] for name in step.inputs},
             )
             task.set_display_name(step.name)
-            task.set_env_variable("MLFLOW_TRACKING_URI", tracking_uri)
+            task.set_env_variable("MLFLOW_TRACKING_URI", containers.tracking_uri)
             task.set_env_variable("VISAGE_RECIPE", recipe.name)
             tasks[step.name] = task
+        if containers.gpus:
+            tasks["train"].set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(containers.gpus)
 
     try:
         out.parent.mkdir(parents=True, exist_ok=True)

@@ -4,10 +4,13 @@ import pytest
 
 from pipeline import cluster, dag, recipe
 from pipeline.cli import main
+from pipeline.kubeflow import Containers
 from schemas.error import VisageError
 from tests.pipeline.kubeflow_server import serving
 
 pytest.importorskip("kfp", reason="the extra [kubeflow] is not installed")
+
+CONTAINERS = Containers("registry/visage:1", "http://mlflow:5000")
 
 
 @pytest.fixture
@@ -17,15 +20,11 @@ def kubeflow():
 
 
 def submit(server, *overrides):
-    return cluster.submit(
-        recipe.load("default", overrides), "registry/visage:1", "http://mlflow:5000", cluster.Server(server.host)
-    )
+    return cluster.submit(recipe.load("default", overrides), CONTAINERS, cluster.Server(server.host))
 
 
 def schedule(server, cron="0 2 * * *", name="nightly"):
-    return cluster.schedule(
-        recipe.load("default"), "registry/visage:1", "http://mlflow:5000", cluster.Server(server.host), cron, name
-    )
+    return cluster.schedule(recipe.load("default"), CONTAINERS, cluster.Server(server.host), cron, name)
 
 
 def test_a_run_is_the_whole_dag_with_the_recipes_settings(kubeflow):
@@ -90,13 +89,13 @@ def test_a_schedule_is_ended_by_its_name(kubeflow):
 @pytest.mark.parametrize("cron", ["", "daily", "0 2 * *", "0 0 2 * * *", "0 2 * * *;"])
 def test_times_that_are_none_are_a_wrong_setting(cron):
     with pytest.raises(VisageError, match="does not say when to run") as told:
-        cluster.schedule(recipe.load("default"), "visage", "http://mlflow", cluster.Server("http://nowhere"), cron, "x")
+        cluster.schedule(recipe.load("default"), CONTAINERS, cluster.Server("http://nowhere"), cron, "x")
     assert told.value.usage
 
 
 def test_a_server_that_is_away_is_one_message():
     with pytest.raises(VisageError, match="does not answer"):
-        cluster.submit(recipe.load("default"), "visage", "http://mlflow", cluster.Server("http://127.0.0.1:9"))
+        cluster.submit(recipe.load("default"), CONTAINERS, cluster.Server("http://127.0.0.1:9"))
 
 
 def test_a_server_of_another_kind_is_one_message(kubeflow):

@@ -3,6 +3,7 @@
 import argparse
 import json
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,16 +11,23 @@ import yaml
 from components import alone
 from pipeline import dag, kubeflow, recipe
 from pipeline.cli import _parser
+from pipeline.kubeflow import Containers
 from schemas.error import VisageError
 
 kfp = pytest.importorskip("kfp", reason="the extra [kubeflow] is not installed")
+
+VISAGE = Containers("visage", "http://mlflow")
+
+
+def executors(file: Path) -> dict:
+    return yaml.safe_load(file.read_text())["deploymentSpec"]["executors"]
 
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
     file = tmp_path_factory.mktemp("kubeflow") / "in a new folder" / "visage.yaml"
     chosen = recipe.load("default", ["train.epochs=3", "source.path=/data/imdb_crop"])
-    kubeflow.compile_pipeline(chosen, "registry/visage:1", "http://mlflow:5000", file)
+    kubeflow.compile_pipeline(chosen, Containers("registry/visage:1", "http://mlflow:5000"), file)
     return file
 
 
@@ -78,7 +86,7 @@ def test_the_command_in_the_container_is_one_that_visage_understands(step, spec)
 @pytest.mark.parametrize("name", recipe.names())
 def test_every_recipe_reaches_the_steps_as_it_is(name, tmp_path):
     chosen, file = recipe.load(name), tmp_path / "visage.yaml"
-    kubeflow.compile_pipeline(chosen, "visage", "http://mlflow", file)
+    kubeflow.compile_pipeline(chosen, VISAGE, file)
     parameter = yaml.safe_load(file.read_text())["root"]["inputDefinitions"]["parameters"]["settings"]
     given = argparse.Namespace(settings=json.dumps(parameter["defaultValue"]), set=[])
     for step in dag.STEPS:
@@ -88,4 +96,13 @@ def test_every_recipe_reaches_the_steps_as_it_is(name, tmp_path):
 def test_a_file_that_cannot_be_written_is_one_message(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(VisageError, match="cannot be written"):
-        kubeflow.compile_pipeline(recipe.load("default"), "visage", "http://mlflow", tmp_path / "file" / "x.yaml")
+        kubeflow.compile_pipeline(recipe.load("default"), VISAGE, tmp_path / "file" / "x.yaml")
+
+
+def test_gpus_are_the_train_steps_alone(tmp_path, spec):
+    file = tmp_path / "visage.yaml"
+    kubeflow.compile_pipeline(recipe.load("strong"), Containers("visage", "http://mlflow", gpus=2), file)
+    asked = {name: held["container"].get("resources") for name, held in executors(file).items()}
+    assert asked.pop("exec-train")["accelerator"]["resourceType"] == "nvidia.com/gpu"
+    assert asked == dict.fromkeys(f"exec-{step.name}" for step in dag.STEPS if step.name != "train")
+    assert "resources" not in spec["deploymentSpec"]["executors"]["exec-train"]["container"]
