@@ -17,7 +17,8 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
     Raises:
         VisageError: wrong settings or inputs, the tracking server is away, or the step failed.
     """
-    settings = alone.settings_of(step, arguments, recipe.of(step).model_dump(mode="json"))
+    changed = recipe.of(step).model_dump(mode="json", exclude_defaults=True)
+    settings = alone.settings_of(step, arguments, changed)
     inputs, out = alone.inputs_of(step, arguments), arguments.out.absolute()
     if not os.environ.get("MLFLOW_TRACKING_URI"):
         alone.report(execute(step, settings, inputs, out, Tracker()), arguments.out)
