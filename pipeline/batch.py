@@ -114,6 +114,7 @@ def _table(console: Console, faces: list[dict[str, Any]]) -> None:
         gender = f"{face['gender']} ({face['gender_probability']:.0%})" if face["gender"] else "-"
         box = f"{face['box_left']},{face['box_top']} to {face['box_right']},{face['box_bottom']}"
         between = f"{face['age_low']:.0f} and {face['age_high']:.0f}"
-        table.add_row(str(face["face_index"] + 1), f"{face['age']:.1f}", between, gender, box)
+        age = f"{face['age']:.1f}" + (f" ({face['age_class']})" if face["age_class"] else "")
+        table.add_row(str(face["face_index"] + 1), age, between, gender, box)
     console.print(table)
     console.print(f"by {faces[0]['model_name']} version {faces[0]['model_version']}", highlight=False)

@@ -16,6 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.estimator import heads, model, pixels
+from components.estimator.classes import AgeClasses
 from components.estimator.settings import EstimatorSettings
 from schemas.error import VisageError
 
@@ -131,6 +132,7 @@ class Estimator:
         meaning: what estimator.json says: the settings it was trained with are under `settings`.
         network: the Keras model, from pixels [N, size, size, 3], 0 to 255, to what `heads.probabilities` describes.
         scale: what its age output means.
+        classes: the age classes that it tells; None where it tells years.
     """
 
     def __init__(self, network: keras.Model, size: int, scale: heads.Scale, meaning: dict[str, Any]) -> None:
@@ -138,6 +140,7 @@ class Estimator:
         self.meaning = meaning
         self.network = network
         self.scale = scale
+        self.classes = AgeClasses.of(meaning)
         # With open batch and picture sizes in the signatures, nothing is traced twice.
         self._decoded = tf.function(
             lambda jpegs: tf.map_fn(

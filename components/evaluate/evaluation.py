@@ -11,9 +11,9 @@ import pandas as pd
 
 from components import registry
 from components.estimator import saved
+from components.estimator.classes import AgeClasses
 from components.evaluate import metrics, plots, predictions, report
 from components.evaluate.blessing import objections
-from components.evaluate.classes import AgeClasses
 from components.evaluate.settings import EvaluateSettings, Settings
 from components.registry import ModelVersion
 from components.step import Job
@@ -57,13 +57,13 @@ def evaluate(settings: Settings, job: Job) -> Mapping[str, Any]:
     read = _progress(job, sum(shard.examples for shard in shards) * (2 if version else 1))
 
     estimator = saved.load(job.inputs["train"] / "estimator")
-    classes = AgeClasses.of(estimator.meaning)
+    classes = estimator.classes
     faces = predictions.predict(estimator, folder, shards, read)
     predictions.write(job.output / PREDICTIONS, faces)
     champion = None
     if version:
         rival = _rival(version)
-        champion = Champion(version, AgeClasses.of(rival.meaning), predictions.predict(rival, folder, shards, read))
+        champion = Champion(version, rival.classes, predictions.predict(rival, folder, shards, read))
 
     baseline = metrics.Baseline.of(index.get(TRAIN, []), classes)
     measured = _measure(faces, classes, baseline, champion, asked)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from components.evaluate.classes import AgeClasses
+from components.estimator.classes import AgeClasses
 from schemas.record import FEMALE
 from schemas.shard import Shard
 

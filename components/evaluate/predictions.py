@@ -11,7 +11,6 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from components.evaluate.classes import AgeClasses
 from schemas.error import VisageError
 from schemas.example import FaceExample, decode
 from schemas.record import FEMALE, MALE
@@ -78,10 +77,9 @@ def predict(
     Raises:
         VisageError: a shard cannot be read, or a picture cannot be decoded.
     """
-    rows, classes = examples(folder, shards), AgeClasses.of(estimator.meaning)
-    parts = []
+    rows, parts = examples(folder, shards), []
     while batch := list(islice(rows, _BATCH)):
-        parts.append(_predict(estimator, classes, batch))
+        parts.append(_predict(estimator, batch))
         read(len(batch))
     if not parts:
         raise VisageError("The test split holds no examples.", "Give it a larger share of the persons, or more photos.")
@@ -101,7 +99,8 @@ def decade(age: float | None) -> str | None:
     return f"{first}-{first + 9}" if first < 90 else "90-100"
 
 
-def _predict(estimator: "Estimator", classes: AgeClasses | None, batch: list[FaceExample]) -> pd.DataFrame:
+def _predict(estimator: "Estimator", batch: list[FaceExample]) -> pd.DataFrame:
+    classes = estimator.classes
     try:
         said = estimator.predict_jpegs([example.jpeg for example in batch])
     except ValueError:

@@ -195,6 +195,7 @@ def _signature() -> Any:
         outputs=Schema(
             [
                 *(ColSpec(DataType.float, column) for column in figures),
+                ColSpec(DataType.string, "age_class", required=False),
                 ColSpec(DataType.string, "gender"),
                 ColSpec(DataType.float, "gender_probability"),
                 ColSpec(DataType.string, "reject", required=False),

@@ -51,14 +51,15 @@ class FaceModel(PythonModel):
                 rejects[place] = str(rejected)
         table = pd.DataFrame(index=range(len(rows)))
         if faces:
-            columns = prediction_columns(self.estimator.predict_images(faces))
+            classes = self.estimator.classes
+            columns = prediction_columns(self.estimator.predict_images(faces), classes.names if classes else ())
             table = table.join(pd.DataFrame(columns, index=places))
         table = table.reindex(columns=OUTPUT).assign(reject=rejects)
         # JSON knows null, and no NaN.
         return table.astype(object).where(table.notna(), None) if len(places) < len(rows) else table
 
 
-OUTPUT = ("age", "age_std", "age_low", "age_high", "gender", "gender_probability")
+OUTPUT = ("age", "age_std", "age_low", "age_high", "age_class", "gender", "gender_probability")
 
 
 def _picture(row: Mapping[Any, Any]) -> bytes:

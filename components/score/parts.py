@@ -174,7 +174,7 @@ def score_part(work: Work, number: int, reader: Reader, detector: Detector | Non
             del waiting[: work.batch]
     if waiting:
         predicted.append(model.predict_squares(squares(waiting, model.size)))
-    columns = prediction_columns(Predictions.joined(predicted))
+    columns = prediction_columns(Predictions.joined(predicted), model.classes.names if model.classes else ())
 
     pq.write_table(rows.table(columns), scores_file(work.output, number))
     write_rejects(rejects_file(work.output, number), rejects)

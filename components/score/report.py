@@ -25,8 +25,9 @@ def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[Path]) -> N
     ]
     if summary["faces"]:
         parts += [page.heading("Who was found"), page.picture(_distribution(summary), "Faces by estimated age")]
-        if summary["genders"]:
-            parts.append(page.table(("gender", "faces"), summary["genders"].items()))
+        for title, label in (("age class", "age_classes"), ("gender", "genders")):
+            if summary[label]:
+                parts.append(page.table((title, "faces"), summary[label].items()))
     if summary["drift"]:
         rows = [
             (held["feature"], held["measure"], held["distance"], held["threshold"], held["scored"], held["training"])

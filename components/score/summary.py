@@ -30,12 +30,14 @@ class Population:
     Attributes:
         decades: faces by decade of age (0, 10, ...) and gender (or None).
         age_sum: of all ages, years.
+        age_classes: faces by age class, for a model that tells it.
         reasons: rejects by reason.
         sample: ages (whole years) and genders of some faces.
     """
 
     decades: Counter[tuple[int, str | None]] = field(default_factory=Counter)
     age_sum: float = 0.0
+    age_classes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     sample: list[pd.DataFrame] = field(default_factory=list)
 
@@ -44,7 +46,8 @@ class Population:
         decade = (faces["age"] // 10 * 10).astype(int)
         self.decades.update(zip(decade, faces["gender"], strict=True))
         self.age_sum += float(faces["age"].astype("float64").sum())
-        self.sample.append(faces.iloc[-start % every :: every])
+        self.age_classes.update(faces["age_class"].dropna())
+        self.sample.append(faces[["age", "gender"]].iloc[-start % every :: every])
 
     def by_decade(self) -> dict[int, int]:
         """Faces by decade of age."""
@@ -103,7 +106,7 @@ def collect(output: Path, parts: int, tally: Tally, collected: Callable[[int], N
         for number in range(parts):
             table = pq.read_table(scores_file(output, number))
             scores.write(table)
-            found = table.filter(pc.is_valid(table["age"])).select(["age", "gender"]).to_pandas()
+            found = table.filter(pc.is_valid(table["age"])).select(["age", "age_class", "gender"]).to_pandas()
             population.add(found, faces, every)
             faces += len(found)
             rejected = pq.read_table(rejects_file(output, number))
@@ -149,6 +152,7 @@ def figures(tally: Tally, population: Population) -> dict[str, Any]:
         "faces": tally.faces,
         "age_mean": round(population.age_sum / tally.faces, 3) if tally.faces else None,
         "ages": {f"{decade}-{decade + 9}": count for decade, count in population.by_decade().items()},
+        "age_classes": dict(population.age_classes.most_common()),
         "genders": population.by_gender(),
     }
 

@@ -1,4 +1,4 @@
-"""Every recipe from photos to a registered version: the real runner, on drawn faces in the layout that the recipe reads."""
+"""Every recipe from photos to scores: the real runner, on drawn faces in the layout that the recipe reads."""
 
 import csv
 import io
@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from mlflow import MlflowClient
 from rich.console import Console
@@ -60,9 +61,9 @@ The first one, `default`, is blessed in any case: the others are held against a 
 
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory) -> dict[str, Path]:
-    """The same drawn faces, some hundred, as every kind of source that a recipe names."""
+    """The same drawn faces, some hundred, as every kind of source that a recipe names; and an album of five to score."""
     folder = tmp_path_factory.mktemp("sources")
-    held = {kind: folder / kind for kind in ("imdb_wiki", "utkface", "table")}
+    held = {kind: folder / kind for kind in ("imdb_wiki", "utkface", "table", "album")}
     draw_archive(held["imdb_wiki"], photos=200, seed=3)
     drawn = [
         record
@@ -71,6 +72,9 @@ def sources(tmp_path_factory) -> dict[str, Path]:
     ]
     held["utkface"].mkdir()
     held["table"].mkdir()
+    held["album"].mkdir()
+    for number, face in enumerate(drawn[:5]):
+        os.link(held["imdb_wiki"] / face.path, held["album"] / f"{number}.jpg")
     with (held["table"] / "faces.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["path", "age_class", "person"])
@@ -106,10 +110,11 @@ def process(root, tmp_path_factory) -> Iterator[ProcessPoolExecutor]:
 
 
 @pytest.mark.parametrize("name", recipe.names())
-def test_a_recipe_goes_from_photos_to_a_registered_version(name, sources, root, process, monkeypatch):
+def test_a_recipe_goes_from_photos_to_a_registered_version_and_its_scores(name, sources, root, process, monkeypatch):
     monkeypatch.setattr(local._Session, "_workers", lambda session: nullcontext(process))
     kind = recipe.load(name).settings.source.kind
-    scaled = recipe.load(name, [f"source.path={sources[kind]}", *SCALED, *FURTHER.get(name, [])])
+    changes = [f"source.path={sources[kind]}", *SCALED, *FURTHER.get(name, [])]
+    scaled = recipe.load(name, changes)
     steps = [step for step in STEPS if step.name != "score"]
     client = MlflowClient(tracking.local_store(root))
     champion = next((held.aliases.get("champion") for held in client.search_registered_models()), None)
@@ -126,3 +131,13 @@ def test_a_recipe_goes_from_photos_to_a_registered_version(name, sources, root, 
     version = client.get_model_version(registered["name"], registered["version"])
     assert version.status == "READY"
     assert str((metrics["champion"] or {"version": None})["version"]) == str(champion)
+
+    scoring = [f"score.photos=[{sources['album']}]", "score.faces=whole", f"score.model=visage/{version.version}"]
+    outcome = local.run(recipe.load(name, [*changes, *scoring]), root, Display(Console(file=io.StringIO())))
+
+    assert set(outcome.reused) == {step.name for step in steps}
+    scores = pd.read_parquet(outcome.artifacts["score"] / "scores")
+    assert len(scores) == 5 and set(scores["model_version"]) == {str(version.version)}
+    assert scores["age"].between(0, 100).all()
+    assert scores["age_class"].notna().all() == bool(asked.age.edges)
+    assert scores["gender"].notna().all() == (asked.gender.head != "none")
