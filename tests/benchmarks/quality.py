@@ -3,7 +3,7 @@
     python tests/benchmarks/quality.py                                           the default recipe under protocol A
     python tests/benchmarks/quality.py --recipe utkface_two_branch
     python tests/benchmarks/quality.py --recipe age_class_plain --protocol classes
-    python tests/benchmarks/quality.py --protocol b --set train.epochs=25 --at-once 2       five folds, an hour on two cores
+    python tests/benchmarks/quality.py --protocol b --at-once 2                  five folds, under two hours on two cores
 
 Protocol A: 5,000 images drawn by a fixed seed, 4,000 to train and 1,000 to test. Protocol B: all images in five folds, each
 tested by a model that was trained on the other four; `--at-once 2` trains two of them beside each other, each on a core of its
