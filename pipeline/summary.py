@@ -42,8 +42,7 @@ def _show_data(console: Console, data: dict[str, Any]) -> None:
     )
     ordered = sorted(rejects.items(), key=lambda item: -item[1])
     told = ", ".join(f"{reason}\N{NO-BREAK SPACE}{count:,}" for reason, count in ordered)
-    for line in textwrap.wrap(told, 70):
-        console.print(f"        {line}".replace("\N{NO-BREAK SPACE}", " "), highlight=False)
+    _paragraph(console, told)
 
 
 def _show_quality(console: Console, metrics: dict[str, Any]) -> None:
@@ -74,7 +73,12 @@ def _show_model(console: Console, registered: dict[str, Any], metrics: dict[str,
     alias = f"alias {registered['alias']}" if registered["alias"] else "no alias"
     console.print(f"[bold]Model[/]   {registered['name']} version {registered['version']}, {alias}", highlight=False)
     if not metrics["blessed"]:
-        console.print(f"        not blessed: {'; '.join(metrics['reasons'])}", highlight=False)
+        _paragraph(console, f"not blessed: {' '.join(metrics['reasons'])}")
+
+
+def _paragraph(console: Console, text: str) -> None:
+    for line in textwrap.wrap(text, 70):
+        console.print(f"        {line}".replace("\N{NO-BREAK SPACE}", " "), highlight=False, markup=False)
 
 
 def _scored(scores: dict[str, Any]) -> str:

@@ -116,7 +116,7 @@ def _decide(version: ModelVersion, metrics: Mapping[str, Any]) -> ModelVersion:
 
 def _objection(version: ModelVersion, metrics: Mapping[str, Any]) -> str:
     if not metrics.get("blessed"):
-        return "; ".join(metrics.get("reasons") or ()) or "it was not blessed"
+        return " ".join(metrics.get("reasons") or ()) or "it was not blessed"
     held = registry.champion(version.name)
     known = str((metrics.get("champion") or {}).get("version") or "")
     if held and known != held.version and held.version != version.version:
