@@ -26,10 +26,12 @@ setup(
         "dill",  # tfx-bsl imports it and does not say so
         "google-crc32c>=1.5",
         "matplotlib>=3.8",
+        "pi-heif>=1.4",  # HEIC; the decoder alone (LGPL): pillow-heif's wheels bring the GPL's x265 for writing
         "psutil>=5.9",
         "pydantic>=2.7",
         "pyyaml>=6",
         "rich>=13",
+        "simplejpeg>=1.9",  # tells libjpeg's warnings, which Pillow keeps to itself
     ],
     extras_require={
         "detect": ["mediapipe>=0.10.21,<0.11", "mtcnn>=1,<2"],
@@ -40,6 +42,7 @@ setup(
             "moto[server]",
             "mypy",
             "pandas-stubs<2",
+            "pillow-heif>=1.4",  # writes the HEIC photos that tests read
             "pytest",
             "pytest-timeout",
             "pytest-xdist",

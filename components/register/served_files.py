@@ -9,10 +9,21 @@ from components.fingerprint import PROJECT
 MODEL = Path(__file__).with_name("served.py")
 """The file that MLflow runs to load the model."""
 
-CODE = ("components/__init__.py", "components/settings.py", "components/photo.py", "components/estimator", "schemas")
+CODE = ("components/__init__.py", "components/settings.py", "components/photo", "components/estimator", "schemas")
 """What `served.py` imports of the project."""
 
-PACKAGES = ("mlflow", "tensorflow", "keras", "numpy", "pandas", "pillow", "pydantic", "PyYAML")
+PACKAGES = (
+    "mlflow",
+    "tensorflow",
+    "keras",
+    "numpy",
+    "pandas",
+    "pi-heif",
+    "pillow",
+    "pydantic",
+    "PyYAML",
+    "simplejpeg",
+)
 """What it imports of others."""
 
 

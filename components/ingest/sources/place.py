@@ -11,12 +11,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from components.photo.formats import is_picture_name
 from schemas.error import VisageError
 
 _ZIP = ".zip"
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _LABELS = (".mat", ".csv", ".tsv", ".txt", ".parquet")
-_PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
 def is_remote(path: str) -> bool:
@@ -225,4 +225,4 @@ def _filesystems() -> Any:
 
 def _is_photo(name: str) -> bool:
     parts = name.split("/")
-    return name.lower().endswith(_PHOTOS) and not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    return is_picture_name(name) and not any(part.startswith(".") or part == "__MACOSX" for part in parts)
