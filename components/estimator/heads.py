@@ -16,7 +16,7 @@ from components.estimator.settings import AgeSettings, EstimatorSettings
 
 
 @dataclass(frozen=True)
-class Scale:
+class AgeBins:
     """What the age output means.
 
     Attributes:
@@ -30,7 +30,7 @@ class Scale:
     deviation: float = float("nan")
 
 
-def scale(settings: AgeSettings, ages: Mapping[int, int] | None = None) -> Scale:
+def age_bins(settings: AgeSettings, ages: Mapping[int, int] | None = None) -> AgeBins:
     """The age classes of a recipe: a class a year (DEX: Rothe et al., ICCV Workshops 2015), or those between the edges.
 
     Args:
@@ -38,14 +38,14 @@ def scale(settings: AgeSettings, ages: Mapping[int, int] | None = None) -> Scale
         ages: number of training examples by age; a class then stands for the mean age of its examples, else for its middle.
     """
     if settings.head == "regression":
-        return Scale(np.empty(0, np.float32), np.empty(0, np.float32))
+        return AgeBins(np.empty(0, np.float32), np.empty(0, np.float32))
     limits = np.array([settings.lowest, *settings.starts, settings.highest + 1])
     centres = (limits[:-1] + limits[1:] - 1) / 2
     for number, (first, end) in enumerate(pairwise(limits.tolist())):
         held = {age: count for age, count in (ages or {}).items() if first <= age < end}
         if held:
             centres[number] = sum(age * count for age, count in held.items()) / sum(held.values())
-    return Scale((limits - 0.5).astype(np.float32), centres.astype(np.float32))
+    return AgeBins((limits - 0.5).astype(np.float32), centres.astype(np.float32))
 
 
 def class_of(age: tf.Tensor, settings: AgeSettings) -> tf.Tensor:
@@ -60,7 +60,7 @@ def logits(features: Mapping[str, KerasTensor], settings: EstimatorSettings) -> 
     `age`: [N, classes] for a distribution, [N, classes - 1] for ordinals, [N, 1] in years for a regression; `gender`: [N, 1]
     for sigmoid, [N, 2] (male, female) for softmax, absent without a gender head.
     """
-    classes = len(scale(settings.age).centres)
+    classes = len(age_bins(settings.age).centres)
     if settings.age.head == "regression":
         age = _dense(1, "age")(features["age"])
     elif settings.age.head == "distribution":

@@ -62,7 +62,7 @@ class Predictions:
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
-def save(trained: keras.Model, settings: EstimatorSettings, folder: Path, scale: heads.Scale | None = None) -> None:
+def save(trained: keras.Model, settings: EstimatorSettings, folder: Path, scale: heads.AgeBins | None = None) -> None:
     """Write a trained model, as `model.build` makes it, as an artifact.
 
     Args:
@@ -71,10 +71,12 @@ def save(trained: keras.Model, settings: EstimatorSettings, folder: Path, scale:
         folder: is made, and must not exist.
         scale: what the age output means, if that was fitted to data.
     """
-    _write(model.inference(trained, settings), settings, folder, scale or heads.scale(settings.age))
+    _write(model.inference(trained, settings), settings, folder, scale or heads.age_bins(settings.age))
 
 
-def save_average(members: Sequence[keras.Model], settings: EstimatorSettings, folder: Path, scale: heads.Scale) -> None:
+def save_average(
+    members: Sequence[keras.Model], settings: EstimatorSettings, folder: Path, scale: heads.AgeBins
+) -> None:
     """Write the average of several estimators' networks, at least two, as one artifact.
 
     Args:
@@ -86,7 +88,7 @@ def save_average(members: Sequence[keras.Model], settings: EstimatorSettings, fo
     _write(model.average(members), settings, folder, scale)
 
 
-def _write(network: keras.Model, settings: EstimatorSettings, folder: Path, scale: heads.Scale) -> None:
+def _write(network: keras.Model, settings: EstimatorSettings, folder: Path, scale: heads.AgeBins) -> None:
     folder.mkdir(parents=True)
     network.save(folder / MODEL)
     meaning = {
@@ -115,7 +117,7 @@ def load(folder: Path) -> "Estimator":
             )
         edges, centres = (np.array(meaning[name], np.float32) for name in ("age_edges", "age_centres"))
         deviation = meaning["age_deviation"]
-        scale = heads.Scale(edges, centres, float("nan") if deviation is None else deviation)
+        scale = heads.AgeBins(edges, centres, float("nan") if deviation is None else deviation)
         network = keras.saving.load_model(folder / MODEL, compile=False, safe_mode=True)
         return Estimator(network, meaning["size"], scale, meaning)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
@@ -135,7 +137,7 @@ class Estimator:
         classes: the age classes that it tells; None where it tells years.
     """
 
-    def __init__(self, network: keras.Model, size: int, scale: heads.Scale, meaning: dict[str, Any]) -> None:
+    def __init__(self, network: keras.Model, size: int, scale: heads.AgeBins, meaning: dict[str, Any]) -> None:
         self.size = size
         self.meaning = meaning
         self.network = network
@@ -186,7 +188,7 @@ class Estimator:
         return interpret({name: output.numpy() for name, output in self._outputs(batch).items()}, self.scale)
 
 
-def interpret(outputs: Mapping[str, np.ndarray], scale: heads.Scale) -> Predictions:
+def interpret(outputs: Mapping[str, np.ndarray], scale: heads.AgeBins) -> Predictions:
     """What the outputs of a saved model mean.
 
     Within a class of a distribution, ages count as equally likely; the errors of a regression count as normal.
@@ -209,7 +211,7 @@ def interpret(outputs: Mapping[str, np.ndarray], scale: heads.Scale) -> Predicti
     return Predictions(mean, deviation, low, high, likeliest.astype(np.int32), female)
 
 
-def _percentile(shares: np.ndarray, scale: heads.Scale, share: float) -> np.ndarray:
+def _percentile(shares: np.ndarray, scale: heads.AgeBins, share: float) -> np.ndarray:
     above = np.cumsum(shares, axis=1)
     held = np.minimum((above < share).sum(axis=1), shares.shape[1] - 1)
     row = np.arange(len(shares))

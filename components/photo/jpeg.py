@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import simplejpeg
 from PIL import Image
 
 from components.photo.settings import PhotoRejected
@@ -43,6 +42,8 @@ def pixels_of(photo: Image.Image, data: bytes) -> Image.Image | None:
 
 def _pixels(data: bytes, colours: str, size: tuple[int, int]) -> Any:
     """Pixels at a size, or None if the decoder complains of something that is no damage."""
+    import simplejpeg  # not above, as it brings numpy: whoever only asks for the settings need not wait for it
+
     width, height = size
     try:
         return simplejpeg.decode_jpeg(data, colours, min_height=height, min_width=width)
@@ -103,7 +104,7 @@ _AFTER_ENTROPY = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 
 
 def end_of_picture(data: bytes, scan: int) -> int:
-    """Where the picture whose first scan begins at `scan` ends, its end marker included; what follows is another or no picture."""
+    """Where the picture whose first scan begins at `scan` ends, end marker included; what follows is no part of it."""
     place = scan
     while True:
         # Scans and tables say how long they are; coded pixels end where a marker stands that is not theirs.

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from components.settings import Section
+from components.step.settings import Section
 
 
 class PhotoSettings(Section):

@@ -36,7 +36,7 @@ class Learner:
     def __init__(
         self,
         settings: Settings,
-        scale: heads.Scale,
+        scale: heads.AgeBins,
         weights: losses.Weights,
         steps: int,
         strategy: tf.distribute.Strategy,
@@ -72,7 +72,7 @@ class Learner:
         self._rate = schedule(settings.train.optimizer, self._steps, steps)
         apart = settings.train.average > 0 or policy != "float32"
         self._average = Average(self.model, model.build(settings.estimator), settings.train.average) if apart else None
-        self.kept = self._average.model if self._average else self.model
+        self.ema_model = self._average.model if self._average else self.model
         self._objective = losses.objective(settings.estimator, scale)
         self._weighted = losses.objective(settings.estimator, scale, weights, self._summed)
         self._done = tf.Variable(0, trainable=False, dtype=tf.int64)
@@ -80,7 +80,7 @@ class Learner:
         self._loss = tf.Variable(0.0, trainable=False)
         self.step = tf.function(self._one_step, jit_compile=settings.train.xla, reduce_retracing=True)
         self._logits = tf.function(
-            lambda images: self.kept(tf.cast(images, tf.float32), training=False), reduce_retracing=True
+            lambda images: self.ema_model(tf.cast(images, tf.float32), training=False), reduce_retracing=True
         )
 
     def start(self, batches: tf.data.Dataset) -> None:
@@ -210,7 +210,7 @@ class Learner:
 
 
 def _figures(
-    outputs: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], scale: heads.Scale, *, classes: bool
+    outputs: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], scale: heads.AgeBins, *, classes: bool
 ) -> dict[str, float]:
     predictions = saved.interpret(outputs, scale)
     figures = {}

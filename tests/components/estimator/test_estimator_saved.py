@@ -57,7 +57,7 @@ def test_a_loaded_estimator_predicts_as_the_trained_one_did(folder, tmp_path):
     outputs = {
         name: value.numpy() for name, value in model.inference(trained, SMALL)(pixels[None].astype("float32")).items()
     }
-    expected = saved.interpret(outputs, heads.scale(SMALL.age))
+    expected = saved.interpret(outputs, heads.age_bins(SMALL.age))
     found = saved.load(tmp_path / "other").predict_images([pixels])
     np.testing.assert_allclose(found.age, expected.age, atol=1e-3)
     np.testing.assert_allclose(found.female, expected.female, atol=1e-5)
@@ -87,7 +87,7 @@ def test_a_file_that_is_no_picture_is_a_clear_error(estimator):
 
 
 def test_a_certain_distribution_has_its_age_and_a_narrow_interval():
-    scale = heads.scale(SMALL.age)
+    scale = heads.age_bins(SMALL.age)
     shares = np.zeros((1, 101), np.float32)
     shares[0, 30] = 1
     told = saved.interpret({"age": shares, "female": np.array([[0.9]])}, scale)
@@ -98,7 +98,7 @@ def test_a_certain_distribution_has_its_age_and_a_narrow_interval():
 
 
 def test_an_even_distribution_has_the_mean_and_percentiles_of_one():
-    told = saved.interpret({"age": np.full((1, 101), 1 / 101, np.float32)}, heads.scale(SMALL.age))
+    told = saved.interpret({"age": np.full((1, 101), 1 / 101, np.float32)}, heads.age_bins(SMALL.age))
     assert told.age[0] == pytest.approx(50)
     assert told.age_low[0] == pytest.approx(-0.5 + 0.05 * 101, abs=1e-3)
     assert told.age_high[0] == pytest.approx(-0.5 + 0.95 * 101, abs=1e-3)
