@@ -21,7 +21,7 @@ setup(
         "tensorflow-data-validation>=1.16,<1.17",
         "mlflow>=3.17,<4",
         "scipy>=1.11",
-        "pillow>=10",
+        "pillow>=11.3",  # AVIF since then
         "pyarrow>=10",
         "dill",  # tfx-bsl imports it and does not say so
         "google-crc32c>=1.5",

@@ -6,7 +6,7 @@ from functools import cache
 
 from PIL import Image, ImageChops, UnidentifiedImageError
 
-from components.photo import camera_raw, formats, jpeg
+from components.photo import camera_raw, formats, jpeg, png
 from components.photo.damage import DAMAGE
 from components.photo.formats import Format
 from components.photo.orient import turn_of
@@ -58,6 +58,8 @@ def decoded(photo: Image.Image, data: bytes) -> Image.Image:
     Raises:
         PhotoRejected: as `open_photo`.
     """
+    if photo.format == "PNG":
+        png.check(data)
     pixels = jpeg.pixels_of(photo, data) if photo.format in jpeg.FORMATS else None
     if pixels is None:
         pixels = _load(photo)
@@ -72,7 +74,7 @@ def _load(photo: Image.Image) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise PhotoRejected("photo_too_large", str(error)) from error
     except DAMAGE as error:
-        raise PhotoRejected("photo_unreadable", _told(error)) from error
+        raise PhotoRejected("photo_unreadable", f"{photo.format}: {_told(error)}") from error
     return photo
 
 
@@ -104,7 +106,7 @@ def _register(plugin: str) -> None:
 
 
 def _told(error: Exception) -> str:
-    return str(error) or type(error).__name__
+    return str(error).strip() or type(error).__name__
 
 
 def _rgb(photo: Image.Image) -> Image.Image:
