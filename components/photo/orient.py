@@ -27,7 +27,6 @@ def turn_of(photo: Image.Image) -> Image.Transpose | None:
     if photo.format in _TURNED_BY_THEIR_DECODERS or not any(name in photo.info for name in _CAMERA_DATA):
         return None
     try:
-        orientation = photo.getexif().get(ExifTags.Base.Orientation)
+        return _TURNS.get(int(photo.getexif().get(ExifTags.Base.Orientation, 1)))
     except DAMAGE:
         return None
-    return _TURNS.get(orientation) if isinstance(orientation, int) else None

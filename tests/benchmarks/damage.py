@@ -23,8 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(PROJECT))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -92,7 +91,17 @@ def pictures(count: int) -> Iterator[Image.Image]:
         yield picture
 
 
-JPEGS = ("baseline", "4:4:4", "optimized", "grey", "restart markers", "progressive", "CMYK", "MPO", "bytes behind the end")
+JPEGS = (
+    "baseline",
+    "4:4:4",
+    "optimized",
+    "grey",
+    "restart markers",
+    "progressive",
+    "CMYK",
+    "MPO",
+    "bytes behind the end",
+)
 
 
 def kinds_of_photos(given: list[Image.Image]) -> dict[str, list[bytes]]:

@@ -1,15 +1,18 @@
 """Photos of every kind become upright RGB."""
 
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from components.photo import face_of, open_photo
-from tests.components.photo.drawn_photos import BLUE, RED, SETTINGS, WHITE, difference, scene, stored
+from tests.components.photo.drawn_photos import BLUE, RED, SETTINGS, WHITE, difference, heic, scene, stored
 
 
 class TestEveryKindOfPictureBecomesUprightRgb:
-    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000"])
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "AVIF"])
     def test_format(self, kind):
         options = {"lossless": True} if kind == "WEBP" else {}
         photo = open_photo(stored(scene(), kind, **options), SETTINGS)
@@ -84,3 +87,59 @@ class TestEveryKindOfPictureBecomesUprightRgb:
         for progressive in (False, True):
             assert open_photo(stored(grey, progressive=progressive), SETTINGS).size == (200, 200)
             assert face_of(stored(grey.resize((1001, 1001)), progressive=progressive), None, SETTINGS).width == 64
+
+
+class TestHeic:
+    def test_becomes_rgb(self):
+        photo = open_photo(heic(scene()), SETTINGS)
+        assert photo.mode == "RGB"
+        assert difference(photo, scene()) < 4
+
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_is_turned_once(self, orientation):
+        """Its own properties turn it; the camera data, which say the same, do not turn it again."""
+        back = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+        turned = scene() if orientation == 1 else scene().transpose(Image.Transpose(back[orientation]))
+        exif = Image.Exif()
+        exif[0x0112] = orientation
+        assert difference(open_photo(heic(turned, exif), SETTINGS), scene()) < 6
+
+    def test_transparency_lies_on_white(self):
+        clear = Image.new("RGBA", (64, 64), (0, 0, 0, 0))
+        clear.paste((255, 0, 0, 255), (0, 0, 32, 64))
+        photo = open_photo(heic(clear), SETTINGS)
+        assert photo.getpixel((16, 32)) == pytest.approx(RED, abs=6)
+        assert photo.getpixel((48, 32)) == pytest.approx(WHITE, abs=6)
+
+    def test_is_read_in_any_process(self):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            assert pool.submit(size_of, heic(scene())).result() == (120, 80)
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    return open_photo(data, SETTINGS).size
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_an_avif_is_turned_once(orientation):
+    back = {2: 0, 3: 3, 4: 1, 5: 5, 6: 2, 7: 6, 8: 4}
+    turned = scene() if orientation == 1 else scene().transpose(Image.Transpose(back[orientation]))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    assert difference(open_photo(stored(turned, "AVIF", exif=exif), SETTINGS), scene()) < 6
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"\0\3\0\0\0\1\0\0\0\0",  # 0
+        b"\0\3\0\0\0\1\0\x09\0\0",  # 9
+        b"\0\2\0\0\0\4six\0",  # text
+        b"\0\3\0\0\0\0\0\6\0\0",  # no value
+        b"\0\x0d\0\0\0\1\0\6\0\0",  # of a type that does not exist
+        b"\0\5\0\0\0\1\0\0\1\0",  # a fraction that lies beyond the end
+    ],
+)
+def test_an_orientation_that_does_not_exist_turns_nothing(value):
+    exif = b"Exif\0\0MM\0*\0\0\0\x08\0\1\x01\x12" + value + bytes(4)
+    assert difference(open_photo(stored(scene(), exif=exif), SETTINGS), scene()) < 6
