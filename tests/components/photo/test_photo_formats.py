@@ -153,10 +153,13 @@ class TestContent:
         assert rejected(buffer.getvalue()) == ("not_a_photo", "a zip archive, or an Office document")
 
     def test_only_the_decoder_of_the_format_is_asked(self, monkeypatch):
-        asked = []
+        asked: list[object] = []
         given = Image.open
-        monkeypatch.setattr(
-            Image, "open", lambda *file, formats: asked.append(formats) or given(*file, formats=formats)
-        )
+
+        def heard(file: io.BytesIO, formats: tuple[str, ...]) -> Image.Image:
+            asked.append(formats)
+            return given(file, formats=formats)
+
+        monkeypatch.setattr(Image, "open", heard)
         open_photo(stored(grainy()), SETTINGS)
         assert asked == [("JPEG",)]
