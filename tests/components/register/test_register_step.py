@@ -3,6 +3,7 @@
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -17,13 +18,13 @@ from schemas.error import VisageError
 from tests.components.register import made_up
 
 
-def job(made: Path, output: Path, fingerprint: str = "job-1") -> StepContext:
+def job(made: Path, output: Path, fingerprint: str = "job-1", **around: Any) -> StepContext:
     output.mkdir()
-    return StepContext({step: made / step for step in STEP.inputs}, output, fingerprint=fingerprint)
+    return StepContext({step: made / step for step in STEP.inputs}, output, fingerprint=fingerprint, **around)
 
 
-def register(made: Path, output: Path, fingerprint: str = "job-1") -> dict:
-    STEP.run(Settings(), job(made, output, fingerprint))
+def register(made: Path, output: Path, fingerprint: str = "job-1", **around: Any) -> dict:
+    STEP.run(Settings(), job(made, output, fingerprint, **around))
     return json.loads((output / "registered.json").read_text())
 
 
@@ -35,10 +36,8 @@ def saying(made: Path, folder: Path, **changed) -> Path:
 
 
 class TestWhatIsRegistered:
-    def test_a_blessed_model_becomes_champion_with_its_lineage_card_and_signature(self, made, store, monkeypatch):
-        monkeypatch.setenv("VISAGE_RECIPE", "default")
-        monkeypatch.setenv("VISAGE_GIT_COMMIT", "c0ffee")
-        registered = register(made, store / "out")
+    def test_a_blessed_model_becomes_champion_with_its_lineage_card_and_signature(self, made, store):
+        registered = register(made, store / "out", recipe="default", commit="c0ffee")
         assert registered | {"run_id": ""} == {
             "name": "visage",
             "version": "1",
