@@ -35,7 +35,14 @@ setup(
         "detect": ["mediapipe>=0.10.21,<0.11", "mtcnn>=1,<2"],
         "kubeflow": ["kfp==2.13.0"],
         "gpu": ["tensorflow[and-cuda]>=2.16,<2.17"],
-        "cloud": ["apache-beam[aws,gcp]>=2.72,<2.73"],
+        # gcsfs of 2026 asks for a google-cloud-storage that Beam 2.72 does not allow, and the three go together.
+        "cloud": [
+            "apache-beam[aws,gcp]>=2.72,<2.73",
+            "fsspec>=2025.9",
+            "s3fs>=2025.9",
+            "gcsfs>=2025.9",
+            "adlfs>=2025.8",
+        ],
         "test": [
             "moto[server]",
             "mypy",
