@@ -19,6 +19,7 @@ from components.step import Step, Tracker, identity
 from components.step.settings import Section, dotted
 from schemas.artifact import Manifest
 from schemas.error import VisageError
+from schemas.secrets import redact, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,11 +38,13 @@ class PipelineRun:
         key: names the pipeline run; the parent run carries it as a tag.
         recipe: name of the recipe.
         root: the pipeline root, for a local run; else empty.
+        commit: of the project, as `git_commit` gives it.
     """
 
     key: str
     recipe: str
     root: str = ""
+    commit: str = ""
 
 
 def local_store(root: Path) -> str:
@@ -64,15 +67,19 @@ def use_store(root: Path) -> None:
     os.environ["MLFLOW_TRACKING_URI"] = local_store(root)
 
 
-def environment(root: Path, recipe: str) -> dict[str, str]:
-    """Environment variables that a step is run with: tracking server and lineage; what is set already stays."""
-    lineage = {"VISAGE_RECIPE": recipe, "VISAGE_GIT_COMMIT": os.environ.get("VISAGE_GIT_COMMIT") or git_commit()}
+def environment(root: Path) -> dict[str, str]:
+    """MLflow's own environment variables that steps are run with; what is set already stays."""
     given = {"MLFLOW_TRACKING_URI": local_store(root), **PATIENCE}
-    return lineage | {name: os.environ.get(name, value) for name, value in given.items()}
+    return {name: os.environ.get(name) or value for name, value in given.items()}
 
 
 def git_commit() -> str:
-    """Commit of the project's checkout, with `-dirty` where tracked files differ from it; empty where there is none."""
+    """Commit of the project's checkout, with `-dirty` where tracked files differ from it; empty where there is none.
+
+    An image has no checkout: VISAGE_GIT_COMMIT says there what it was built from.
+    """
+    if os.environ.get("VISAGE_GIT_COMMIT"):
+        return os.environ["VISAGE_GIT_COMMIT"]
     command = ["git", "-C", str(identity.PROJECT), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
@@ -99,7 +106,7 @@ class MlflowTracker(Tracker):
     def tag(self, name: str, value: str) -> None:
         self.watcher.tag(name, value)
         with explaining_mlflow_errors():
-            self.client.set_tag(self.run_id, name, value)
+            self.client.set_tag(self.run_id, name, redact(value))
 
 
 @contextmanager
@@ -117,7 +124,7 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
         parent = _parent(client, experiment, pipeline_run)
         tags = _lineage(pipeline_run) | {STEP_TAG: step.name, "mlflow.parentRunId": parent}
         child = client.create_run(experiment, run_name=step.name, tags=tags).info.run_id
-        for batch in _batches(list(dotted(settings).items()), 100):
+        for batch in _batches(list(redacted(dotted(settings)).items()), 100):
             client.log_batch(child, params=[mlflow.entities.Param(key, str(value)[:6000]) for key, value in batch])
         mlflow.set_experiment(experiment_id=experiment)
     try:
@@ -212,7 +219,7 @@ def _lineage(pipeline_run: PipelineRun) -> dict[str, str]:
         RUN_TAG: pipeline_run.key,
         ROOT_TAG: pipeline_run.root,
         "visage.recipe": pipeline_run.recipe,
-        "visage.git_commit": os.environ.get("VISAGE_GIT_COMMIT", ""),
+        "visage.git_commit": pipeline_run.commit,
         "visage.lock": identity.of_lock(),
     }
 

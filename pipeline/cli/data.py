@@ -26,6 +26,12 @@ def add(commands: Commands) -> None:
     download.add_argument(
         "--accept-terms", action="store_true", help="you have read the data set's terms and accept them"
     )
+    download.add_argument(
+        "--mirror",
+        default="",
+        metavar="URL",
+        help="folder of a server that has the archives (default: the publishers')",
+    )
 
 
 def _labels(arguments: argparse.Namespace) -> None:
