@@ -40,7 +40,7 @@ setup(
         "jinja2>=3.1.6",
         "matplotlib>=3.8",
         "opencv-python-headless>=4.11,<4.12",
-        "pi-heif>=1.1",  # libheif (LGPL) for reading; pillow-heif's wheels bring x265, which is under the GPL, for writing
+        "pi-heif>=1.4",  # libheif (LGPL) for reading; pillow-heif's wheels bring x265, which is under the GPL, for writing
         "pillow>=12.3",
         "psutil>=5.9",
         "pydantic>=2.7",
@@ -48,7 +48,7 @@ setup(
         "rich>=13",
         "scikit-learn>=1.5",
         "scipy>=1.11",
-        "simplejpeg>=1.8",  # tells the warnings of libjpeg-turbo, which Pillow keeps to itself
+        "simplejpeg>=1.9",  # tells the warnings of libjpeg-turbo, which Pillow keeps to itself
     ],
     extras_require={
         "cloud": [
@@ -67,14 +67,14 @@ setup(
             f"kfp>=2.17.3,<3; {NEWER_SET}",
             "kfp-kubernetes",
         ],
-        "jxl": ["pillow-jxl-plugin>=1.3.4"],  # under the GPL: whoever installs it decides so
+        "jxl": ["pillow-jxl-plugin>=1.3.8"],  # under the GPL: whoever installs it decides so
         "test": [
             "kubernetes-validate==1.34.*",
             "moto[server]",
             "mypy",
             f"pandas-stubs<2; {OLDER_SET}",
             f"pandas-stubs>=2.3,<3; {NEWER_SET}",
-            "pillow-heif>=1.1",  # writes the HEIC photos that tests read
+            "pillow-heif>=1.4",  # writes the HEIC photos that tests read
             "pytest",
             "pytest-timeout",
             "pytest-xdist",

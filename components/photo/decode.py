@@ -6,7 +6,7 @@ from functools import cache
 
 from PIL import Image, ImageChops, UnidentifiedImageError
 
-from components.photo import camera_raw, formats, jpeg, png
+from components.photo import camera_raw, formats, jpeg, jxl, png
 from components.photo.damage import DAMAGE
 from components.photo.formats import Format
 from components.photo.orient import turn_of
@@ -37,7 +37,10 @@ def opened(data: bytes, settings: PhotoSettings) -> Image.Image:
         raise PhotoRejected("photo_too_large", f"{len(data)} bytes, {settings.max_bytes} are allowed")
     kind = formats.format_of(data)
     _check_is_read(kind, data)
-    _register(kind.plugin)
+    if not _register(kind.plugin):
+        raise PhotoRejected("photo_unsupported", f"{kind.name}, which is not read without the extra [jxl]: {_CONVERT}")
+    if kind.plugin == "JXL":
+        _check_pixels(jxl.size_of(data) or (0, 0), settings)
     try:
         photo = Image.open(io.BytesIO(data), formats=(kind.plugin,))
     except Image.DecompressionBombError as error:
@@ -46,9 +49,7 @@ def opened(data: bytes, settings: PhotoSettings) -> Image.Image:
         raise PhotoRejected("photo_unreadable", f"the header of this {kind.name} file is damaged") from error
     except DAMAGE as error:
         raise PhotoRejected("photo_unreadable", f"{kind.name}: {_told(error)}") from error
-    if photo.width * photo.height > settings.max_pixels:
-        detail = f"{photo.width} x {photo.height} pixels, {settings.max_pixels} are allowed"
-        raise PhotoRejected("photo_too_large", detail)
+    _check_pixels(photo.size, settings)
     return photo
 
 
@@ -78,6 +79,15 @@ def _load(photo: Image.Image) -> Image.Image:
     return photo
 
 
+def _check_pixels(size: tuple[int, int], settings: PhotoSettings) -> None:
+    width, height = size
+    if width * height > settings.max_pixels:
+        raise PhotoRejected("photo_too_large", f"{width} x {height} pixels, {settings.max_pixels} are allowed")
+
+
+_CONVERT = "convert it to JPEG or PNG"
+
+
 def _check_is_read(kind: Format, data: bytes) -> None:
     """See that a file is a picture of a format that is read.
 
@@ -90,19 +100,26 @@ def _check_is_read(kind: Format, data: bytes) -> None:
     if raw:
         raise PhotoRejected("photo_unsupported", f"{raw}; only its thumbnail could be read: develop it to JPEG or TIFF")
     if not kind.plugin:
-        raise PhotoRejected("photo_unsupported", f"{kind.name}, which is not read: convert it to JPEG or PNG")
+        raise PhotoRejected("photo_unsupported", f"{kind.name}, which is not read: {_CONVERT}")
 
 
 @cache
-def _register(plugin: str) -> None:
-    """Let Pillow know a format, once in every process that meets it."""
+def _register(plugin: str) -> bool:
+    """Let Pillow know a format, once in every process that meets it. Whether there is something to decode it."""
     if plugin == "HEIF":
         import pi_heif
 
         # One thread a photo: who decodes many has a process or a thread for each core already.
         pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+    elif plugin == "JXL":
+        try:
+            from pillow_jxl import JpegXLImagePlugin
+        except ImportError:
+            return False
+        JpegXLImagePlugin.DECODE_THREADS = 0
     else:
         Image.init()  # Pillow knows only the most usual formats before
+    return True
 
 
 def _told(error: Exception) -> str:

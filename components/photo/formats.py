@@ -81,7 +81,7 @@ _BEGINNINGS: tuple[tuple[bytes, Format], ...] = (
     (rb"II\*\0|MM\0\*|MM\*\0|II\0\*|II\+\0|MM\0\+", _TIFF),
     (rb"P[1-6fy][\s#]|P[yP][PMRC]", Format("PNM", "PPM")),
     (rb"\0\0\0\x0cjP|\xff\x4f\xff\x51", _JPEG_2000),
-    (rb"\xff\x0a|\0\0\0\x0cJXL ", Format("JPEG XL")),
+    (rb"\xff\x0a|\0\0\0\x0cJXL ", Format("JPEG XL", "JXL")),
     (rb"8BPS", Format("Photoshop")),
     (rb"v/1\x01", Format("OpenEXR")),
     (rb"#\?(RADIANCE|RGBE)", Format("Radiance HDR")),

@@ -24,6 +24,8 @@ libheif obeys; its EXIF orientation says the same a second time and is to be pas
 
 def turn_of(photo: Image.Image) -> Image.Transpose | None:
     """What turns an opened photo upright; None if it is, or if it says nothing that can be read."""
+    if photo.format == "JXL" and not getattr(photo, "jpeg", False):
+        return None  # libjxl turned it; only of a JPEG that was packed as JPEG XL the plugin gives the JPEG as it was
     if photo.format in _TURNED_BY_THEIR_DECODERS or not any(name in photo.info for name in _CAMERA_DATA):
         return None
     try:

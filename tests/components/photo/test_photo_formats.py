@@ -103,8 +103,6 @@ class TestContent:
     @pytest.mark.parametrize(
         ("data", "name"),
         [
-            (b"\xff\x0a" + bytes(40), "JPEG XL"),
-            (b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(40), "JPEG XL"),
             (b"8BPS\0\1" + bytes(40), "Photoshop"),
             (b'<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
             (b"\0\0\1\0\1\0\x10\x10\0\0\1\0" + bytes(40), "Windows icon"),
