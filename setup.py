@@ -13,7 +13,11 @@ setup(
     # tensorflow-data-validation has no wheels for a newer Python on glibc below 2.39.
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["pipeline*", "components*", "schemas*"]),
-    package_data={"pipeline": ["recipes/*.yaml"], "schemas": ["*.pbtxt"]},
+    package_data={
+        "pipeline": ["recipes/*.yaml"],
+        "schemas": ["*.pbtxt"],
+        "components.score.yunet": ["*.onnx", "LICENSE"],
+    },
     install_requires=[
         "tensorflow>=2.16,<2.17",
         "keras>=3.10",
@@ -32,7 +36,7 @@ setup(
         "rich>=13",
     ],
     extras_require={
-        "detect": ["mediapipe>=0.10.21,<0.11", "mtcnn>=1,<2"],
+        "detect": ["opencv-python-headless>=4.11,<5"],
         "kubeflow": ["kfp==2.13.0"],
         "gpu": ["tensorflow[and-cuda]>=2.16,<2.17"],
         "cloud": ["apache-beam[aws,gcp]>=2.72,<2.73"],
