@@ -60,7 +60,7 @@ def detector(kind: str, min_score: float | None) -> Detector:
         min_score: a detection that is less certain is left out; None for the detector's own thresholds.
 
     Raises:
-        VisageError: OpenCV is not installed, or the network's weights are not what they should be.
+        VisageError: the network's weights are not what they should be.
     """
     looks = LOOKS[kind]
     find = network(_MIGHT_BE if min_score is None else min(min_score, _MIGHT_BE))

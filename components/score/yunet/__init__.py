@@ -6,7 +6,6 @@ The weights lie beside this file. The network was trained on faces of about 10 t
 import hashlib
 from collections.abc import Callable
 from importlib.resources import files
-from typing import Any
 
 import numpy as np
 
@@ -34,9 +33,10 @@ def network(min_score: float) -> Callable[[np.ndarray], list[Detection]]:
         whatever it saw before, on one thread or several.
 
     Raises:
-        VisageError: OpenCV is not installed, or the file of weights is not the one that belongs here.
+        VisageError: the file of weights is not the one that belongs here.
     """
-    cv2 = _opencv()
+    import cv2
+
     # OpenCV's own threads, one for every core and process, would take the cores from the workers of a job.
     cv2.setNumThreads(1)
     nothing = np.empty(0, np.uint8)
@@ -77,15 +77,3 @@ def _weights() -> np.ndarray:
             "Install Visage anew.",
         )
     return np.frombuffer(data, np.uint8)
-
-
-def _opencv() -> Any:
-    try:
-        import cv2
-    except ImportError as error:
-        raise VisageError(
-            f"Faces cannot be looked for: OpenCV is not installed ({error}).",
-            "Install it with `pip install 'visage[detect]'`; or, where every photo is one cropped face, say --faces whole.",
-            usage=True,
-        ) from error
-    return cv2

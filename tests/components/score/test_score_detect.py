@@ -24,7 +24,7 @@ from components.score import STEP, yunet
 from components.score.detect import detector
 from components.score.faces import Detection, faces_of
 from components.score.settings import Settings
-from components.step import Job
+from components.step import StepContext
 from pipeline.demo.people import Person
 from pipeline.demo.scene import PORTRAIT, Shot, take
 from schemas.error import VisageError
@@ -133,12 +133,6 @@ class TestDetectors:
 
 
 class TestTheNetwork:
-    def test_without_opencv_the_message_says_what_to_install(self, monkeypatch):
-        monkeypatch.setitem(sys.modules, "cv2", None)
-        with pytest.raises(VisageError, match=r"OpenCV is not installed.*\n.*visage\[detect\].*--faces whole") as error:
-            detector("fast", None)
-        assert error.value.exit_code == 2
-
     @pytest.mark.parametrize(("harm", "message"), [(b"\0", "is not the file of weights"), (None, "cannot be read")])
     def test_other_weights_are_not_loaded(self, monkeypatch, tmp_path, harm, message):
         if harm:
@@ -200,7 +194,7 @@ class TestTheStep:
         settings = Settings.model_validate(
             {"score": {"photos": [str(faces)], "model": model, "faces": "detect"}, "beam": {"workers": 2}}
         )
-        counts = STEP.run(settings, Job({}, output))
+        counts = STEP.run(settings, StepContext({}, output))
         assert (counts["photos"], counts["scored"], counts["without_face"], counts["rejected"]) == (3, 1, 1, 1)
         rows = pq.read_table(output / "scores").to_pylist()
         assert [(row["path"], row["face_index"], row["face_count"]) for row in rows] == [
