@@ -20,9 +20,10 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["pipeline*", "components*", "schemas*"]),
     package_data={
+        "components": ["report/templates/*.html"],
+        "components.score.yunet": ["*.onnx", "LICENSE"],
         "pipeline": ["recipes/*.yaml"],
         "schemas": ["*.pbtxt"],
-        "components.score.yunet": ["*.onnx", "LICENSE"],
     },
     install_requires=[
         f"tensorflow>=2.16.2,<2.17; {OLDER_SET}",
