@@ -7,7 +7,7 @@ import pytest
 
 from components.report import page
 from schemas.error import VisageError
-from schemas.secrets import holds_secret, redact, redacted
+from schemas.redaction import holds_secret, redact, redacted
 
 
 @pytest.mark.parametrize(
