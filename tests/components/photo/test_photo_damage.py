@@ -93,7 +93,7 @@ class TestCarelesslyWrittenJpegsAreWhole:
         data, end = JPEGS["baseline"], end_of_first(JPEGS["baseline"])
         return {
             "zeros before the end": data[:end] + bytes(600) + data[end:],
-            "two bytes too many": data[:end] + b"\x12\x34" + data[end:],
+            "six bytes too many": data[:end] + b"\x12\x34\x56\x12\x34\x56" + data[end:],
             "an unknown colour transform of Adobe's": self.with_app(0xEE, b"Adobe\0\x64\0\0\0\0\x07"),
             "a JFIF of the future": data.replace(b"JFIF\0\x01", b"JFIF\0\x09", 1),
         }

@@ -30,6 +30,15 @@ class TestTheStoredFace:
         face = face_of(data + b"hidden", None, SETTINGS)
         assert face.jpeg == stored(scene(60, 60))
 
+    @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}])
+    def test_passing_through_takes_out_a_second_picture_behind_the_first(self, options):
+        """Phones put depth maps and films there, cameras a second view (MPO); none of it was agreed to be stored."""
+        data = stored(scene(60, 60), **options)
+        assert face_of(data + stored(scene(30, 30)), None, SETTINGS).jpeg == data
+        both = stored(scene(60, 60), "MPO", save_all=True, append_images=[scene(30, 30)], **options)
+        assert len(face_of(both, None, SETTINGS).jpeg) < len(both) - len(stored(scene(30, 30))) / 2
+        assert face_of(both, None, SETTINGS).jpeg.count(b"\xff\xd9") == 1
+
     @pytest.mark.parametrize(
         ("picture", "options"),
         [
