@@ -2,8 +2,11 @@
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +84,7 @@ def surroundings_of(step: Step, settings: Any, recipe: str = "", commit: str = "
         VisageError: the registry does not answer.
     """
     uri, champion = os.environ.get("MLFLOW_TRACKING_URI", ""), None
-    if uri and step.reads_champion:
+    if uri and "registry" in step.settings.model_fields:
         from components import registry
 
         champion = registry.champion(settings.registry.name)
@@ -113,9 +116,13 @@ def main(step: Step, argv: Sequence[str] | None = None) -> int:
 
 
 def guarded(work: Callable[[], None], *, debug: bool) -> int:
-    """Do the work; an error that a person can mend becomes one message. Gives the exit code."""
+    """Do the work; an error that a person can mend becomes one message. Gives the exit code.
+
+    A SIGTERM, as service managers and clusters send it, stops the work as Ctrl-C does.
+    """
     try:
-        work()
+        with _stopped_by(signal.SIGTERM):
+            work()
     except VisageError as error:
         if debug:
             raise
@@ -132,6 +139,18 @@ def guarded(work: Callable[[], None], *, debug: bool) -> int:
         print(f"visage: {error.filename or 'input or output'}: {error.strerror}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextmanager
+def _stopped_by(number: int) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def _text(given: str) -> str:
