@@ -8,12 +8,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from components.ingest import contact_sheets
 from components.ingest.examples_index import read_columns
 from components.ingest.photos import Photos
 from components.report import page
+from schemas.arrow_files import parquet as pq
 from schemas.record import FEMALE, MALE, MAX_AGE, SPLITS
 from schemas.reject import REASONS, Reject
 from schemas.shard import read_index
