@@ -80,6 +80,7 @@ setup(
             "ruff",
             "types-PyYAML",
             "types-psutil",
+            "types-requests",
         ],
     },
     entry_points={"console_scripts": ["visage = pipeline.cli:main"]},
