@@ -19,7 +19,11 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["pipeline*", "components*", "schemas*"]),
-    package_data={"pipeline": ["recipes/*.yaml"], "schemas": ["*.pbtxt"]},
+    package_data={
+        "components": ["report/templates/*.html"],
+        "pipeline": ["recipes/*.yaml"],
+        "schemas": ["*.pbtxt"],
+    },
     install_requires=[
         f"tensorflow>=2.16.2,<2.17; {OLDER_SET}",
         f"tensorflow>=2.21,<2.22; {NEWER_SET}",
