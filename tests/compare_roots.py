@@ -1,10 +1,10 @@
 """Whether two sets of libraries make the same: compare what they made of one archive, each in its own pipeline root.
 
-    python tests/compare_roots.py ROOT OTHER_ROOT
+    python -m tests.compare_roots ROOT OTHER_ROOT
 
 Of the newest artifact of each step: shards and rejects must be the same to the byte and to the value, and so must the lists of
-examples, anomalies and the faces found in photos. Models may differ; each must say, loaded here, what it said where it was trained.
-Ends with 1 if something differs that may not.
+examples, anomalies and the faces found in photos. Models may differ; each must say, loaded here, what it said where it was
+trained. Ends with 1 if something differs that may not.
 """
 
 import hashlib
