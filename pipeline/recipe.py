@@ -9,8 +9,7 @@ from typing import Any
 
 import yaml
 
-from components import settings
-from components.beam import BeamSettings
+from components.beam_job import BeamSettings
 from components.estimator.settings import EstimatorSettings
 from components.evaluate.settings import EvaluateSettings
 from components.ingest.settings import IngestSettings
@@ -19,8 +18,8 @@ from components.ingest.sources.settings import SourceSettings
 from components.photo import PhotoSettings
 from components.registry import RegistrySettings
 from components.score.settings import ScoreSettings
-from components.settings import Section
-from components.step import Step
+from components.step import Step, settings
+from components.step.settings import Section
 from components.train.settings import TrainSettings
 from components.validate.settings import ValidationSettings
 from schemas.error import VisageError

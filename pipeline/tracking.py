@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components import fingerprint, mlflow_server
-from components.mlflow_server import PATIENCE, talking
-from components.settings import Section, dotted
-from components.step import Step, Tracker
+from components.registry import mlflow_server
+from components.registry.mlflow_server import PATIENCE, explaining_mlflow_errors
+from components.step import Step, Tracker, identity
+from components.step.settings import Section, dotted
 from schemas.artifact import Manifest
 from schemas.error import VisageError
 
@@ -73,7 +73,7 @@ def environment(root: Path, recipe: str) -> dict[str, str]:
 
 def git_commit() -> str:
     """Commit of the project's checkout, with `-dirty` where tracked files differ from it; empty where there is none."""
-    command = ["git", "-C", str(fingerprint.PROJECT), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    command = ["git", "-C", str(identity.PROJECT), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
@@ -90,7 +90,7 @@ class MlflowTracker(Tracker):
     def metric(self, name: str, value: float, step: int | None = None) -> None:
         self.watcher.metric(name, value, step)
         self.told.add(name)
-        with talking():
+        with explaining_mlflow_errors():
             self.client.log_metric(self.run_id, name, float(value), step=step)
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
@@ -98,7 +98,7 @@ class MlflowTracker(Tracker):
 
     def tag(self, name: str, value: str) -> None:
         self.watcher.tag(name, value)
-        with talking():
+        with explaining_mlflow_errors():
             self.client.set_tag(self.run_id, name, value)
 
 
@@ -109,7 +109,7 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
     Raises:
         VisageError: the tracking server stays away.
     """
-    with talking():
+    with explaining_mlflow_errors():
         import mlflow
 
         client = mlflow_server.client()
@@ -121,10 +121,10 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
             client.log_batch(child, params=[mlflow.entities.Param(key, str(value)[:6000]) for key, value in batch])
         mlflow.set_experiment(experiment_id=experiment)
     try:
-        with talking():
+        with explaining_mlflow_errors():
             mlflow.start_run(run_id=child)
         yield MlflowTracker(client, child, watcher)
-        with talking():
+        with explaining_mlflow_errors():
             mlflow.end_run("FINISHED")
     except BaseException:
         _end_quietly("FAILED")
@@ -134,7 +134,7 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
 def record(tracker: MlflowTracker, step: Step, manifest: Manifest, folder: Path) -> None:
     """Keep in the child run what came out: counts, time, lineage and the files worth showing."""
     client, run_id = tracker.client, tracker.run_id
-    with talking():
+    with explaining_mlflow_errors():
         client.log_metric(run_id, "seconds", manifest.seconds)
         for name, value in manifest.counts.items():
             if name in tracker.told:
@@ -149,7 +149,7 @@ def record(tracker: MlflowTracker, step: Step, manifest: Manifest, folder: Path)
         if step.name == "ingest":
             parent = client.get_run(run_id).data.tags["mlflow.parentRunId"]
             client.set_tag(parent, "visage.data_fingerprint", manifest.fingerprint)
-        for pattern in step.shown:
+        for pattern in step.report_globs:
             for file in sorted(folder.glob(pattern)):
                 inside = file.relative_to(folder).parent
                 client.log_artifact(run_id, str(file), None if inside == Path() else str(inside))
@@ -157,7 +157,7 @@ def record(tracker: MlflowTracker, step: Step, manifest: Manifest, folder: Path)
 
 def note_reuse(pipeline_run: PipelineRun, reused: Mapping[str, str]) -> None:
     """Note in the parent run which steps were not run anew, with the fingerprint of the artifact that served."""
-    with talking():
+    with explaining_mlflow_errors():
         client = mlflow_server.client()
         parent = _parent(client, _experiment(client, pipeline_run.root), pipeline_run)
         for step, digest in reused.items():
@@ -168,7 +168,7 @@ def note_reuse(pipeline_run: PipelineRun, reused: Mapping[str, str]) -> None:
 
 def close(pipeline_run: PipelineRun, status: str, figures: Mapping[str, Any]) -> None:
     """End the parent run as `FINISHED`, `FAILED` or `KILLED`, with the figures of the whole run."""
-    with talking():
+    with explaining_mlflow_errors():
         client = mlflow_server.client()
         parent = _parent(client, _experiment(client, pipeline_run.root), pipeline_run)
         for name, value in figures.items():
@@ -179,7 +179,7 @@ def close(pipeline_run: PipelineRun, status: str, figures: Mapping[str, Any]) ->
 
 def close_abandoned(pipeline_run: PipelineRun) -> None:
     """End the runs that killed pipeline runs on the same root left open."""
-    with talking():
+    with explaining_mlflow_errors():
         client = mlflow_server.client()
         experiment = _experiment(client, pipeline_run.root)
         for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
@@ -213,7 +213,7 @@ def _lineage(pipeline_run: PipelineRun) -> dict[str, str]:
         ROOT_TAG: pipeline_run.root,
         "visage.recipe": pipeline_run.recipe,
         "visage.git_commit": os.environ.get("VISAGE_GIT_COMMIT", ""),
-        "visage.lock": fingerprint.of_lock(),
+        "visage.lock": identity.of_lock(),
     }
 
 

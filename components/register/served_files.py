@@ -4,7 +4,7 @@ import importlib.metadata
 import shutil
 from pathlib import Path
 
-from components.fingerprint import PROJECT
+from components.step.identity import PROJECT
 
 MODEL = Path(__file__).with_name("served.py")
 """The file that MLflow runs to load the model."""

@@ -20,14 +20,14 @@ from components.estimator import saved
 from components.photo import PhotoSettings, crop_face, open_photo
 from components.register import STEP
 from components.register.settings import Settings
-from components.step import Job, Tracker, execute
+from components.step import StepContext, Tracker, execute
 from schemas.error import VisageError
 from tests.components.register import made_up
 
 
-def job(made: Path, output: Path, fingerprint: str = "job-1") -> Job:
+def job(made: Path, output: Path, fingerprint: str = "job-1") -> StepContext:
     output.mkdir()
-    return Job({step: made / step for step in STEP.inputs}, output, fingerprint=fingerprint)
+    return StepContext({step: made / step for step in STEP.inputs}, output, fingerprint=fingerprint)
 
 
 def register(made: Path, output: Path, fingerprint: str = "job-1") -> dict:

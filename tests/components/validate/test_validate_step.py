@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from components.alone import main
-from components.settings import build
+from components.step.command import main
+from components.step.settings import build
 from components.validate import STEP, Settings, run
-from components.validate import statistics as described
+from components.validate import split_statistics as described
 from schemas.error import VisageError
 from schemas.example import FEATURES, FaceExample, encode
 from schemas.shard import read_index
