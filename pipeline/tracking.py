@@ -37,11 +37,13 @@ class PipelineRun:
         key: names the pipeline run; the parent run carries it as a tag.
         recipe: name of the recipe.
         root: the pipeline root, for a local run; else empty.
+        commit: of the project, as `git_commit` gives it.
     """
 
     key: str
     recipe: str
     root: str = ""
+    commit: str = ""
 
 
 def local_store(root: Path) -> str:
@@ -64,15 +66,19 @@ def use_store(root: Path) -> None:
     os.environ["MLFLOW_TRACKING_URI"] = local_store(root)
 
 
-def environment(root: Path, recipe: str) -> dict[str, str]:
-    """Environment variables that a step is run with: tracking server and lineage; what is set already stays."""
-    lineage = {"VISAGE_RECIPE": recipe, "VISAGE_GIT_COMMIT": os.environ.get("VISAGE_GIT_COMMIT") or git_commit()}
+def environment(root: Path) -> dict[str, str]:
+    """MLflow's own environment variables that steps are run with; what is set already stays."""
     given = {"MLFLOW_TRACKING_URI": local_store(root), **PATIENCE}
-    return lineage | {name: os.environ.get(name, value) for name, value in given.items()}
+    return {name: os.environ.get(name) or value for name, value in given.items()}
 
 
 def git_commit() -> str:
-    """Commit of the project's checkout, with `-dirty` where tracked files differ from it; empty where there is none."""
+    """Commit of the project's checkout, with `-dirty` where tracked files differ from it; empty where there is none.
+
+    An image has no checkout: VISAGE_GIT_COMMIT says there what it was built from.
+    """
+    if os.environ.get("VISAGE_GIT_COMMIT"):
+        return os.environ["VISAGE_GIT_COMMIT"]
     command = ["git", "-C", str(identity.PROJECT), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
@@ -212,7 +218,7 @@ def _lineage(pipeline_run: PipelineRun) -> dict[str, str]:
         RUN_TAG: pipeline_run.key,
         ROOT_TAG: pipeline_run.root,
         "visage.recipe": pipeline_run.recipe,
-        "visage.git_commit": os.environ.get("VISAGE_GIT_COMMIT", ""),
+        "visage.git_commit": pipeline_run.commit,
         "visage.lock": identity.of_lock(),
     }
 

@@ -20,4 +20,5 @@ STEP = Step(
     inputs=("ingest", "validate", "train", "evaluate"),
     run=_run,
     report_globs=("card.md", "registered.json"),
+    reads_champion=True,
 )

@@ -5,7 +5,6 @@ import contextlib
 import io
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -157,9 +156,9 @@ def _files(
 def _lineage(context: StepContext, manifests: Mapping[str, Manifest]) -> dict[str, str]:
     lineage = {
         "visage.data_fingerprint": manifests["ingest"].fingerprint,
-        "visage.git_commit": os.environ.get("VISAGE_GIT_COMMIT", ""),
+        "visage.git_commit": context.commit,
         "visage.lock": identity.of_lock(),
-        "visage.recipe": os.environ.get("VISAGE_RECIPE", ""),
+        "visage.recipe": context.recipe,
     }
     return lineage | {f"visage.input.{step}": manifest.fingerprint for step, manifest in manifests.items()}
 
@@ -194,7 +193,7 @@ def _signature() -> Any:
 
     figures = ("age", "age_std", "age_low", "age_high")
     return ModelSignature(
-        inputs=Schema([ColSpec(DataType.string, column, required=False) for column in ("image", "path")]),
+        inputs=Schema([ColSpec(DataType.string, "image")]),
         outputs=Schema(
             [
                 *(ColSpec(DataType.float, column) for column in figures),

@@ -24,6 +24,7 @@ from components.score.listing import Listing
 from components.score.plan import Plan
 from components.score.settings import ScoreSettings, Settings
 from components.step import StepContext, Tracker
+from components.step.resources import cores
 from schemas.error import VisageError
 
 log = logging.getLogger("visage.score")
@@ -80,7 +81,7 @@ def _score(settings: Settings, context: StepContext) -> None:
         log.info("%d of %d parts are done already", len(done), plan.parts)
     if left:
         pipeline = beam_job.pipeline(settings.beam)
-        workers = settings.beam.workers or len(os.sched_getaffinity(0))
+        workers = settings.beam.workers or cores()
         if settings.beam.runner == "local":
             share_cores(workers)
         build(pipeline, work, plan.work_units(left, workers))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from components.step import Step, Tracker, execute, log_setup
+from components.step import Step, Surroundings, Tracker, execute, log_setup
 from components.step.settings import Section, build, load_yaml, merge
 from schemas.artifact import Manifest
 from schemas.error import VisageError
@@ -74,6 +74,20 @@ def inputs_of(step: Step, arguments: argparse.Namespace) -> dict[str, Path]:
     return inputs
 
 
+def surroundings_of(step: Step, settings: Any, recipe: str = "", commit: str = "") -> Surroundings:
+    """Surroundings of a step that is run alone: the server that MLFLOW_TRACKING_URI names, and its champion.
+
+    Raises:
+        VisageError: the registry does not answer.
+    """
+    uri, champion = os.environ.get("MLFLOW_TRACKING_URI", ""), None
+    if uri and step.reads_champion:
+        from components import registry
+
+        champion = registry.champion(settings.registry.name)
+    return Surroundings(recipe, commit, uri, champion)
+
+
 def report(manifest: Manifest, out: Path) -> None:
     """Print what a step has done, for the person who started it alone."""
     print(f"{manifest.step}: done in {manifest.seconds:.1f} s, in {out}")
@@ -92,7 +106,8 @@ def main(step: Step, argv: Sequence[str] | None = None) -> int:
 
     def work() -> None:
         settings, inputs = settings_of(step, arguments), inputs_of(step, arguments)
-        report(execute(step, settings, inputs, arguments.out.absolute(), Tracker()), arguments.out)
+        surroundings = surroundings_of(step, settings)
+        report(execute(step, settings, inputs, arguments.out.absolute(), Tracker(), surroundings), arguments.out)
 
     return guarded(work, debug=arguments.debug)
 

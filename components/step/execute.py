@@ -8,13 +8,20 @@ from pathlib import Path
 
 from components.step.identity import of_step
 from components.step.settings import Section
-from components.step.step import Step, StepContext, Tracker
+from components.step.step import Step, StepContext, Surroundings, Tracker
 from schemas import artifact
 from schemas.error import VisageError
 
+_NONE = Surroundings()
+
 
 def execute(
-    step: Step, settings: Section, inputs: Mapping[str, Path], final: Path, tracker: Tracker
+    step: Step,
+    settings: Section,
+    inputs: Mapping[str, Path],
+    final: Path,
+    tracker: Tracker,
+    surroundings: Surroundings = _NONE,
 ) -> artifact.Manifest:
     """Run a step and make what it writes the artifact `final`.
 
@@ -36,7 +43,8 @@ def execute(
     partial.mkdir(parents=True, exist_ok=True)
     (partial / _WORK).write_text(identity.digest)
     started, clock = datetime.now(UTC), time.monotonic()
-    context = StepContext(inputs, partial, newest(final.parent, besides=final), tracker, identity.digest)
+    previous = newest(final.parent, besides=final)
+    context = StepContext(inputs, partial, previous, tracker, identity.digest, **vars(surroundings))
     counts = dict(step.run(settings, context))
     (partial / _WORK).unlink()
     manifest = artifact.Manifest(

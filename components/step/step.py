@@ -9,9 +9,12 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.step.settings import Section
+
+if TYPE_CHECKING:
+    from components.registry import ModelVersion
 
 log = logging.getLogger("visage.step")
 
@@ -33,6 +36,25 @@ class Tracker:
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """What a pipeline run's steps know of the world around them; taken once, when the run starts.
+
+    Attributes:
+        recipe: name of the recipe; empty where a step is run without one.
+        commit: of the project's checkout, with `-dirty` where it differs; empty where it is not known.
+        tracking_uri: of the MLflow server or store; empty where nothing is tracked.
+        champion: the model version that was champion when the run started; None where there was none, or no registry.
+        root: the pipeline root; None for a step that is run alone.
+    """
+
+    recipe: str = ""
+    commit: str = ""
+    tracking_uri: str = ""
+    champion: "ModelVersion | None" = None
+    root: Path | None = None
+
+
+@dataclass(frozen=True)
 class StepContext:
     """What a step is given to work with.
 
@@ -42,6 +64,7 @@ class StepContext:
         previous: the newest whole artifact of the same step, made from other inputs or settings; None if there is none.
         tracker: where metrics and progress go.
         fingerprint: of the artifact in the making.
+        recipe, commit, tracking_uri, champion, root: as in `Surroundings`.
     """
 
     inputs: Mapping[str, Path]
@@ -49,6 +72,11 @@ class StepContext:
     previous: Path | None = None
     tracker: Tracker = field(default_factory=Tracker)
     fingerprint: str = ""
+    recipe: str = ""
+    commit: str = ""
+    tracking_uri: str = ""
+    champion: "ModelVersion | None" = None
+    root: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -64,6 +92,7 @@ class Step:
             what is heavy.
         report_globs: file patterns within the artifact that are worth keeping in MLflow: plots, reports.
         resumable: whether the step can go on from what an interrupted run left in its output folder.
+        reads_champion: whether the step reads `champion` of its context; it has `registry` among its settings then.
     """
 
     name: str
@@ -73,3 +102,4 @@ class Step:
     run: Callable[[Any, StepContext], Mapping[str, Any]]
     report_globs: tuple[str, ...] = ()
     resumable: bool = False
+    reads_champion: bool = False

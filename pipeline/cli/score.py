@@ -14,7 +14,7 @@ from rich.table import Table
 
 from components import registry, score
 from components.score.settings import Settings
-from components.step import Tracker, execute, identity
+from components.step import Surroundings, Tracker, execute, identity
 from pipeline import tracking
 from pipeline.cli.arguments import Commands, add_recipe, add_root
 from pipeline.local import display
@@ -80,7 +80,7 @@ def run(recipe: Recipe, out: Path | None, root: Path) -> None:
     """
     settings: Any = recipe.of(score.STEP)
     tracking.use_store(root)
-    os.environ.update(tracking.environment(root, recipe.name))
+    os.environ.update(tracking.environment(root))
     console = Console()
     if out is None:
         _one(console, settings)
@@ -98,11 +98,16 @@ def run(recipe: Recipe, out: Path | None, root: Path) -> None:
             )
         else:
             _check_free(final)
-        pipeline_run = PipelineRun(f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-score", recipe.name)
+        around = Surroundings(
+            recipe.name, tracking.git_commit(), os.environ["MLFLOW_TRACKING_URI"], root=root.absolute()
+        )
+        key = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-score"
+        pipeline_run = PipelineRun(key, recipe.name, commit=around.commit)
         with display.for_console(console) as shown:
             shown.started("score")
             with tracking.step_run(pipeline_run, score.STEP, settings, _ProgressTracker(shown)) as tracker:
-                tracking.record(tracker, score.STEP, execute(score.STEP, settings, {}, final, tracker), final)
+                manifest = execute(score.STEP, settings, {}, final, tracker, around)
+                tracking.record(tracker, score.STEP, manifest, final)
             shown.ended("score", "done")
         tracking.close(pipeline_run, "FINISHED", {})
     for name, value in read_manifest(final).counts.items():

@@ -41,13 +41,14 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
     changed = recipe.of(step).model_dump(mode="json", exclude_defaults=True)
     settings = command.settings_of(step, arguments, changed)
     inputs, out = command.inputs_of(step, arguments), arguments.out.absolute()
-    if not os.environ.get("MLFLOW_TRACKING_URI"):
-        command.report(execute(step, settings, inputs, out, Tracker()), arguments.out)
+    name = os.environ.get("VISAGE_RECIPE") or recipe.name  # a container is told what its settings come from
+    surroundings = command.surroundings_of(step, settings, name, tracking.git_commit())
+    if not surroundings.tracking_uri:
+        command.report(execute(step, settings, inputs, out, Tracker(), surroundings), arguments.out)
         return
-    os.environ.update(tracking.environment(out.parent, os.environ.get("VISAGE_RECIPE") or recipe.name))
     key = arguments.run or f"{time.strftime('%Y%m%d-%H%M%S')}-{step.name}"
-    pipeline_run = tracking.PipelineRun(key, os.environ["VISAGE_RECIPE"])
+    pipeline_run = tracking.PipelineRun(key, name, commit=surroundings.commit)
     with tracking.step_run(pipeline_run, step, settings, Tracker()) as tracker:
-        manifest = execute(step, settings, inputs, out, tracker)
+        manifest = execute(step, settings, inputs, out, tracker, surroundings)
         tracking.record(tracker, step, manifest, out)
     command.report(manifest, arguments.out)

@@ -11,14 +11,16 @@ import multiprocessing
 import os
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from components.step import Step, identity
+from components import registry
+from components.step import Step, Surroundings, identity
 from pipeline import tracking
 from pipeline.dag import STEPS, in_order, named
 from pipeline.local import worker
@@ -91,7 +93,11 @@ class _Session:
         self.recipe, self.root, self.display, self.force = recipe, root, display, force
         self.command, self.steps = command, steps
         key = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-        self.pipeline_run = PipelineRun(key, recipe.name, str(root))
+        self.environment = tracking.environment(root)
+        self.surroundings = Surroundings(
+            recipe.name, tracking.git_commit(), self.environment["MLFLOW_TRACKING_URI"], root=root
+        )
+        self.pipeline_run = PipelineRun(key, recipe.name, str(root), self.surroundings.commit)
         self.logs = root / "logs" / key
         self.outcome = Outcome()
         self.running: dict[Future[Manifest], Step] = {}
@@ -106,6 +112,9 @@ class _Session:
                 self._ask(pool, tracking.close_abandoned, self.pipeline_run)
                 reused = {name: self.outcome.manifests[name].fingerprint for name in self.outcome.reused}
                 self._ask(pool, tracking.note_reuse, self.pipeline_run, reused)
+                if any(step.reads_champion for step in waiting):
+                    champion = self._ask(pool, registry.champion, self.recipe.settings.registry.name)
+                    self.surroundings = replace(self.surroundings, champion=champion)
                 while waiting or self.running:
                     waiting = self._start(pool, waiting)
                     self._finish(pool)
@@ -146,9 +155,8 @@ class _Session:
                 continue
             self.display.started(step.name)
             final, log_file = self.finals[step.name], self.logs / f"{step.name}.log"
-            future = pool.submit(
-                worker.run_step, step, self.recipe.of(step), inputs, final, log_file, self.pipeline_run
-            )
+            settings, run, around = self.recipe.of(step), self.pipeline_run, self.surroundings
+            future = pool.submit(worker.run_step, step, settings, inputs, final, log_file, run, around)
             self.running[future] = step
         return remaining
 
@@ -188,8 +196,8 @@ class _Session:
         held = self.outcome.manifests.items()
         return {f"{step}.{name}": value for step, manifest in held for name, value in manifest.counts.items()}
 
-    def _ask(self, pool: ProcessPoolExecutor, function: object, *arguments: object) -> None:
-        pool.submit(worker.call, function, self.logs / "mlflow.log", *arguments).result()  # type: ignore[arg-type]
+    def _ask(self, pool: ProcessPoolExecutor, function: Callable[..., Any], *arguments: object) -> Any:
+        return pool.submit(worker.call, function, self.logs / "mlflow.log", *arguments).result()
 
     def _failure(self, name: str, error: BaseException | str) -> VisageError:
         cause, hint = (error.message, error.hint) if isinstance(error, VisageError) else (str(error), "")
@@ -209,12 +217,11 @@ class _Session:
         events = context.SimpleQueue()
         listener = threading.Thread(target=self._listen, args=(events,), daemon=True)
         listener.start()
-        environment = tracking.environment(self.root, self.recipe.name)
         pool = ProcessPoolExecutor(
             max_workers=len(self.steps),
             mp_context=context,
             initializer=worker.start,
-            initargs=(events, environment, str(self.root / ".workers")),
+            initargs=(events, self.environment, str(self.root / ".workers")),
         )
         try:
             yield pool

@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from components.step import Step, Tracker, execute, log_setup
+from components.step import Step, Surroundings, Tracker, execute, log_setup
 from components.step.settings import Section
 from pipeline import tracking
 from pipeline.tracking import PipelineRun
@@ -81,6 +81,7 @@ def run_step(
     final: Path,
     log_file: Path,
     pipeline_run: PipelineRun,
+    surroundings: Surroundings,
 ) -> Manifest:
     """Run one step to a whole artifact, with its log in a file and its child run in MLflow.
 
@@ -93,18 +94,18 @@ def run_step(
 
         def work() -> Manifest:
             with tracking.step_run(pipeline_run, step, settings, Watcher(step.name)) as tracker:
-                manifest = execute(step, settings, inputs, final, tracker)
+                manifest = execute(step, settings, inputs, final, tracker, surroundings)
                 tracking.record(tracker, step, manifest, final)
                 return manifest
 
         return _explained(work)
 
 
-def call(function: Callable[..., None], log_file: Path, *arguments: Any) -> None:
-    """Call a function of `tracking` in the worker, where MLflow is imported already."""
+def call(function: Callable[..., Any], log_file: Path, *arguments: Any) -> Any:
+    """Call a function of `tracking` or the registry in the worker, where MLflow is imported already."""
     with _output_to(log_file):
         log_setup.set_up()
-        _explained(lambda: function(*arguments))
+        return _explained(lambda: function(*arguments))
 
 
 def _explained(work: Callable[[], Any]) -> Any:

@@ -102,7 +102,7 @@ def process(root, tmp_path_factory) -> Iterator[ProcessPoolExecutor]:
     events = context.SimpleQueue()
     reader = threading.Thread(target=lambda: [None for _ in iter(events.get, None)], daemon=True)
     reader.start()
-    environment = tracking.environment(root, "scaled down") | {"MLFLOW_TRACKING_URI": tracking.local_store(root)}
+    environment = tracking.environment(root) | {"MLFLOW_TRACKING_URI": tracking.local_store(root)}
     alive = str(tmp_path_factory.mktemp("alive") / "workers")
     with ProcessPoolExecutor(1, context, worker.start, (events, environment, alive)) as pool:
         yield pool
