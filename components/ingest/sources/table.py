@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,7 @@ def _reader(settings: TableSettings, table: Table, where: str) -> _Read:
     in_path = _COLUMN.findall(settings.path) or [settings.path]
     renamed = [getattr(settings, name) for name in _OPTIONAL if getattr(settings, name) != getattr(usual, name)]
     missing = [column for column in (*in_path, *renamed, *settings.box) if column and column not in table.columns]
-    have = f"It has {', '.join(filter(None, table.columns))}."
+    have = f"It has {textwrap.shorten(', '.join(filter(None, table.columns)), 400, placeholder=' ...')}."
     if missing:
         other = " Or is source.table.delimiter another one?" if len(table.columns) == 1 else ""
         raise VisageError(

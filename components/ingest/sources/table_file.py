@@ -75,6 +75,18 @@ def _damaged(where: str, error: Exception) -> VisageError:
     return VisageError(f"{where} cannot be read to its end: {error}.", "It is damaged or not whole: fetch it anew.")
 
 
+class _Borrowed:
+    """A file that its reader does not close."""
+
+    closed = False
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read = file.read
+
+    def close(self) -> None:
+        """Leave it open."""
+
+
 def _unpacked(file: BinaryIO, where: str) -> Any:
     """What is in a compressed file, as a file; the file itself where it is not compressed."""
     import pyarrow
@@ -88,7 +100,7 @@ def _unpacked(file: BinaryIO, where: str) -> Any:
     if begins.startswith(b"\xfd7zXZ\0"):
         return lzma.open(file)
     if begins.startswith(b"\x28\xb5\x2f\xfd"):
-        return pyarrow.CompressedInputStream(pyarrow.PythonFile(file, "r"), "zstd")
+        return pyarrow.CompressedInputStream(pyarrow.PythonFile(_Borrowed(file), "r"), "zstd")
     if begins.startswith(b"PK\x03\x04"):
         archive = zipfile.ZipFile(file)
         names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
@@ -186,10 +198,11 @@ class _Csv:
             self.columns.append("")  # every line but the first ends in a delimiter
 
     def _first_lines(self, text: str) -> tuple[list[str], list[str]]:
-        lines = csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter)
+        lines = io.StringIO(text, newline="")
         try:
-            filled = (line for line in lines if line)
-            return next(filled, []), next(filled, [])
+            # The first is read strictly: it must not take the rest of the table for its last column's name.
+            first, second = (csv.reader(lines, delimiter=self._delimiter, strict=strict) for strict in (True, False))
+            return next((line for line in first if line), []), next((line for line in second if line), [])
         except csv.Error as error:
             raise VisageError(f"{self._where} is not well-formed: {error}.", _QUOTES) from error
 
