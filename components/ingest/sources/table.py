@@ -4,6 +4,7 @@ import posixpath
 import re
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -41,22 +42,27 @@ def records(settings: SourceSettings) -> Iterator[FaceRecord]:
         table = open_table(opened, where, settings.table)
         read = _reader(settings.table, table, where)
         wanted = list(dict.fromkeys(column for columns, _ in read.values() for column in columns))
+        places = {
+            name: ([wanted.index(column) for column in columns], value_of) for name, (columns, value_of) in read.items()
+        }
         for number, row in enumerate(table.rows(wanted)):
-            yield _record(number, row, read, settings.name or NAME, photo_path)
+            yield _record(number, row, places, settings.name or NAME, photo_path)
 
 
-_Read = Mapping[str, tuple[list[str], Callable[..., Any]]]
-"""For each value of a record the columns it is read from, and the function that reads their texts; it raises `Unreadable`."""
+_Read = Mapping[str, tuple[list[Any], Callable[..., Any]]]
+"""For each value of a record the columns that it is read from, by name or by place, and the function that reads their texts;
+it raises `Unreadable`."""
 
 
 def _record(
     number: int, row: Row, read: _Read, source: str, photo_path: Callable[[str], tuple[str, str]]
 ) -> FaceRecord:
     values: dict[str, Any] = {}
-    wrong = [row.malformed] if row.malformed else []
+    texts, malformed = row
+    wrong = [malformed] if malformed else []
     for name, (columns, value_of) in read.items():
         try:
-            values[name] = value_of(*(row[column] for column in columns))
+            values[name] = value_of(*[texts[column] for column in columns])
         except Unreadable as why:
             wrong.append(str(why))
     age, age_class = values.get("age", (None, None))
@@ -117,7 +123,12 @@ def _reader(settings: TableSettings, table: Table, where: str) -> _Read:
         "split": ([found.get("split", "")], table_values.split),
         "box": (list(settings.box), lambda *texts: table_values.box(texts)),
     }
-    read = {name: (columns, value_of) for name, (columns, value_of) in read.items() if columns and all(columns)}
+    read = {
+        # The same few ages and genders stand in all rows of a long table.
+        name: (columns, value_of if name in ("path", "person", "box") else lru_cache(1000)(value_of))
+        for name, (columns, value_of) in read.items()
+        if columns and all(columns)
+    }
     twice = sorted({column for columns, _ in read.values() for column in columns if table.columns.count(column) > 1})
     if twice:
         raise VisageError(

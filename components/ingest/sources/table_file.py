@@ -18,15 +18,8 @@ from typing import Any, BinaryIO, Protocol
 from components.ingest.sources.settings import TableSettings
 from schemas.error import VisageError
 
-
-class Row(dict[str, str]):
-    """The text of each column that was asked for; empty where there is none.
-
-    Attributes:
-        malformed: why the fields cannot be told apart; empty for a well-formed row.
-    """
-
-    malformed = ""
+Row = tuple[tuple[str, ...], str]
+"""The text of each column that was asked for, and why the fields cannot be told apart; empty for a well-formed row."""
 
 
 class Table(Protocol):
@@ -35,7 +28,7 @@ class Table(Protocol):
     columns: list[str]
 
     def rows(self, wanted: Sequence[str]) -> Iterator[Row]:
-        """Every row with the columns of these names, each of which must be there once.
+        """The columns of these names, each of which must be there once, of every row.
 
         Raises:
             VisageError: the file is damaged.
@@ -209,6 +202,7 @@ class _Csv:
     def rows(self, wanted: Sequence[str]) -> Iterator[Row]:
         import pyarrow
         from pyarrow import csv as arrow_csv
+        from pyarrow.compute import utf8_trim_whitespace as trim
 
         decoder = codecs.getincrementaldecoder(self._encoding)("replace")
         quotes, malformed = 0, dict[int, str]()
@@ -241,15 +235,15 @@ class _Csv:
             )
             header = number
             for batch in reader:
-                columns = [batch.column(self.columns.index(name)).to_pylist() for name in wanted]
-                for values in zip(*columns, strict=True):
-                    while number in malformed:
+                columns = [batch.column(self.columns.index(name)) for name in wanted]
+                for values in zip(*(trim(column).to_pylist() for column in columns), strict=True):
+                    while malformed and number in malformed:
                         if number > header:
                             yield self._malformed(malformed[number], wanted)
                         del malformed[number]
                         number += 1
                     if number > header:
-                        yield Row(zip(wanted, map(str.strip, values), strict=True))
+                        yield values, ""
                     number += 1
                 if batch.num_rows:
                     last = [column[-1].as_py() for column in batch.columns]
@@ -267,11 +261,8 @@ class _Csv:
     def _malformed(self, text: str, wanted: Sequence[str]) -> Row:
         fields = next(csv.reader([text], delimiter=self._delimiter), [])
         held = dict(zip(self.columns, map(str.strip, fields), strict=False))
-        row = Row((name, held.get(name, "")) for name in wanted)
-        row.malformed = (
-            f"the row has {len(fields)} fields, the table has {len(self.columns)} columns: see source.table.delimiter"
-        )
-        return row
+        why = f"the row has {len(fields)} fields, the table has {len(self.columns)} columns: see source.table.delimiter"
+        return tuple(held.get(name, "") for name in wanted), why
 
 
 _BLOCK = 4 << 20
@@ -315,7 +306,7 @@ class _Parquet:
             for batch in self._file.iter_batches(columns=list(wanted)):
                 columns = [_texts(batch.column(batch.schema.names.index(name))) for name in wanted]
                 for values in zip(*columns, strict=True):
-                    yield Row(zip(wanted, values, strict=True))
+                    yield values, ""
         except (pyarrow.ArrowException, OSError, ValueError) as error:
             raise self._damaged(error) from error
 

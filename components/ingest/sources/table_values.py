@@ -76,7 +76,7 @@ def number(text: str) -> float:
 
 def code(text: str) -> str:
     """A code or number of a person as it was before a spreadsheet or pandas made a float of it: `1.0` is `1`."""
-    whole = _WHOLE.fullmatch(text)
+    whole = _WHOLE.fullmatch(text) if text.endswith("0") else None
     return whole[1] if whole else text
 
 
