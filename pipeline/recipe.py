@@ -23,6 +23,7 @@ from components.step.settings import Section
 from components.train.settings import TrainSettings
 from components.validate.settings import ValidationSettings
 from schemas.error import VisageError
+from schemas.secrets import redacted
 
 FOLDER = Path(__file__).with_name("recipes")
 
@@ -101,7 +102,7 @@ def _explained(section: Section, indent: str) -> Iterator[str]:
             yield f"{indent}{name}:{meaning}"
             yield from _explained(value, f"{indent}  ")
         else:
-            plain = section.model_dump(mode="json", include={name})[name]
+            plain = redacted(section.model_dump(mode="json", include={name}))[name]
             text = yaml.safe_dump(plain, default_flow_style=True, width=10_000, allow_unicode=True)
             yield f"{indent}{name}: {text.strip().removesuffix('...').strip()}{meaning}"
 

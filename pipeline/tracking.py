@@ -19,6 +19,7 @@ from components.step import Step, Tracker, identity
 from components.step.settings import Section, dotted
 from schemas.artifact import Manifest
 from schemas.error import VisageError
+from schemas.secrets import redact, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -105,7 +106,7 @@ class MlflowTracker(Tracker):
     def tag(self, name: str, value: str) -> None:
         self.watcher.tag(name, value)
         with explaining_mlflow_errors():
-            self.client.set_tag(self.run_id, name, value)
+            self.client.set_tag(self.run_id, name, redact(value))
 
 
 @contextmanager
@@ -123,7 +124,7 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
         parent = _parent(client, experiment, pipeline_run)
         tags = _lineage(pipeline_run) | {STEP_TAG: step.name, "mlflow.parentRunId": parent}
         child = client.create_run(experiment, run_name=step.name, tags=tags).info.run_id
-        for batch in _batches(list(dotted(settings).items()), 100):
+        for batch in _batches(list(redacted(dotted(settings)).items()), 100):
             client.log_batch(child, params=[mlflow.entities.Param(key, str(value)[:6000]) for key, value in batch])
         mlflow.set_experiment(experiment_id=experiment)
     try:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from schemas.error import VisageError
+from schemas.secrets import redact
 
 PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
@@ -29,7 +30,7 @@ def where() -> str:
     """The address of the server or store, without the password that may stand in it."""
     import mlflow
 
-    return _without_password(mlflow.get_registry_uri())
+    return redact(mlflow.get_registry_uri())
 
 
 @contextmanager
@@ -57,8 +58,4 @@ def _cause(error: Exception) -> str:
     """The part of a library's message that tells a person something, in one line."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     refused = re.search(r"Caused by \w+\((.*)\)\)", lines[0])
-    return _without_password(refused[1].rpartition(": ")[2].strip("\"')") if refused else lines[0])
-
-
-def _without_password(uri: str) -> str:
-    return re.sub(r"//[^/@]*@", "//", uri)
+    return redact(refused[1].rpartition(": ")[2].strip("\"')") if refused else lines[0])

@@ -12,6 +12,7 @@ from components.step import Step
 from pipeline.dag import STEPS, in_order
 from pipeline.recipe import Recipe
 from schemas.error import VisageError
+from schemas.secrets import holds_secret
 
 PIPELINE = "visage"
 OUTPUT = "artifact"
@@ -50,6 +51,14 @@ def compile_pipeline(recipe: Recipe, containers: Containers, out: Path) -> None:
         raise VisageError(MISSING, INSTALL) from error
 
     changed = recipe.settings.model_dump(mode="json", exclude_defaults=True)
+    for where, values in {**changed, "the address of the tracking server": containers.tracking_uri}.items():
+        if holds_secret(values):
+            raise VisageError(
+                f"In {'the settings under ' if where in changed else ''}{where} stands a credential, which everybody could "
+                "read in the compiled pipeline.",
+                "Give it to the steps' containers in their environment, from a secret of the cluster.",
+                usage=True,
+            )
     components = {step.name: dsl.container_component(_component(step, containers.image)) for step in STEPS}
 
     @dsl.pipeline(name=PIPELINE, description=recipe.description or "From photos to a registered model and to scores")

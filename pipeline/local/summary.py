@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.local.runner import Outcome
+from schemas.secrets import redact
 
 
 def show(console: Console, outcome: Outcome, root: Path) -> None:
@@ -96,7 +97,7 @@ def _pages(outcome: Outcome, step: str) -> list[Path]:
 def _ui_command(root: Path) -> str:
     uri = os.environ.get("MLFLOW_TRACKING_URI", "")
     if uri.startswith("http"):
-        return uri
+        return redact(uri)
     command = ["visage", "ui"] + (["--root", str(root)] if root != Path("pipeline-root") else [])
     return shlex.join(command)
 

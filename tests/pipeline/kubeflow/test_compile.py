@@ -106,3 +106,19 @@ def test_gpus_are_the_train_steps_alone(tmp_path, spec):
     assert asked.pop("exec-train")["accelerator"]["resourceType"] == "nvidia.com/gpu"
     assert asked == dict.fromkeys(f"exec-{step.name}" for step in dag.STEPS if step.name != "train")
     assert "resources" not in spec["deploymentSpec"]["executors"]["exec-train"]["container"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "tracking_uri", "told"),
+    [
+        (["beam.options=[--s3_secret_access_key=hunter2]"], "http://mlflow", "settings under beam"),
+        (["source.path=https://me:hunter2@host/x"], "http://mlflow", "settings under source"),
+        ([], "http://me:hunter2@mlflow", "tracking server"),
+    ],
+)
+def test_a_credential_is_refused_and_not_written_where_everybody_reads(overrides, tracking_uri, told, tmp_path):
+    file = tmp_path / "visage.yaml"
+    with pytest.raises(VisageError, match=told) as caught:
+        compile_pipeline(recipe.load("default", overrides), Containers("visage", tracking_uri), file)
+    assert caught.value.usage and "hunter2" not in str(caught.value)
+    assert not file.exists()
