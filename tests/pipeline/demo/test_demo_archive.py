@@ -119,13 +119,14 @@ class TestPhotos:
 
 class TestDefects:
     def test_an_ingest_under_the_usual_filter_must_count_what_is_expected(self, archive, counts):
-        reasons, by_picture = Counter(), defaultdict(list)
+        reasons: Counter[str] = Counter()
+        by_picture = defaultdict(list)
         for record in records(SourceSettings(path=str(archive))):
             reject, path = reject_of(record, FilterSettings()), archive / record.path
             if reject or not path.is_file() or not is_photo(path.read_bytes()):
                 reasons[reject[0] if reject else "photo_unreadable" if path.is_file() else "photo_missing"] += 1
             else:
-                by_picture[hashlib.sha256(path.read_bytes()).digest()].append((record.age, record.gender))
+                by_picture[hashlib.sha256(path.read_bytes()).digest()].append((record.age or 0, record.gender))
         for labels in by_picture.values():
             agree = len(set(labels)) == 1
             reasons["duplicate" if agree else "conflicting_labels"] += len(labels) - agree
@@ -192,7 +193,7 @@ class TestTrouble:
         assert not list(tmp_path.iterdir())
 
     def test_what_cannot_be_written_is_one_message_and_leaves_nothing(self, tmp_path, monkeypatch):
-        written = []
+        written: list[Path] = []
 
         def write(path, data):
             if len(written) > 7:
