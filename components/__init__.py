@@ -1,4 +1,4 @@
-"""The steps, one folder each with the same face, and what they share.
+"""The steps, one folder each with the same face, and the rooms that they share.
 
-A step imports `step`, `settings`, `photo`, `registry`, `estimator` and `schemas`; never another step, never the pipeline.
+A step imports `step`, `photo`, `estimator`, `registry`, `report` and `schemas`; never another step, never the pipeline.
 """

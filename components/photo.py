@@ -24,7 +24,7 @@ from functools import cache
 from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
 from pydantic import Field
 
-from components.settings import Section
+from components.step.settings import Section
 
 Box = tuple[float, float, float, float]
 """A face as (left, top, right, bottom), pixels of the upright photo, right and bottom exclusive."""

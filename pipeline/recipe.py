@@ -9,8 +9,7 @@ from typing import Any
 
 import yaml
 
-from components import settings
-from components.beam import BeamSettings
+from components.beam_job import BeamSettings
 from components.estimator.settings import EstimatorSettings
 from components.evaluate.settings import EvaluateSettings
 from components.ingest.settings import IngestSettings
@@ -19,11 +18,12 @@ from components.ingest.sources.settings import SourceSettings
 from components.photo import PhotoSettings
 from components.registry import RegistrySettings
 from components.score.settings import ScoreSettings
-from components.settings import Section
-from components.step import Step
+from components.step import Step, settings
+from components.step.settings import Section
 from components.train.settings import TrainSettings
 from components.validate.settings import ValidationSettings
 from schemas.error import VisageError
+from schemas.secrets import redacted
 
 FOLDER = Path(__file__).with_name("recipes")
 
@@ -102,7 +102,7 @@ def _explained(section: Section, indent: str) -> Iterator[str]:
             yield f"{indent}{name}:{meaning}"
             yield from _explained(value, f"{indent}  ")
         else:
-            plain = section.model_dump(mode="json", include={name})[name]
+            plain = redacted(section.model_dump(mode="json", include={name}))[name]
             text = yaml.safe_dump(plain, default_flow_style=True, width=10_000, allow_unicode=True)
             yield f"{indent}{name}: {text.strip().removesuffix('...').strip()}{meaning}"
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components import fingerprint, mlflow_server
-from components.mlflow_server import PATIENCE, talking
-from components.settings import Section, dotted
-from components.step import Step, Tracker
+from components.registry import mlflow_server
+from components.registry.mlflow_server import PATIENCE, explaining_mlflow_errors
+from components.step import Step, Tracker, identity
+from components.step.settings import Section, dotted
 from schemas.artifact import Manifest
 from schemas.error import VisageError
+from schemas.secrets import redact, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -37,11 +38,13 @@ class PipelineRun:
         key: names the pipeline run; the parent run carries it as a tag.
         recipe: name of the recipe.
         root: the pipeline root, for a local run; else empty.
+        commit: of the project, as `git_commit` gives it.
     """
 
     key: str
     recipe: str
     root: str = ""
+    commit: str = ""
 
 
 def local_store(root: Path) -> str:
@@ -64,16 +67,20 @@ def use_store(root: Path) -> None:
     os.environ["MLFLOW_TRACKING_URI"] = local_store(root)
 
 
-def environment(root: Path, recipe: str) -> dict[str, str]:
-    """Environment variables that a step is run with: tracking server and lineage; what is set already stays."""
-    lineage = {"VISAGE_RECIPE": recipe, "VISAGE_GIT_COMMIT": os.environ.get("VISAGE_GIT_COMMIT") or git_commit()}
+def environment(root: Path) -> dict[str, str]:
+    """MLflow's own environment variables that steps are run with; what is set already stays."""
     given = {"MLFLOW_TRACKING_URI": local_store(root), **PATIENCE}
-    return lineage | {name: os.environ.get(name, value) for name, value in given.items()}
+    return {name: os.environ.get(name) or value for name, value in given.items()}
 
 
 def git_commit() -> str:
-    """Commit of the project's checkout, with `-dirty` where tracked files differ from it; empty where there is none."""
-    command = ["git", "-C", str(fingerprint.PROJECT), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    """Commit of the project's checkout, with `-dirty` where tracked files differ from it; empty where there is none.
+
+    An image has no checkout: VISAGE_GIT_COMMIT says there what it was built from.
+    """
+    if os.environ.get("VISAGE_GIT_COMMIT"):
+        return os.environ["VISAGE_GIT_COMMIT"]
+    command = ["git", "-C", str(identity.PROJECT), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
@@ -90,7 +97,7 @@ class MlflowTracker(Tracker):
     def metric(self, name: str, value: float, step: int | None = None) -> None:
         self.watcher.metric(name, value, step)
         self.told.add(name)
-        with talking():
+        with explaining_mlflow_errors():
             self.client.log_metric(self.run_id, name, float(value), step=step)
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
@@ -98,8 +105,8 @@ class MlflowTracker(Tracker):
 
     def tag(self, name: str, value: str) -> None:
         self.watcher.tag(name, value)
-        with talking():
-            self.client.set_tag(self.run_id, name, value)
+        with explaining_mlflow_errors():
+            self.client.set_tag(self.run_id, name, redact(value))
 
 
 @contextmanager
@@ -109,7 +116,7 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
     Raises:
         VisageError: the tracking server stays away.
     """
-    with talking():
+    with explaining_mlflow_errors():
         import mlflow
 
         client = mlflow_server.client()
@@ -117,14 +124,14 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
         parent = _parent(client, experiment, pipeline_run)
         tags = _lineage(pipeline_run) | {STEP_TAG: step.name, "mlflow.parentRunId": parent}
         child = client.create_run(experiment, run_name=step.name, tags=tags).info.run_id
-        for batch in _batches(list(dotted(settings).items()), 100):
+        for batch in _batches(list(redacted(dotted(settings)).items()), 100):
             client.log_batch(child, params=[mlflow.entities.Param(key, str(value)[:6000]) for key, value in batch])
         mlflow.set_experiment(experiment_id=experiment)
     try:
-        with talking():
+        with explaining_mlflow_errors():
             mlflow.start_run(run_id=child)
         yield MlflowTracker(client, child, watcher)
-        with talking():
+        with explaining_mlflow_errors():
             mlflow.end_run("FINISHED")
     except BaseException:
         _end_quietly("FAILED")
@@ -134,7 +141,7 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
 def record(tracker: MlflowTracker, step: Step, manifest: Manifest, folder: Path) -> None:
     """Keep in the child run what came out: counts, time, lineage and the files worth showing."""
     client, run_id = tracker.client, tracker.run_id
-    with talking():
+    with explaining_mlflow_errors():
         client.log_metric(run_id, "seconds", manifest.seconds)
         for name, value in manifest.counts.items():
             if name in tracker.told:
@@ -149,7 +156,7 @@ def record(tracker: MlflowTracker, step: Step, manifest: Manifest, folder: Path)
         if step.name == "ingest":
             parent = client.get_run(run_id).data.tags["mlflow.parentRunId"]
             client.set_tag(parent, "visage.data_fingerprint", manifest.fingerprint)
-        for pattern in step.shown:
+        for pattern in step.report_globs:
             for file in sorted(folder.glob(pattern)):
                 inside = file.relative_to(folder).parent
                 client.log_artifact(run_id, str(file), None if inside == Path() else str(inside))
@@ -157,7 +164,7 @@ def record(tracker: MlflowTracker, step: Step, manifest: Manifest, folder: Path)
 
 def note_reuse(pipeline_run: PipelineRun, reused: Mapping[str, str]) -> None:
     """Note in the parent run which steps were not run anew, with the fingerprint of the artifact that served."""
-    with talking():
+    with explaining_mlflow_errors():
         client = mlflow_server.client()
         parent = _parent(client, _experiment(client, pipeline_run.root), pipeline_run)
         for step, digest in reused.items():
@@ -168,7 +175,7 @@ def note_reuse(pipeline_run: PipelineRun, reused: Mapping[str, str]) -> None:
 
 def close(pipeline_run: PipelineRun, status: str, figures: Mapping[str, Any]) -> None:
     """End the parent run as `FINISHED`, `FAILED` or `KILLED`, with the figures of the whole run."""
-    with talking():
+    with explaining_mlflow_errors():
         client = mlflow_server.client()
         parent = _parent(client, _experiment(client, pipeline_run.root), pipeline_run)
         for name, value in figures.items():
@@ -179,7 +186,7 @@ def close(pipeline_run: PipelineRun, status: str, figures: Mapping[str, Any]) ->
 
 def close_abandoned(pipeline_run: PipelineRun) -> None:
     """End the runs that killed pipeline runs on the same root left open."""
-    with talking():
+    with explaining_mlflow_errors():
         client = mlflow_server.client()
         experiment = _experiment(client, pipeline_run.root)
         for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
@@ -212,8 +219,8 @@ def _lineage(pipeline_run: PipelineRun) -> dict[str, str]:
         RUN_TAG: pipeline_run.key,
         ROOT_TAG: pipeline_run.root,
         "visage.recipe": pipeline_run.recipe,
-        "visage.git_commit": os.environ.get("VISAGE_GIT_COMMIT", ""),
-        "visage.lock": fingerprint.of_lock(),
+        "visage.git_commit": pipeline_run.commit,
+        "visage.lock": identity.of_lock(),
     }
 
 

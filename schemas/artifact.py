@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.error import VisageError
+from schemas.secrets import redacted
 
 MANIFEST = "manifest.json"
 
@@ -77,7 +78,7 @@ def publish(partial: Path, final: Path, manifest: Manifest) -> None:
     """
     written = partial / f".{MANIFEST}"
     with written.open("w") as file:
-        json.dump(asdict(manifest), file, indent=1, sort_keys=True, default=str)
+        json.dump(redacted(asdict(manifest)), file, indent=1, sort_keys=True, default=str)
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())

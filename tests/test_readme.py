@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.demo.archive import draw_archive
-from tests.pipeline.kubeflow_server import serving
+from tests.pipeline.kubeflow.kubeflow_server import serving
 
 README = Path(__file__).parents[1] / "README.md"
 SERVES = {"visage ui": "http://127.0.0.1:5000"}

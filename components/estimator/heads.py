@@ -16,21 +16,22 @@ from components.estimator.settings import AgeSettings, EstimatorSettings
 
 
 @dataclass(frozen=True)
-class Scale:
+class AgeBins:
     """What the age output means.
 
     Attributes:
         edges: where the age classes begin and end, years, one more than there are classes; empty for a regression.
         centres: the age that each class stands for, years; empty for a regression.
-        deviation: of the errors on the validation split, years, which is all that a regression knows of its doubts; else NaN.
+        std: standard deviation of the errors on the validation split, years: all that a regression knows of its doubts;
+            else NaN.
     """
 
     edges: np.ndarray
     centres: np.ndarray
-    deviation: float = float("nan")
+    std: float = float("nan")
 
 
-def scale(settings: AgeSettings, ages: Mapping[int, int] | None = None) -> Scale:
+def age_bins(settings: AgeSettings, ages: Mapping[int, int] | None = None) -> AgeBins:
     """The age classes of a recipe: a class a year (DEX: Rothe et al., ICCV Workshops 2015), or those between the edges.
 
     Args:
@@ -38,18 +39,18 @@ def scale(settings: AgeSettings, ages: Mapping[int, int] | None = None) -> Scale
         ages: number of training examples by age; a class then stands for the mean age of its examples, else for its middle.
     """
     if settings.head == "regression":
-        return Scale(np.empty(0, np.float32), np.empty(0, np.float32))
+        return AgeBins(np.empty(0, np.float32), np.empty(0, np.float32))
     limits = np.array([settings.lowest, *settings.starts, settings.highest + 1])
     centres = (limits[:-1] + limits[1:] - 1) / 2
     for number, (first, end) in enumerate(pairwise(limits.tolist())):
         held = {age: count for age, count in (ages or {}).items() if first <= age < end}
         if held:
             centres[number] = sum(age * count for age, count in held.items()) / sum(held.values())
-    return Scale((limits - 0.5).astype(np.float32), centres.astype(np.float32))
+    return AgeBins((limits - 0.5).astype(np.float32), centres.astype(np.float32))
 
 
 def class_of(age: tf.Tensor, settings: AgeSettings) -> tf.Tensor:
-    """The class of every age, int32; -1 for NaN. Ages beyond the scale belong to the class at its end."""
+    """The class of every age, int32; -1 for NaN. Ages beyond the bins belong to the class at its end."""
     held = tf.reduce_sum(tf.cast(age[..., None] >= tf.constant(settings.starts, tf.float32), tf.int32), axis=-1)
     return tf.where(tf.math.is_nan(age), -1, held)
 
@@ -60,7 +61,7 @@ def logits(features: Mapping[str, KerasTensor], settings: EstimatorSettings) -> 
     `age`: [N, classes] for a distribution, [N, classes - 1] for ordinals, [N, 1] in years for a regression; `gender`: [N, 1]
     for sigmoid, [N, 2] (male, female) for softmax, absent without a gender head.
     """
-    classes = len(scale(settings.age).centres)
+    classes = len(age_bins(settings.age).centres)
     if settings.age.head == "regression":
         age = _dense(1, "age")(features["age"])
     elif settings.age.head == "distribution":

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from components.settings import Section, external_path
+from components.step.settings import Section, external_path
 from schemas.record import MAX_AGE
 
 

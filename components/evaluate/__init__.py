@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.evaluate.settings import Settings
-from components.step import Job, Step
+from components.step import Step, StepContext
 
 
-def run(settings: Settings, job: Job) -> Mapping[str, Any]:
+def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     """Evaluate the estimator.
 
     Raises:
@@ -19,7 +19,7 @@ def run(settings: Settings, job: Job) -> Mapping[str, Any]:
     """
     from components.evaluate.evaluation import evaluate
 
-    return evaluate(settings, job)
+    return evaluate(settings, context)
 
 
 STEP = Step(
@@ -28,5 +28,6 @@ STEP = Step(
     settings=Settings,
     inputs=("ingest", "train"),
     run=run,
-    shown=("report.html", "metrics.json", "*.png"),
+    report_globs=("report.html", "metrics.json", "*.png"),
+    reads_champion=True,
 )

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from components.evaluate import metrics, plots, predictions, report
 from components.evaluate.blessing import objections
 from components.evaluate.settings import EvaluateSettings, Settings
 from components.registry import ModelVersion
-from components.step import Job
+from components.step import StepContext
 from schemas.error import VisageError
 from schemas.record import TEST, TRAIN
 from schemas.shard import read_index
@@ -43,23 +42,23 @@ class Champion:
     faces: pd.DataFrame
 
 
-def evaluate(settings: Settings, job: Job) -> Mapping[str, Any]:
+def evaluate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     """Evaluate the estimator; the figures for the manifest.
 
     Raises:
         VisageError: there is nothing to measure on, a shard or the estimator cannot be read, the registry does not answer,
             or the model was not blessed and the settings require it.
     """
-    asked, folder = settings.evaluate, job.inputs["ingest"]
+    asked, folder = settings.evaluate, context.inputs["ingest"]
     index = read_index(folder)
     shards = index.get(TEST, [])
-    version = _champion_version(settings.registry.name)
-    read = _progress(job, sum(shard.examples for shard in shards) * (2 if version else 1))
+    version = context.champion
+    read = _progress(context, sum(shard.examples for shard in shards) * (2 if version else 1))
 
-    estimator = saved.load(job.inputs["train"] / "estimator")
+    estimator = saved.load(context.inputs["train"] / "estimator")
     classes = estimator.classes
     faces = predictions.predict(estimator, folder, shards, read)
-    predictions.write(job.output / PREDICTIONS, faces)
+    predictions.write(context.output / PREDICTIONS, faces)
     champion = None
     if version:
         rival = _rival(version)
@@ -69,22 +68,22 @@ def evaluate(settings: Settings, job: Job) -> Mapping[str, Any]:
     measured = _measure(faces, classes, baseline, champion, asked)
     reasons = objections(measured, measured["slices"], measured["champion"], asked.blessing)
     measured |= {"blessed": not reasons, "reasons": reasons}
-    (job.output / METRICS).write_text(json.dumps(measured, indent=1, allow_nan=False) + "\n")
+    (context.output / METRICS).write_text(json.dumps(measured, indent=1, allow_nan=False) + "\n")
 
-    plots.draw(job.output, faces)
+    plots.draw(context.output, faces)
     if asked.worst_faces and plots.draw_worst(
-        job.output, faces, predictions.examples(folder, shards), asked.worst_faces
+        context.output, faces, predictions.examples(folder, shards), asked.worst_faces
     ):
         log.info("the largest errors are on %s", plots.WORST)
-    report.write(job.output / REPORT, measured, job.output)
+    report.write(context.output / REPORT, measured, context.output)
 
-    _track(job, measured)
+    _track(context, measured)
     for reason in reasons:
         log.warning("not blessed: %s", reason)
     if reasons and asked.require_blessing:
         raise VisageError(
             "The model is not blessed:\n" + "\n".join(f"- {reason}" for reason in reasons),
-            f"Train a better one, or lower what evaluate.blessing asks for. Report: {job.output / REPORT}",
+            f"Train a better one, or lower what evaluate.blessing asks for. Report: {context.output / REPORT}",
         )
     return _counts(measured)
 
@@ -122,11 +121,6 @@ def _measure(
     }
 
 
-def _champion_version(name: str) -> ModelVersion | None:
-    """The champion of the registry; None where no registry is named, or it has no champion."""
-    return registry.champion(name) if os.environ.get("MLFLOW_TRACKING_URI") else None
-
-
 def _rival(version: ModelVersion) -> saved.Estimator:
     try:
         return saved.load(registry.download(version) / "estimator")
@@ -137,22 +131,22 @@ def _rival(version: ModelVersion) -> saved.Estimator:
         ) from error
 
 
-def _progress(job: Job, total: int) -> Callable[[int], None]:
+def _progress(context: StepContext, total: int) -> Callable[[int], None]:
     done = 0
 
     def read(count: int) -> None:
         nonlocal done
         done += count
-        job.tracker.progress(done, total, "faces")
+        context.tracker.progress(done, total, "faces")
 
     return read
 
 
-def _track(job: Job, measured: Mapping[str, Any]) -> None:
+def _track(context: StepContext, measured: Mapping[str, Any]) -> None:
     for held in measured["slices"]:
         for name in ("age_mae", "gender_accuracy"):
             if held[name] is not None:
-                job.tracker.metric(f"{held['slice']}/{held['value']}/{name}", held[name])
+                context.tracker.metric(f"{held['slice']}/{held['value']}/{name}", held[name])
 
 
 def _counts(measured: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from components import page
 from components.evaluate import plots
+from components.report import page
 
 
 def write(path: Path, measured: Mapping[str, Any], pictures: Path) -> None:

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from components.registry import RegistrySettings
-from components.settings import Section
+from components.step.settings import Section
 
 
 class BlessingSettings(Section):

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.ingest.settings import Settings
-from components.step import Job, Step
+from components.step import Step, StepContext
 
 
-def _run(settings: Settings, job: Job) -> Mapping[str, Any]:
+def _run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     from components.ingest.run import run
 
-    return run(settings, job)
+    return run(settings, context)
 
 
 STEP = Step(
@@ -19,5 +19,5 @@ STEP = Step(
     settings=Settings,
     inputs=(),
     run=_run,
-    shown=("summary.json", "summary.html", "faces.jpg", "rejects/*.jpg", "rejects.parquet"),
+    report_globs=("summary.json", "summary.html", "faces.jpg", "rejects/*.jpg", "rejects.parquet"),
 )

@@ -2,8 +2,8 @@
 
 import sys
 
-from components.alone import main
 from components.ingest import STEP
+from components.step.command import main
 
 if __name__ == "__main__":
     sys.exit(main(STEP))

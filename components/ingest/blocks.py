@@ -1,7 +1,7 @@
 """Blocks: many records or rejects as one piece of bytes.
 
 To Beam an element costs about as much as the work on a small photo, whatever it carries. So what goes through a shuffle is
-packed by the hundred: faces as tables, see `components.ingest.tables`, the rest as plain tuples, which pickle several times
+packed by the hundred: faces as tables, see `components.ingest.face_tables`, the rest as plain tuples, which pickle several times
 faster than dataclasses.
 """
 

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 
 from components.ingest.blocks import groups
+from components.ingest.face_tables import faces_of, table_of
 from components.ingest.faces import TakenFace, row_of
-from components.ingest.tables import faces_of, table_of
 from schemas.reject import Reject
 
 Settled = tuple[list[TakenFace], list[Reject]]

@@ -1,7 +1,7 @@
 """Faces on their way from the photo to the shard: what is known of each, and where its Example lies meanwhile.
 
 Examples do not travel through Beam. Workers append them to spool files in the output folder, and what is grouped and sorted
-are descriptions of some hundred bytes, see `components.ingest.tables`. So memory does not grow with the pictures.
+are descriptions of some hundred bytes, see `components.ingest.face_tables`. So memory does not grow with the pictures.
 """
 
 import json

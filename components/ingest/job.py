@@ -1,7 +1,7 @@
 """The Beam job: records -> label rules -> photos -> duplicates -> splits -> shards, and rejects from everywhere.
 
 Each stage hands on what it keeps, and what it rejects with a reason. What passes from stage to stage are blocks of records,
-see `components.ingest.blocks`, and tables of faces, see `components.ingest.tables`. Every file is written in the order of a
+see `components.ingest.blocks`, and tables of faces, see `components.ingest.face_tables`. Every file is written in the order of a
 digest, so the outcome does not depend on which worker did what, or when.
 """
 
@@ -20,18 +20,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from apache_beam.utils.shared import Shared
 
-from components.beam import explained
-from components.ingest import labels, listing
-from components.ingest.again import Known
+from components.beam_job import errors_reach_driver
+from components.ingest import examples_index, labels
 from components.ingest.blocks import groups, pack_records, pack_rejects, unpack_records, unpack_rejects
 from components.ingest.duplicates import keep_one, keep_one_split, settled
+from components.ingest.extract import Extracted, FaceExtractor
+from components.ingest.face_cache import FaceCache
+from components.ingest.face_tables import COLUMNS, pack_faces, places_of, table_of, unpack_faces
 from components.ingest.faces import BUFFER, SPOOL, Rows, read_examples, write_rows
 from components.ingest.photos import open_photos
 from components.ingest.processes import running
 from components.ingest.settings import IngestSettings, Settings
 from components.ingest.sources import photos_root, records
-from components.ingest.tables import COLUMNS, pack_faces, places_of, table_of, unpack_faces
-from components.ingest.take import FaceTaker, Taken
 from components.photo import PhotoSettings
 from schemas.record import SPLITS, FaceRecord
 from schemas.reject import Reject, write_rejects
@@ -56,7 +56,8 @@ KEPT = "kept"
 def build(pipeline: beam.Pipeline, settings: Settings, output: Path, previous: Path | None = None) -> None:
     """Lay the ingest job out on a pipeline.
 
-    It writes under `output`: the shards, their index and listing, the rejects, and in the spool folder how many rows there are.
+    It writes under `output`: the shards, their index and listing, the rejects,
+    and in the spool folder how many rows there are.
 
     Args:
         pipeline: still empty.
@@ -73,12 +74,12 @@ def build(pipeline: beam.Pipeline, settings: Settings, output: Path, previous: P
     taken = (
         read[KEPT]
         | "same batch" >> beam.GroupByKey()  # spreads them over the workers
-        | "photos" >> beam.ParDo(TakeFaces(root, settings, output, previous)).with_outputs(REJECTS, main=KEPT)
+        | "photos" >> beam.ParDo(ExtractFaces(root, settings, output, previous)).with_outputs(REJECTS, main=KEPT)
     )
     dealt = (
         taken[KEPT]
         | "all faces" >> beam.GroupByKey()
-        | "duplicates and splits" >> beam.ParDo(DealOut(ingest)).with_outputs(REJECTS, main=KEPT)
+        | "duplicates and splits" >> beam.ParDo(DeduplicateAndSplit(ingest)).with_outputs(REJECTS, main=KEPT)
     )
     _ = (
         dealt[KEPT]
@@ -104,7 +105,7 @@ class ReadRecords(beam.DoFn):
         self._output = output
 
     def process(self, _: bytes) -> Iterator[Any]:
-        with explained(self._output):
+        with errors_reach_driver(self._output):
             rows, kept = 0, 0
             found = records(self._source)
             while block := list(islice(found, BATCH)):
@@ -126,7 +127,7 @@ class ReadRecords(beam.DoFn):
         return None if found is None else Reject(record.source, record.path, record.person, *found, record.row)
 
 
-class TakeFaces(beam.DoFn):
+class ExtractFaces(beam.DoFn):
     """Takes the faces of a batch of records: those known from an earlier ingest, and the others from their photos."""
 
     def __init__(self, root: str, settings: Settings, output: Path, previous: Path | None) -> None:
@@ -139,14 +140,14 @@ class TakeFaces(beam.DoFn):
 
     def setup(self) -> None:
         photo, split = self._settings.photo, self._settings.ingest.split
-        with explained(self._output):
+        with errors_reach_driver(self._output):
             photos = self._shared_photos.acquire(lambda: open_photos(self._root, photo.max_bytes))
-            self._taker = FaceTaker(photos, photo, split, self._output / SPOOL)
-            self._known = self._shared_known.acquire(lambda: Known(self._previous, listing.making(photo)))
+            self._taker = FaceExtractor(photos, photo, split, self._output / SPOOL)
+            self._known = self._shared_known.acquire(lambda: FaceCache(self._previous, examples_index.making(photo)))
             self._processes = running(self._output)
 
     def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
-        with explained(self._output):
+        with errors_reach_driver(self._output):
             records = [record for batch in group[1] for record in unpack_records(batch)]
             if self._known:
                 faces, records = self._known.take(records, self._taker)
@@ -157,12 +158,12 @@ class TakeFaces(beam.DoFn):
                 yield from _handed_on(self._taker.take(records))
 
 
-def _handed_on(taken: Taken) -> Iterator[Any]:
+def _handed_on(taken: Extracted) -> Iterator[Any]:
     yield "", pack_faces(table_of(taken.rows))
     yield _rejected(taken.rejects)
 
 
-class DealOut(beam.DoFn):
+class DeduplicateAndSplit(beam.DoFn):
     """Of all faces keeps each picture once and each photo in one split, and deals them out to the shards."""
 
     def __init__(self, ingest: IngestSettings) -> None:
@@ -198,7 +199,7 @@ class WriteShard(beam.DoFn):
         (split, number, count), blocks = group
         faces = unpack_faces(blocks)
         name = file_name(split, number, count)
-        with explained(self._output):
+        with errors_reach_driver(self._output):
             path = self._output / name
             path.parent.mkdir(exist_ok=True)
             with path.with_suffix(".partial").open("wb", BUFFER) as file:
@@ -228,13 +229,13 @@ class WriteIndex(beam.DoFn):
     def process(self, group: tuple[str, Iterable[_Written]]) -> Iterator[None]:
         written = groups(sorted(group[1], key=lambda entry: entry[1].file), itemgetter(0))
         shards = {split: [shard for _, shard, _ in written[split]] for split in SPLITS if split in written}
-        made_by = listing.making(self._photo)
-        with explained(self._output):
+        made_by = examples_index.making(self._photo)
+        with errors_reach_driver(self._output):
             write_index(self._output, shards)
-            for file, splits in ((listing.LISTING, SPLITS), (listing.LISTING_LEFT_OUT, (LEFT_OUT,))):
+            for file, splits in ((examples_index.LISTING, SPLITS), (examples_index.LISTING_LEFT_OUT, (LEFT_OUT,))):
                 tables = (unpack_faces([block]) for split in splits for *_, block in written.get(split, ()))
                 if any(split in written for split in splits):
-                    listing.write_listing(self._output / file, tables, made_by)
+                    examples_index.write_listing(self._output / file, tables, made_by)
         yield from ()
 
 
@@ -246,7 +247,7 @@ class WriteRejects(beam.DoFn):
 
     def process(self, group: tuple[str, Iterable[bytes]]) -> Iterator[None]:
         rejects = sorted(chain.from_iterable(map(unpack_rejects, group[1])), key=attrgetter("row"))
-        with explained(self._output):
+        with errors_reach_driver(self._output):
             write_rejects(self._output / "rejects.parquet", rejects)
         yield from ()
 

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from components.ingest.sources import place, records
 from components.ingest.sources.settings import SourceSettings
-from components.settings import Section
+from components.step.settings import Section
 from schemas.error import VisageError
 from schemas.record import MAX_AGE, SPLITS, TEST, TRAIN, VALIDATION, FaceRecord
 from schemas.reject import REASONS

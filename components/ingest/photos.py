@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
-from components.beam import filesystems
+from components.beam_job import filesystems
 from components.ingest.sources import place
 from components.photo import PhotoRejected
 from schemas.error import VisageError

@@ -19,14 +19,14 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from components.beam import workers_here
+from components.beam_job import workers_here
 from components.ingest.blocks import pack_records, unpack_records
+from components.ingest.extract import Extracted, FaceExtractor
 from components.ingest.faces import SPOOL, read_rows
 from components.ingest.labels import SplitSettings
 from components.ingest.photos import open_photos
 from components.ingest.settings import Settings
 from components.ingest.sources import photos_root, place
-from components.ingest.take import FaceTaker, Taken
 from components.photo import PhotoSettings
 from schemas.error import VisageError
 from schemas.record import FaceRecord
@@ -100,8 +100,8 @@ class Processes:
             for link in self._links:
                 self._idle.put(link)
 
-    def take(self, records: list[FaceRecord]) -> Taken:
-        """What `FaceTaker.take` gives for these records; any number of threads may ask at once.
+    def take(self, records: list[FaceRecord]) -> Extracted:
+        """What `FaceExtractor.take` gives for these records; any number of threads may ask at once.
 
         Raises:
             VisageError: the process was killed.
@@ -109,9 +109,9 @@ class Processes:
         self.start()
         parts = [pack_records(records[first :: self._count]) for first in range(self._count)]
         rows, rejects = zip(*self._asking.map(self._ask, parts), strict=True)
-        return Taken(list(chain.from_iterable(rows)), list(chain.from_iterable(rejects)))
+        return Extracted(list(chain.from_iterable(rows)), list(chain.from_iterable(rejects)))
 
-    def _ask(self, part: bytes) -> Taken:
+    def _ask(self, part: bytes) -> Extracted:
         link = self._idle.get()
         try:
             link.send(part)
@@ -141,7 +141,7 @@ def main(numbers: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started us hears of it, and closes the pipes
     links = [Connection(int(number)) for number in numbers]
     root, photo, split, spool = links[0].recv()
-    taker = FaceTaker(open_photos(root, photo.max_bytes), photo, split, spool)
+    taker = FaceExtractor(open_photos(root, photo.max_bytes), photo, split, spool)
     # No process may hold another's pipe, or nobody would notice if that one is killed.
     while len(links) > 1:
         link = links.pop()
@@ -159,11 +159,11 @@ def main(numbers: list[str]) -> None:
             os.wait()
 
 
-def _serve(link: Connection, taker: FaceTaker) -> None:
+def _serve(link: Connection, taker: FaceExtractor) -> None:
     while True:
         batch = link.recv()
         try:
-            taken: Taken | Exception = taker.take(unpack_records(batch))
+            taken: Extracted | Exception = taker.take(unpack_records(batch))
         except Exception as error:  # whatever it is, the worker that asked has to know
             taken = error
         link.send(taken)

@@ -10,13 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from components.beam import pipeline
-from components.beam import run as run_pipeline
+from components.beam_job import pipeline
+from components.beam_job import run as run_pipeline
 from components.ingest.faces import SPOOL, read_rows, spooled_rows
 from components.ingest.processes import processes
 from components.ingest.settings import Settings
 from components.ingest.sources import photos_root
-from components.step import Job, Tracker
+from components.step import StepContext, Tracker
 from schemas.error import VisageError
 from schemas.record import SPLITS, TEST, TRAIN, VALIDATION
 from schemas.reject import REASONS, Reject, read_rejects
@@ -25,7 +25,7 @@ from schemas.shard import INDEX, read_index
 log = logging.getLogger("visage.ingest")
 
 
-def run(settings: Settings, job: Job) -> Mapping[str, Any]:
+def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     """Write the examples of a source as shards, with index, listing, rejects and a summary; gives the figures.
 
     Raises:
@@ -37,20 +37,20 @@ def run(settings: Settings, job: Job) -> Mapping[str, Any]:
     from components.ingest.photos import open_photos
 
     clock = time.monotonic()
-    spool = job.output / SPOOL
+    spool = context.output / SPOOL
     spool.mkdir(parents=True)
-    with processes(settings, job.output, job.previous is not None), _watched(spool, job.tracker):
+    with processes(settings, context.output, context.previous is not None), _watched(spool, context.tracker):
         work = pipeline(settings.beam)
-        beam_job.build(work, settings, job.output, job.previous)
+        beam_job.build(work, settings, context.output, context.previous)
         run_pipeline(work)
     counted = read_rows(spool)
     shutil.rmtree(spool)
-    rejects = read_rejects(job.output / "rejects.parquet")
-    check(job.output, counted.rows if counted else 0, rejects, settings)
-    figures = summary.describe(job.output, rejects, job.previous)
+    rejects = read_rejects(context.output / "rejects.parquet")
+    check(context.output, counted.rows if counted else 0, rejects, settings)
+    figures = summary.describe(context.output, rejects, context.previous)
     figures["seconds"] = round(time.monotonic() - clock, 2)
     figures["photos_per_second"] = round(figures["photos"] / figures["seconds"], 1)
-    summary.write(job.output, figures, rejects, open_photos(photos_root(settings.source), settings.photo.max_bytes))
+    summary.write(context.output, figures, rejects, open_photos(photos_root(settings.source), settings.photo.max_bytes))
     for line in _table(figures):
         log.info(line)
     return {name: value for name, value in figures.items() if name not in ("splits", "ages", "sides")}
@@ -125,7 +125,7 @@ def _check_enough(settings: Settings, examples: Mapping[str, int], rejects: list
 def _check_apart(folder: Path, examples: int, settings: Settings) -> None:
     import pyarrow.compute as pc
 
-    from components.ingest.listing import read_columns
+    from components.ingest.examples_index import read_columns
 
     listing = read_columns(folder, "split", "person", "given_split", "sha256", "pixels")
     for thing, column in (("person", "person"), ("photo", "sha256")):

@@ -2,11 +2,11 @@
 
 from pydantic import Field
 
-from components.beam import BeamSettings
+from components.beam_job import BeamSettings
 from components.ingest.labels import FilterSettings, SplitSettings
 from components.ingest.sources.settings import SourceSettings
 from components.photo import PhotoSettings
-from components.settings import Section
+from components.step.settings import Section
 
 
 class IngestSettings(Section):

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components import page
-from components.ingest import sheets
-from components.ingest.listing import read_columns
+from components.ingest import contact_sheets
+from components.ingest.examples_index import read_columns
 from components.ingest.photos import Photos
+from components.report import page
 from schemas.record import FEMALE, MALE, MAX_AGE, SPLITS
 from schemas.reject import REASONS, Reject
 from schemas.shard import read_index
@@ -94,7 +94,7 @@ def _contents(folder: Path | None) -> set[str]:
 def write(folder: Path, figures: Mapping[str, Any], rejects: list[Reject], photos: Photos) -> None:
     """Write summary.json, summary.html and the contact sheets beside them."""
     (folder / "summary.json").write_text(json.dumps(figures, indent=1) + "\n")
-    faces = sheets.of_faces(folder)
+    faces = contact_sheets.of_faces(folder)
     (folder / "faces.jpg").write_bytes(faces)
     parts = [
         page.paragraph(
@@ -122,7 +122,7 @@ def write(folder: Path, figures: Mapping[str, Any], rejects: list[Reject], photo
     ]
     (folder / "rejects").mkdir(exist_ok=True)
     for reason in figures["rejects"]:
-        sheet = sheets.of_rejects([reject for reject in rejects if reject.reason == reason], photos)
+        sheet = contact_sheets.of_rejects([reject for reject in rejects if reject.reason == reason], photos)
         (folder / "rejects" / f"{reason}.jpg").write_bytes(sheet)
         parts.append(page.picture(sheet, f"{reason}: {REASONS[reason]}", "jpeg"))
     page.write(folder / "summary.html", "Ingest", parts)

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.register.settings import Settings
-from components.step import Job, Step
+from components.step import Step, StepContext
 
 
-def _run(settings: Settings, job: Job) -> Mapping[str, Any]:
+def _run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     from components.register.run import run
 
-    return run(settings, job)
+    return run(settings, context)
 
 
 STEP = Step(
@@ -19,5 +19,6 @@ STEP = Step(
     settings=Settings,
     inputs=("ingest", "validate", "train", "evaluate"),
     run=_run,
-    shown=("card.md", "registered.json"),
+    report_globs=("card.md", "registered.json"),
+    reads_champion=True,
 )

@@ -5,20 +5,19 @@ import contextlib
 import io
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from components import fingerprint, registry
-from components.mlflow_server import client, talking
+from components import registry
 from components.photo import PhotoSettings
 from components.register import card, served_files
 from components.register.settings import Settings
 from components.registry import ModelVersion
-from components.step import Job
+from components.registry.mlflow_server import client, explaining_mlflow_errors
+from components.step import StepContext, identity
 from schemas.artifact import Manifest, read_manifest
 from schemas.error import VisageError
 
@@ -31,27 +30,27 @@ DECIDED = "visage.decided"
 """Tag of a version whose alias has been given once: from then on people move it."""
 
 
-def run(settings: Settings, job: Job) -> Mapping[str, Any]:
+def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     """Register the trained model.
 
     Raises:
         VisageError: an input lacks a file, or the registry does not answer.
     """
     name = settings.registry.name
-    manifests = {step: read_manifest(folder) for step, folder in job.inputs.items()}
-    metrics = _read_json(job.inputs["evaluate"] / "metrics.json")
-    tags = _lineage(job, manifests) | _figures(metrics)
+    manifests = {step: read_manifest(folder) for step, folder in context.inputs.items()}
+    metrics = _read_json(context.inputs["evaluate"] / "metrics.json")
+    tags = _lineage(context, manifests) | _figures(metrics)
 
-    version = registry.find(name, FINGERPRINT, job.fingerprint) if job.fingerprint else None
+    version = registry.find(name, FINGERPRINT, context.fingerprint) if context.fingerprint else None
     with _mlflow_run() as run_id:
         if version is None:
             with tempfile.TemporaryDirectory() as scratch:
-                files = _files(Path(scratch), name, job.inputs, manifests, metrics, tags)
-                version = _register(name, files, metrics, tags, job.fingerprint)
-                shutil.copyfile(files / "card.md", job.output / "card.md")
+                files = _files(Path(scratch), name, context.inputs, manifests, metrics, tags)
+                version = _register(name, files, metrics, tags, context.fingerprint)
+                shutil.copyfile(files / "card.md", context.output / "card.md")
         else:
             log.info("this artifact is registered already, as %s", version)
-            shutil.copyfile(registry.download(version) / "card.md", job.output / "card.md")
+            shutil.copyfile(registry.download(version) / "card.md", context.output / "card.md")
     version = _decide(version, metrics)
 
     held = registry.champion(name)
@@ -65,8 +64,8 @@ def run(settings: Settings, job: Job) -> Mapping[str, Any]:
         "model_uri": version.uri,
         "run_id": version.run_id or run_id,
     }
-    (job.output / "registered.json").write_text(json.dumps(registered, indent=1) + "\n")
-    job.tracker.tag("visage.model_version", str(version))
+    (context.output / "registered.json").write_text(json.dumps(registered, indent=1) + "\n")
+    context.tracker.tag("visage.model_version", str(version))
     return {
         "name": name,
         "version": version.version,
@@ -79,7 +78,7 @@ def _register(name: str, files: Path, metrics: Mapping[str, Any], tags: Mapping[
     """Log the model into the active run and make it a version, its tags with it in one request."""
     import mlflow
 
-    with talking():
+    with explaining_mlflow_errors():
         logged = mlflow.pyfunc.log_model(
             name=name,
             python_model=str(served_files.MODEL),
@@ -109,7 +108,7 @@ def _decide(version: ModelVersion, metrics: Mapping[str, Any]) -> ModelVersion:
     else:
         version = registry.promote(str(version))
         log.info("%s is champion", version)
-    with talking():
+    with explaining_mlflow_errors():
         client().set_model_version_tag(version.name, version.version, DECIDED, reason or registry.CHAMPION)
     return version
 
@@ -151,12 +150,12 @@ def _files(
     return files
 
 
-def _lineage(job: Job, manifests: Mapping[str, Manifest]) -> dict[str, str]:
+def _lineage(context: StepContext, manifests: Mapping[str, Manifest]) -> dict[str, str]:
     lineage = {
         "visage.data_fingerprint": manifests["ingest"].fingerprint,
-        "visage.git_commit": os.environ.get("VISAGE_GIT_COMMIT", ""),
-        "visage.lock": fingerprint.of_lock(),
-        "visage.recipe": os.environ.get("VISAGE_RECIPE", ""),
+        "visage.git_commit": context.commit,
+        "visage.lock": identity.of_lock(),
+        "visage.recipe": context.recipe,
     }
     return lineage | {f"visage.input.{step}": manifest.fingerprint for step, manifest in manifests.items()}
 
@@ -174,7 +173,7 @@ def _mlflow_run() -> Iterator[str]:
     if active:
         yield active.info.run_id
         return
-    with talking():
+    with explaining_mlflow_errors():
         client()  # sets how long a server that is away is waited for
         own = mlflow.start_run(run_name="register")
     try:
@@ -191,7 +190,7 @@ def _signature() -> Any:
 
     figures = ("age", "age_std", "age_low", "age_high")
     return ModelSignature(
-        inputs=Schema([ColSpec(DataType.string, column, required=False) for column in ("image", "path")]),
+        inputs=Schema([ColSpec(DataType.string, "image")]),
         outputs=Schema(
             [
                 *(ColSpec(DataType.float, column) for column in figures),

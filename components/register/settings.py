@@ -1,7 +1,7 @@
 """Settings of the register step."""
 
 from components.registry import RegistrySettings
-from components.settings import Section
+from components.step.settings import Section
 
 
 class Settings(Section):

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from components.score.settings import Settings
-from components.step import Job, Step
+from components.step import Step, StepContext
 
 
-def _run(settings: Settings, job: Job) -> Mapping[str, Any]:
+def _run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     from components.score.run import run
 
-    return run(settings, job)
+    return run(settings, context)
 
 
 STEP = Step(
@@ -19,6 +19,6 @@ STEP = Step(
     settings=Settings,
     inputs=("register",),
     run=_run,
-    shown=("summary.html", "summary.json"),
+    report_globs=("summary.html", "summary.json"),
     resumable=True,
 )

@@ -2,7 +2,7 @@
 
 import sys
 
-from components.alone import main
 from components.score import STEP
+from components.step.command import main
 
 sys.exit(main(STEP))

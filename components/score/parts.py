@@ -94,7 +94,7 @@ def _pictures(count: int, parts: int) -> dict[int, int]:
 
 
 @dataclass(frozen=True)
-class Tally:
+class Counts:
     """What became of some photos: `photos` is the sum of `scored`, `without_face` and `rejected`."""
 
     photos: int = 0
@@ -103,8 +103,8 @@ class Tally:
     rejected: int = 0
     faces: int = 0
 
-    def __add__(self, other: "Tally") -> "Tally":
-        return Tally(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Tally)))
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(Counts)))
 
 
 def scores_file(output: Path, number: int) -> Path:
@@ -120,10 +120,10 @@ def tally_file(output: Path, number: int) -> Path:
     return output / FOLDER / f"{number:08d}.json"
 
 
-def tally_of(output: Path, number: int) -> Tally | None:
+def tally_of(output: Path, number: int) -> Counts | None:
     """What became of a part's photos; None if the part is not done."""
     try:
-        return Tally(**json.loads(tally_file(output, number).read_text()))
+        return Counts(**json.loads(tally_file(output, number).read_text()))
     except FileNotFoundError:
         return None
 
@@ -143,7 +143,7 @@ def estimator(model: Path, precision: str) -> Estimator:
         return _estimator(model / "estimator", precision)
 
 
-def score_part(work: Work, number: int, reader: Reader, detector: Detector | None) -> Tally:
+def score_part(work: Work, number: int, reader: Reader, detector: Detector | None) -> Counts:
     """Score a part and keep what comes out.
 
     Raises:
@@ -180,7 +180,7 @@ def score_part(work: Work, number: int, reader: Reader, detector: Detector | Non
     write_rejects(rejects_file(work.output, number), rejects)
     for index, picture in enumerate(pictures):
         picture.save(work.output / FOLDER / f"{number:08d}-{index:03d}.jpg", columns)
-    tally = Tally(
+    tally = Counts(
         rows.photos + len(rejects), rows.photos - rows.without_face, rows.without_face, len(rejects), rows.faces
     )
     _seal(work.output, number, tally)
@@ -239,7 +239,7 @@ def place(source: Source, entry: Entry) -> tuple[str, str]:
     return source.place.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"), shown(entry.name)
 
 
-def _seal(output: Path, number: int, tally: Tally) -> None:
+def _seal(output: Path, number: int, tally: Counts) -> None:
     """Put a part's files on disk, then the one that says it is done."""
     for path in (scores_file(output, number), rejects_file(output, number)):
         descriptor = os.open(path, os.O_RDONLY)

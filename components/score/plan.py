@@ -57,13 +57,13 @@ class Plan:
             batch = pa.ipc.open_file(file).get_batch(number)
             return [Entry(*values) for values in zip(*(column.to_pylist() for column in batch.columns), strict=True)]
 
-    def stretches(self, parts: Sequence[int], workers: int) -> list[list[int]]:
+    def work_units(self, parts: Sequence[int], workers: int) -> list[list[int]]:
         """Parts to be done one after another by one worker.
 
         A part is a stretch by itself, unless it lies in a compressed tar: that can only be read from its beginning, so it is
-        cut into no more stretches than there are workers.
+        cut into no more work_units than there are workers.
         """
-        stretches: list[list[int]] = []
+        work_units: list[list[int]] = []
         streams: dict[int, list[int]] = {}
         with pa.memory_map(str(self.folder / _ENTRIES)) as file:
             batches = pa.ipc.open_file(file)
@@ -72,11 +72,11 @@ class Plan:
                 if self.sources[source].is_stream:
                     streams.setdefault(source, []).append(number)
                 else:
-                    stretches.append([number])
+                    work_units.append([number])
         for held in streams.values():
             length = -(-len(held) // workers)
-            stretches += [held[start : start + length] for start in range(0, len(held), length)]
-        return stretches
+            work_units += [held[start : start + length] for start in range(0, len(held), length)]
+        return work_units
 
 
 def part_size(detector: str | None) -> int:

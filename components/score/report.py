@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from components import page
+from components.report import page
 from schemas.reject import REASONS
 
 

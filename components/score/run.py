@@ -15,16 +15,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from components import beam, registry
-from components.mlflow_server import client, talking
+from components import beam_job, registry
 from components.registry import ModelVersion
+from components.registry.mlflow_server import client, explaining_mlflow_errors
 from components.score import plan as plans
 from components.score import remote
 from components.score.listing import Listing
 from components.score.plan import Plan
 from components.score.settings import ScoreSettings, Settings
-from components.step import Job, Tracker
+from components.step import StepContext, Tracker
+from components.step.resources import cores
 from schemas.error import VisageError
+from schemas.secrets import redacted
 
 log = logging.getLogger("visage.score")
 
@@ -34,17 +36,17 @@ SUMMARY = "summary.json"
 _PLAN, _PARTS, _JOB = "plan", "parts", "job.json"
 
 
-def run(settings: Settings, job: Job) -> Mapping[str, Any]:
+def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     """Score the photos that the settings name; goes on from what an interrupted run left.
 
     Raises:
         VisageError: photos, model or registry are not there, or the output cannot be written.
     """
-    output = job.output
+    output = context.output
     try:
         with _alone(output):
             if not (output / SUMMARY).is_file():
-                _score(settings, job)
+                _score(settings, context)
             for leftover in (_PLAN, _PARTS):
                 shutil.rmtree(output / leftover, ignore_errors=True)
             (output / _JOB).unlink(missing_ok=True)
@@ -58,19 +60,19 @@ def run(settings: Settings, job: Job) -> Mapping[str, Any]:
     return {name: summary[name] for name in kept if summary[name] is not None} | {"warnings": len(summary["warnings"])}
 
 
-def _score(settings: Settings, job: Job) -> None:
+def _score(settings: Settings, context: StepContext) -> None:
     with redirect_stderr(io.StringIO()):  # TFDV says there, at every import, that there is no IPython
         from components.score import drift
     from components.score import report, summary
     from components.score.job import build, share_cores
     from components.score.parts import Work
 
-    output, wanted, clock = job.output, settings.score, time.monotonic()
+    output, wanted, clock = context.output, settings.score, time.monotonic()
     remote.use(settings.beam.options)
-    version, started = _pinned(wanted.model, job)
+    version, started = _pinned(wanted.model, context)
     log.info("scoring with %s", version)
     model = registry.download(version)
-    plan = _plan(wanted, output, job.tracker)
+    plan = _plan(wanted, output, context.tracker)
     log.info("%d photos in %d parts", plan.files, plan.parts)
 
     work = Work.of(wanted, output, plan, version, model, started)
@@ -79,18 +81,18 @@ def _score(settings: Settings, job: Job) -> None:
     if done:
         log.info("%d of %d parts are done already", len(done), plan.parts)
     if left:
-        pipeline = beam.pipeline(settings.beam)
-        workers = settings.beam.workers or len(os.sched_getaffinity(0))
+        pipeline = beam_job.pipeline(settings.beam)
+        workers = settings.beam.workers or cores()
         if settings.beam.runner == "local":
             share_cores(workers)
-        build(pipeline, work, plan.stretches(left, workers))
-        with _progress(output, plan, job.tracker):
-            beam.run(pipeline)
+        build(pipeline, work, plan.work_units(left, workers))
+        with _progress(output, plan, context.tracker):
+            beam_job.run(pipeline)
     seconds = time.monotonic() - clock
 
     tally = summary.total(output, plan.parts, plan.files)
     population = summary.collect(
-        output, plan.parts, tally, lambda parts: job.tracker.progress(parts, plan.parts, "parts collected")
+        output, plan.parts, tally, lambda parts: context.tracker.progress(parts, plan.parts, "parts collected")
     )
     drifts = drift.measure(population.sampled(), model / "statistics" / "train.pb", wanted)
     warnings = [str(held) for held in drifts if held.exceeded]
@@ -99,7 +101,7 @@ def _score(settings: Settings, job: Job) -> None:
     held = {
         "model": str(version),
         "started": started.isoformat(timespec="seconds"),
-        "inputs": list(wanted.photos),
+        "inputs": redacted(wanted.photos),
         **summary.figures(tally, population),
         "seconds": round(seconds, 1),
         "photos_per_second": round(plan.files_in(left) / seconds, 1),
@@ -107,20 +109,20 @@ def _score(settings: Settings, job: Job) -> None:
         "warnings": warnings,
     }
     report.write(output / "summary.html", held, summary.pictures(output))
-    _link(version, held, job.tracker)
+    _link(version, held, context.tracker)
     written = output / f".{SUMMARY}"
     written.write_text(json.dumps(held, indent=1, ensure_ascii=False) + "\n")
     written.rename(output / SUMMARY)
 
 
-def _pinned(reference: str, job: Job) -> tuple[ModelVersion, datetime]:
+def _pinned(reference: str, context: StepContext) -> tuple[ModelVersion, datetime]:
     """The model's version and the job's start: those of the first try, for an interrupted job that goes on."""
-    note = job.output / _JOB
+    note = context.output / _JOB
     if note.is_file():
         held = json.loads(note.read_text())
         return registry.resolve(held["model"]), datetime.fromisoformat(held["started"])
     if not reference:
-        reference = _registered(job)
+        reference = _registered(context)
     version, started = registry.resolve(reference), datetime.now(UTC).replace(microsecond=0)
     written = note.with_name(f".{_JOB}")
     written.write_text(json.dumps({"model": str(version), "started": started.isoformat()}))
@@ -128,14 +130,14 @@ def _pinned(reference: str, job: Job) -> tuple[ModelVersion, datetime]:
     return version, started
 
 
-def _registered(job: Job) -> str:
-    if "register" not in job.inputs:
+def _registered(context: StepContext) -> str:
+    if "register" not in context.inputs:
         raise VisageError(
             "No model to score with is named.",
             "Give --set score.model=NAME@ALIAS, for instance visage@champion.",
             usage=True,
         )
-    held = json.loads((job.inputs["register"] / "registered.json").read_text())
+    held = json.loads((context.inputs["register"] / "registered.json").read_text())
     return f"{held['name']}/{held['scoring_version']}"
 
 
@@ -205,7 +207,7 @@ def _link(version: ModelVersion, summary: Mapping[str, Any], tracker: Tracker) -
     from mlflow.entities import LoggedModelInput
 
     tracker.tag("visage.model_version", str(version))
-    with talking():
+    with explaining_mlflow_errors():
         active = mlflow.active_run()
         if active and version.model_id:
             client().log_inputs(active.info.run_id, models=[LoggedModelInput(version.model_id)])

@@ -4,8 +4,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from components.beam import BeamSettings
-from components.settings import Section, external_path, how
+from components.beam_job import BeamSettings
+from components.step.settings import Section, external_path, runtime_only
 
 
 class ScoreSettings(Section):
@@ -30,7 +30,7 @@ class ScoreSettings(Section):
         le=1,
         description="a detected face that is less certain is left out; null: 0.5 if fast, 0.95 if thorough",
     )
-    batch: int = how(64, "faces that go through the model at once", ge=1, le=4096)
+    batch: int = runtime_only(64, "faces that go through the model at once", ge=1, le=4096)
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
         description="bfloat16: half as fast again on processors with arithmetic for it (avx512_bf16, amx_bf16), slower on "

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from components.score.parts import Tally, rejects_file, scores_file, tally_of
+from components.score.parts import Counts, rejects_file, scores_file, tally_of
 from schemas.error import VisageError
 from schemas.reject import arrow_schema as rejects_schema
 from schemas.score import arrow_schema
@@ -69,7 +69,7 @@ class Population:
         return pd.concat(self.sample, ignore_index=True) if self.sample else pd.DataFrame({"age": [], "gender": []})
 
 
-def total(output: Path, parts: int, files: int) -> Tally:
+def total(output: Path, parts: int, files: int) -> Counts:
     """What became of all photos.
 
     Raises:
@@ -77,7 +77,7 @@ def total(output: Path, parts: int, files: int) -> Tally:
     """
     held = [tally_of(output, number) for number in range(parts)]
     tallies = [tally for tally in held if tally is not None]
-    whole = sum(tallies, start=Tally())
+    whole = sum(tallies, start=Counts())
     if len(tallies) < parts or whole.photos != files or whole.scored + whole.without_face + whole.rejected != files:
         raise VisageError(
             f"Of {files} photos {whole.photos} are accounted for in {len(tallies)} of {parts} parts.",
@@ -86,7 +86,7 @@ def total(output: Path, parts: int, files: int) -> Tally:
     return whole
 
 
-def collect(output: Path, parts: int, tally: Tally, collected: Callable[[int], None]) -> Population:
+def collect(output: Path, parts: int, tally: Counts, collected: Callable[[int], None]) -> Population:
     """Bring the parts together: `scores/*.parquet` and `rejects.parquet`, in the order of the listing.
 
     Args:
@@ -141,7 +141,7 @@ class _Scores:
         self._writer.close()
 
 
-def figures(tally: Tally, population: Population) -> dict[str, Any]:
+def figures(tally: Counts, population: Population) -> dict[str, Any]:
     """The figures of the job as plain data."""
     return {
         "photos": tally.photos,

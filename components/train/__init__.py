@@ -24,6 +24,6 @@ STEP = Step(
     settings=Settings,
     inputs=("ingest", "validate"),
     run=run,
-    shown=("**/history.csv", "**/*.png"),
+    report_globs=("**/history.csv", "**/*.png"),
     resumable=True,
 )

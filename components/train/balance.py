@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from components.estimator import losses
-from components.train.input import Split
+from components.train.dataset import Split
 from components.train.settings import Settings
 from schemas.record import FEMALE, MALE
 

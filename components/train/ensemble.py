@@ -17,11 +17,11 @@ from typing import Any
 import tensorflow as tf
 
 from components.estimator import heads, saved
-from components.step import Job, Tracker
-from components.train import input
+from components.step import StepContext, Tracker
+from components.train import dataset
 from components.train.learner import FIGURES
+from components.train.one_model import train
 from components.train.settings import Settings
-from components.train.single import train
 
 log = logging.getLogger("visage.train")
 
@@ -54,15 +54,15 @@ class Part(Tracker):
         self.whole.tag(name, value)
 
 
-def train_folds(settings: Settings, job: Job, strategy: tf.distribute.Strategy) -> Mapping[str, Any]:
+def train_folds(settings: Settings, context: StepContext, strategy: tf.distribute.Strategy) -> Mapping[str, Any]:
     """Train a model a fold, each in a folder of its own, and save their average; the figures of them all.
 
     Raises:
         VisageError: the examples are of other folds, or a model cannot be trained.
     """
     count = settings.train.folds
-    folders = [job.output / f"fold{number}" for number in range(count)]
-    splits = input.open_folds(job.inputs["ingest"], count, settings.estimator, settings.train.cache)
+    folders = [context.output / f"fold{number}" for number in range(count)]
+    splits = dataset.open_folds(context.inputs["ingest"], count, settings.estimator, settings.train.cache)
     for number, (folder, (training, validation)) in enumerate(zip(folders, splits, strict=True)):
         ages = training.ages + validation.ages
         if (folder / COUNTS).exists():
@@ -70,25 +70,25 @@ def train_folds(settings: Settings, job: Job, strategy: tf.distribute.Strategy) 
             continue
         log.info("model %d of %d", number + 1, count)
         folder.mkdir(exist_ok=True)
-        counts = train(settings, training, validation, strategy, folder, Part(job.tracker, number, count))
+        counts = train(settings, training, validation, strategy, folder, Part(context.tracker, number, count))
         _write(folder / COUNTS, counts)
     told = [json.loads((folder / COUNTS).read_text()) for folder in folders]
 
-    scale = heads.scale(settings.estimator.age, ages)
+    age_bins = heads.age_bins(settings.estimator.age, ages)
     if settings.estimator.age.head == "regression":
         # Of the single models on faces that they did not see; the average errs a little less.
-        scale = replace(scale, deviation=math.sqrt(statistics.fmean(counts["val_age_rmse"] ** 2 for counts in told)))
-    _average(folders, settings, job.output / "estimator", scale)
+        age_bins = replace(age_bins, std=math.sqrt(statistics.fmean(counts["val_age_rmse"] ** 2 for counts in told)))
+    _average(folders, settings, context.output / "estimator", age_bins)
     return _summary(told)
 
 
-def _average(folders: list[Path], settings: Settings, final: Path, scale: heads.Scale) -> None:
+def _average(folders: list[Path], settings: Settings, final: Path, age_bins: heads.AgeBins) -> None:
     """Save the average of the folders' estimators, which go once it is whole."""
     if not final.exists():
         partial = final.with_name(f".{final.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         members = [saved.load(folder / "estimator").network for folder in folders]
-        saved.save_average(members, settings.estimator, partial, scale)
+        saved.save_average(members, settings.estimator, partial, age_bins)
         partial.rename(final)
     for folder in folders:
         shutil.rmtree(folder / "estimator", ignore_errors=True)

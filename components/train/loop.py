@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from components.estimator import heads
 from components.step import Tracker
-from components.train import checkpoint, input
+from components.train import checkpoint, dataset
 from components.train.balance import example_weights
 from components.train.learner import FIGURES, Learner
 from components.train.settings import Settings
@@ -30,13 +30,13 @@ class Trained:
 
     Attributes:
         model: with the best weights, as `components.estimator.model.build` makes it.
-        scale: what its age output means.
+        age_bins: what its age output means.
         history: figures of every epoch.
         best: the epoch, from 1, whose weights the model has.
     """
 
     model: keras.Model
-    scale: heads.Scale
+    age_bins: heads.AgeBins
     history: list[dict[str, float]]
     best: int
 
@@ -44,8 +44,8 @@ class Trained:
 def fit(
     settings: Settings,
     strategy: tf.distribute.Strategy,
-    train: input.Split,
-    validation: input.Split,
+    train: dataset.Split,
+    validation: dataset.Split,
     work: Path,
     logs: Path,
     tracker: Tracker,
@@ -57,25 +57,25 @@ def fit(
     """
     asked = settings.train
     keras.utils.set_random_seed(asked.seed)
-    scale = heads.scale(settings.estimator.age, train.ages)
-    learner = Learner(settings, scale, example_weights(settings, train), input.steps(train, asked), strategy)
+    age_bins = heads.age_bins(settings.estimator.age, train.ages)
+    learner = Learner(settings, age_bins, example_weights(settings, train), dataset.steps(train, asked), strategy)
     batch = min(asked.batch_size, train.examples)
     history = learner.resume(work / LAST)
     if history:
         log.info("goes on after epoch %d", len(history))
     else:
-        learner.start(input.validation_batches(train, asked))
+        learner.start(dataset.validation_batches(train, asked))
     clock, begun = time.monotonic(), len(history)
     board = tf.summary.create_file_writer(str(logs))
 
-    while len(history) < asked.epochs and _hope(history, settings):
+    while len(history) < asked.epochs and _should_continue(history, settings):
         epoch = len(history) + 1
-        batches = strategy.distribute_datasets_from_function(partial(input.training_batches, train, asked, epoch))
+        batches = strategy.distribute_datasets_from_function(partial(dataset.training_batches, train, asked, epoch))
         row = learner.epoch(epoch, batches, batch, tracker)
-        row |= learner.validate(input.validation_batches(validation, asked))
+        row |= learner.validate(dataset.validation_batches(validation, asked))
         history.append(row)
         if _best(history, settings) == epoch:
-            checkpoint.write(work / BEST, {"model": learner.kept.variables}, {"epoch": epoch})
+            checkpoint.write(work / BEST, {"model": learner.ema_model.variables}, {"epoch": epoch})
         learner.save(work / LAST, history)
         with board.as_default(step=epoch):
             for name, value in row.items():
@@ -86,11 +86,11 @@ def fit(
         left = (time.monotonic() - clock) / (epoch - begun) * (asked.epochs - epoch)
         log.info("%s", _line(row, asked.epochs, left))
 
-    checkpoint.read(work / BEST, {"model": learner.kept.variables})
+    checkpoint.read(work / BEST, {"model": learner.ema_model.variables})
     best = _best(history, settings)
     if settings.estimator.age.head == "regression":
-        scale = dataclasses.replace(scale, deviation=history[best - 1]["val_age_rmse"])
-    return Trained(learner.kept, scale, history, best)
+        age_bins = dataclasses.replace(age_bins, std=history[best - 1]["val_age_rmse"])
+    return Trained(learner.ema_model, age_bins, history, best)
 
 
 def _best(history: list[dict[str, float]], settings: Settings) -> int:
@@ -105,7 +105,7 @@ def _best(history: list[dict[str, float]], settings: Settings) -> int:
     return 1 + (figures.index(max(figures)) if metric.endswith("accuracy") else figures.index(min(figures)))
 
 
-def _hope(history: list[dict[str, float]], settings: Settings) -> bool:
+def _should_continue(history: list[dict[str, float]], settings: Settings) -> bool:
     return not history or len(history) - _best(history, settings) < settings.train.stop.patience
 
 

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from components.estimator.settings import EstimatorSettings
-from components.settings import Section, how
+from components.step.settings import Section, runtime_only
 
 
 class AugmentSettings(Section):
@@ -75,8 +75,8 @@ class TrainSettings(Section):
     )
     augment: AugmentSettings = AugmentSettings()
     stop: StopSettings = StopSettings()
-    xla: bool = how(False, "compile the training step with XLA; pays on GPUs")
-    cache: Literal["auto", "always", "never"] = how(
+    xla: bool = runtime_only(False, "compile the training step with XLA; pays on GPUs")
+    cache: Literal["auto", "always", "never"] = runtime_only(
         "auto", "keep decoded faces in memory; auto does where they take no more than a quarter of what is free"
     )
 

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from contextlib import redirect_stderr
 from typing import Any
 
-from components.step import Job, Step
+from components.step import Step, StepContext
 from components.validate.settings import Settings
 
 
-def run(settings: Settings, job: Job) -> Mapping[str, Any]:
+def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     """Validate the examples.
 
     Raises:
@@ -23,7 +23,7 @@ def run(settings: Settings, job: Job) -> Mapping[str, Any]:
 
     from components.validate.validation import validate
 
-    return validate(settings, job)
+    return validate(settings, context)
 
 
 STEP = Step(
@@ -32,5 +32,6 @@ STEP = Step(
     settings=Settings,
     inputs=("ingest",),
     run=run,
-    shown=("report.html", "anomalies.json", "statistics/*.pb"),
+    report_globs=("report.html", "anomalies.json", "statistics/*.pb"),
+    reads_champion=True,
 )

@@ -2,7 +2,7 @@
 
 import sys
 
-from components.alone import main
+from components.step.command import main
 from components.validate import STEP
 
 sys.exit(main(STEP))

@@ -16,7 +16,7 @@ from tensorflow_metadata.proto.v0.schema_pb2 import Feature, FeatureType, Schema
 from tensorflow_metadata.proto.v0.statistics_pb2 import FeatureNameStatistics
 
 from components.validate.rules import RULES
-from components.validate.statistics import Description, batches, feature
+from components.validate.split_statistics import Description, batches, feature
 from schemas.shard import Shard
 
 SCHEMA, SKEW, DRIFT = "schema", "skew", "drift"

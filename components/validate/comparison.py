@@ -12,7 +12,7 @@ from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatistics
 
 from components.validate.anomalies import Anomaly
 from components.validate.settings import Distances
-from components.validate.statistics import common, feature, shares
+from components.validate.split_statistics import common, feature, shares
 
 MEASURES = {
     "face/age": "Jensen-Shannon divergence",

@@ -10,10 +10,10 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from components import page
+from components.report import page
 from components.validate.anomalies import Anomaly
 from components.validate.comparison import Comparison, Reference
-from components.validate.statistics import Description, common, feature
+from components.validate.split_statistics import Description, common, feature
 from schemas.record import GENDERS, MAX_AGE, TRAIN
 
 COLOURS = {"female": "#b5527d", "male": "#3b7dbd", "unknown": "#999999"}

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from components.registry import RegistrySettings
-from components.settings import Section, external_path
+from components.step.settings import Section, external_path
 
 Verdict = Literal["fail", "warn"]
 

@@ -2,19 +2,18 @@
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from components import registry
-from components.step import Job
-from components.validate import report, statistics
+from components.step import StepContext
+from components.validate import report, split_statistics
 from components.validate.anomalies import DRIFT, SKEW, Anomaly, anomalies_of
 from components.validate.comparison import Comparison, Reference, compare
 from components.validate.settings import Settings
-from components.validate.statistics import Description
+from components.validate.split_statistics import Description
 from schemas.error import VisageError
 from schemas.record import SPLITS, TRAIN
 from schemas.shard import Shard, read_index
@@ -27,21 +26,21 @@ ANOMALIES = "anomalies.json"
 _SENTENCES_SHOWN = 10
 
 
-def validate(settings: Settings, job: Job) -> Mapping[str, Any]:
+def validate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     """Validate the examples; the figures for the manifest.
 
     Raises:
         VisageError: the examples cannot be read, or there are anomalies and the settings make them fatal.
     """
-    folder, index = job.inputs["ingest"], read_index(job.inputs["ingest"])
-    reference = _reference(settings)
-    descriptions = _describe(folder, index, job)
+    folder, index = context.inputs["ingest"], read_index(context.inputs["ingest"])
+    reference = _reference(settings, context)
+    descriptions = _describe(folder, index, context)
     for split, description in descriptions.items():
-        path = job.output / "statistics" / f"{split}.pb"
+        path = context.output / "statistics" / f"{split}.pb"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(description.statistics.SerializeToString(deterministic=True))
 
-    schema = statistics.reviewed_schema()
+    schema = split_statistics.reviewed_schema()
     anomalies = [
         anomaly
         for split, description in descriptions.items()
@@ -50,40 +49,38 @@ def validate(settings: Settings, job: Job) -> Mapping[str, Any]:
     comparisons = _compare(descriptions, reference, settings)
     anomalies += [comparison.anomaly() for comparison in comparisons if comparison.exceeded]
 
-    _write_anomalies(job.output / ANOMALIES, descriptions, anomalies, comparisons)
-    report.write(job.output / REPORT, descriptions, anomalies, comparisons, reference)
-    _judge(settings, anomalies, job.output / REPORT)
+    _write_anomalies(context.output / ANOMALIES, descriptions, anomalies, comparisons)
+    report.write(context.output / REPORT, descriptions, anomalies, comparisons, reference)
+    _judge(settings, anomalies, context.output / REPORT)
     return _counts(descriptions, anomalies, comparisons, reference)
 
 
-def _describe(folder: Path, index: Mapping[str, list[Shard]], job: Job) -> dict[str, Description]:
+def _describe(folder: Path, index: Mapping[str, list[Shard]], context: StepContext) -> dict[str, Description]:
     total = sum(shard.examples for shards in index.values() for shard in shards)
     done = 0
 
     def read(count: int) -> None:
         nonlocal done
         done += count
-        job.tracker.progress(done, total, "examples")
+        context.tracker.progress(done, total, "examples")
 
     splits = dict.fromkeys([*SPLITS, *index])
-    return {split: statistics.describe(folder, index.get(split, []), read) for split in splits}
+    return {split: split_statistics.describe(folder, index.get(split, []), read) for split in splits}
 
 
-def _reference(settings: Settings) -> Reference | None:
+def _reference(settings: Settings, context: StepContext) -> Reference | None:
     """The file that the settings name, or what the champion was trained on; None where there is neither."""
     path = settings.validation.reference
     if path:
-        return Reference(str(path), statistics.load(path.expanduser()))
-    if not os.environ.get("MLFLOW_TRACKING_URI"):
-        return None
-    champion = registry.champion(settings.registry.name)
+        return Reference(str(path), split_statistics.load(path.expanduser()))
+    champion = context.champion
     if champion is None:
         return None
     held = registry.download(champion) / "statistics" / f"{TRAIN}.pb"
     if not held.is_file():
         log.warning("the champion %s came without statistics of its training data: no look for drift", champion)
         return None
-    return Reference(str(champion), statistics.load(held))
+    return Reference(str(champion), split_statistics.load(held))
 
 
 def _compare(

@@ -76,7 +76,7 @@ def job(photos: Path, folder: Path, rounds: int) -> dict[str, float]:
     The job counts from its start to the last shard. The processes of its second worker are started within that time.
     """
     from components.ingest.settings import Settings
-    from components.settings import build as build_settings
+    from components.step.settings import build as build_settings
 
     logging.disable(logging.INFO)
     values = {"source": {"kind": "utkface", "path": str(photos)}, "photo": {"size": SIDE}}
@@ -120,7 +120,7 @@ def beam_job(settings: "Settings", output: Path) -> float:  # type: ignore[name-
 
     import apache_beam.runners.portability.fn_api_runner  # noqa: F401 - imports are not counted
 
-    from components.beam import pipeline, run
+    from components.beam_job import pipeline, run
     from components.ingest.faces import SPOOL, read_rows
     from components.ingest.job import build
     from components.ingest.processes import processes
@@ -263,8 +263,8 @@ def incremental(folder: Path, count: int, side: int) -> dict[str, float]:
     """Seconds of an ingest of large photos, and of the next one when 1 % more have come; imports not counted."""
     from components.ingest import STEP
     from components.ingest.settings import Settings
-    from components.settings import build
     from components.step import Tracker, execute
+    from components.step.settings import build
 
     photos = write_photos(folder / "growing", count, side)
     settings = build(Settings, {"source": {"kind": "utkface", "path": str(photos)}})

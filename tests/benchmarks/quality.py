@@ -36,11 +36,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import numpy as np
 
-from components import log
 from components.estimator import saved
 from components.estimator.settings import AgeSettings
 from components.photo import PhotoSettings, face_of
-from components.step import Job, Tracker
+from components.step import StepContext, Tracker, log_setup
 from components.train import STEP
 from components.train.settings import Settings
 from pipeline import recipe
@@ -122,7 +121,7 @@ def main() -> None:
 
 
 def quiet() -> None:
-    log.set_up()
+    log_setup.set_up()
     logging.getLogger("visage.step").setLevel(logging.WARNING)
 
 
@@ -214,7 +213,7 @@ def quality(settings: Settings, train: Sequence[FaceExample], test: Sequence[Fac
         validated = int(len(train) * VALIDATED)
         write_examples(examples, {"validation": train[:validated], "train": train[validated:]})
         clock, cpu = time.monotonic(), time.process_time()
-        STEP.run(settings, Job({"ingest": examples}, output, tracker=Quiet()))
+        STEP.run(settings, StepContext({"ingest": examples}, output, tracker=Quiet()))
         minutes, cpu_minutes = (time.monotonic() - clock) / 60, (time.process_time() - cpu) / 60
         told = saved.load(output / "estimator").predict_jpegs([face.jpeg for face in test])
     ages = np.array([face.age for face in test])

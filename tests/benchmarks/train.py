@@ -27,7 +27,7 @@ from PIL import Image
 from components.estimator import heads
 from components.estimator.settings import EstimatorSettings
 from components.step import Tracker
-from components.train import STEP, devices, input
+from components.train import STEP, dataset, devices
 from components.train.learner import Learner
 from components.train.settings import AugmentSettings, Settings, TrainSettings
 from pipeline import recipe
@@ -106,10 +106,10 @@ def make_faces(folder: Path, count: int) -> None:
 def ours(folder: Path, cache: str) -> float:
     moved = AugmentSettings(rotation=10, zoom=0.1, flip=True, shift=0, brightness=0, contrast=0, saturation=0)
     settings = TrainSettings(batch_size=BATCH, augment=moved)
-    split = input.open_split(folder, "train", EstimatorSettings(size=SIDE), cache)
-    for _ in input.training_batches(split, settings, 0):  # fills the cache, and the files' own
+    split = dataset.open_split(folder, "train", EstimatorSettings(size=SIDE), cache)
+    for _ in dataset.training_batches(split, settings, 0):  # fills the cache, and the files' own
         pass
-    return rate(images for images, _ in input.training_batches(split, settings, 1))
+    return rate(images for images, _ in dataset.training_batches(split, settings, 1))
 
 
 def image_data_generator(folder: Path) -> float:
@@ -130,17 +130,18 @@ def rate(batches: Iterable[Any]) -> float:
 
 def training(folder: Path, settings: Settings) -> dict[str, float]:
     asked, strategy = settings.train, devices.strategy()
-    split = input.open_split(folder, "train", settings.estimator, "always")
-    steps, quiet = input.steps(split, asked), Tracker()
-    learner = Learner(settings, heads.scale(settings.estimator.age), {}, steps, strategy)
+    split = dataset.open_split(folder, "train", settings.estimator, "always")
+    steps, quiet = dataset.steps(split, asked), Tracker()
+    learner = Learner(settings, heads.age_bins(settings.estimator.age), {}, steps, strategy)
 
     def timed(number: int, batches: Iterable[Any]) -> float:
         return learner.epoch(number, batches, asked.batch_size, quiet)["images_per_second"]
 
-    timed(1, input.training_batches(split, asked, 1))  # traces the step, fills the cache
-    batch = next(iter(input.training_batches(split, asked, 2)))
+    timed(1, dataset.training_batches(split, asked, 1))  # traces the step, fills the cache
+    batch = next(iter(dataset.training_batches(split, asked, 2)))
     bare, epoch = zip(
-        *((timed(2, [batch] * steps), timed(3, input.training_batches(split, asked, 3))) for _ in range(3)), strict=True
+        *((timed(2, [batch] * steps), timed(3, dataset.training_batches(split, asked, 3))) for _ in range(3)),
+        strict=True,
     )
     return {"bare_step": max(bare), "epoch": max(epoch)}
 

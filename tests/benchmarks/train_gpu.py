@@ -72,7 +72,7 @@ def main() -> None:
 
 
 def images_per_second(settings: Settings, strategy: tf.distribute.Strategy, steps: int) -> float:
-    learner = Learner(settings, heads.scale(settings.estimator.age), {}, steps, strategy)
+    learner = Learner(settings, heads.age_bins(settings.estimator.age), {}, steps, strategy)
     batch, side = settings.train.batch_size, settings.estimator.size
     share = batch // strategy.num_replicas_in_sync
     rng = np.random.default_rng(0)

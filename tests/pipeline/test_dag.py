@@ -2,8 +2,8 @@
 
 import pytest
 
-from components.settings import Section
 from components.step import Step
+from components.step.settings import Section
 from pipeline.dag import STEPS, in_order, named
 from schemas.error import VisageError
 

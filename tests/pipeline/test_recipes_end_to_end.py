@@ -19,10 +19,11 @@ from rich.console import Console
 from components.ingest.labels import FilterSettings, reject_of
 from components.ingest.sources import records
 from components.ingest.sources.settings import SourceSettings
-from pipeline import local, recipe, tracking, worker
+from pipeline import recipe, tracking
 from pipeline.dag import STEPS
 from pipeline.demo.archive import draw_archive
-from pipeline.display import Display
+from pipeline.local import runner, worker
+from pipeline.local.display import Display
 from schemas.record import FEMALE
 
 pytestmark = pytest.mark.slow
@@ -101,7 +102,7 @@ def process(root, tmp_path_factory) -> Iterator[ProcessPoolExecutor]:
     events = context.SimpleQueue()
     reader = threading.Thread(target=lambda: [None for _ in iter(events.get, None)], daemon=True)
     reader.start()
-    environment = tracking.environment(root, "scaled down") | {"MLFLOW_TRACKING_URI": tracking.local_store(root)}
+    environment = tracking.environment(root) | {"MLFLOW_TRACKING_URI": tracking.local_store(root)}
     alive = str(tmp_path_factory.mktemp("alive") / "workers")
     with ProcessPoolExecutor(1, context, worker.start, (events, environment, alive)) as pool:
         yield pool
@@ -111,7 +112,7 @@ def process(root, tmp_path_factory) -> Iterator[ProcessPoolExecutor]:
 
 @pytest.mark.parametrize("name", recipe.names())
 def test_a_recipe_goes_from_photos_to_a_registered_version_and_its_scores(name, sources, root, process, monkeypatch):
-    monkeypatch.setattr(local._Session, "_workers", lambda session: nullcontext(process))
+    monkeypatch.setattr(runner._Session, "_workers", lambda session: nullcontext(process))
     kind = recipe.load(name).settings.source.kind
     changes = [f"source.path={sources[kind]}", *SCALED, *FURTHER.get(name, [])]
     scaled = recipe.load(name, changes)
@@ -119,7 +120,7 @@ def test_a_recipe_goes_from_photos_to_a_registered_version_and_its_scores(name, 
     client = MlflowClient(tracking.local_store(root))
     champion = next((held.aliases.get("champion") for held in client.search_registered_models()), None)
 
-    outcome = local.run(scaled, root, Display(Console(file=io.StringIO())), steps=steps)
+    outcome = runner.run(scaled, root, Display(Console(file=io.StringIO())), steps=steps)
 
     assert list(outcome.manifests) == ["ingest", "validate", "train", "evaluate", "register"]
     metrics = json.loads((outcome.artifacts["evaluate"] / "metrics.json").read_text())
@@ -133,7 +134,7 @@ def test_a_recipe_goes_from_photos_to_a_registered_version_and_its_scores(name, 
     assert str((metrics["champion"] or {"version": None})["version"]) == str(champion)
 
     scoring = [f"score.photos=[{sources['album']}]", "score.faces=whole", f"score.model=visage/{version.version}"]
-    outcome = local.run(recipe.load(name, [*changes, *scoring]), root, Display(Console(file=io.StringIO())))
+    outcome = runner.run(recipe.load(name, [*changes, *scoring]), root, Display(Console(file=io.StringIO())))
 
     assert set(outcome.reused) == {step.name for step in steps}
     scores = pd.read_parquet(outcome.artifacts["score"] / "scores")

@@ -11,15 +11,16 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
-from pipeline import local, tracking
-from pipeline.display import Display
+from pipeline import tracking
+from pipeline.local import runner
+from pipeline.local.display import Display
 from schemas.artifact import is_whole
 from schemas.error import VisageError
 from tests.pipeline import toy
 
 
 def run(root, **settings):
-    return local.run(toy.recipe(**settings), root, Display(Console(file=io.StringIO())), steps=toy.STEPS)
+    return runner.run(toy.recipe(**settings), root, Display(Console(file=io.StringIO())), steps=toy.STEPS)
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +77,7 @@ def test_runs_that_were_killed_do_not_stay_open(finished):
 def test_the_parent_says_what_was_reused(finished, monkeypatch):
     root, client, _ = finished
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    outcome = local.run(
+    outcome = runner.run(
         toy.recipe(value=4), root, Display(Console(file=io.StringIO())), force=["total"], steps=toy.STEPS
     )
     parent = runs(client, "tags.`visage.step` = 'pipeline'")[-1]

@@ -12,8 +12,8 @@ from typing import Any
 
 from pydantic import Field
 
-from components.settings import Section, external_path, how
-from components.step import Job, Step
+from components.step import Step, StepContext
+from components.step.settings import Section, external_path, runtime_only
 from pipeline.recipe import Recipe, RecipeSettings
 from schemas.error import VisageError
 
@@ -21,7 +21,7 @@ from schemas.error import VisageError
 class ToySettings(Section):
     value: int = 3
     source: str = external_path("", "a file that is read")
-    workers: int = how(1, "how many at once")
+    workers: int = runtime_only(1, "how many at once")
     fail: str = ""
     seconds: Mapping[str, float] = Field({}, description="how long a step sleeps, by step")
 
@@ -34,13 +34,13 @@ class ToyRecipe(RecipeSettings):
     toy: ToySettings = ToySettings()
 
 
-def _work(name: str, settings: Settings, job: Job, result: int) -> Mapping[str, Any]:
+def _work(name: str, settings: Settings, context: StepContext, result: int) -> Mapping[str, Any]:
     toy = settings.toy
     print(f"{name} says hello")
-    with (job.output.parent / "calls").open("a") as calls:
+    with (context.output.parent / "calls").open("a") as calls:
         calls.write(f"{name} {time.time()}\n")
-    (job.output / "half").write_text("half")
-    job.tracker.progress(1, 2, "things")
+    (context.output / "half").write_text("half")
+    context.tracker.progress(1, 2, "things")
     time.sleep(toy.seconds.get(name, 0))
     if toy.fail == name:
         raise VisageError("the thing is broken", "Mend the thing.")
@@ -48,30 +48,30 @@ def _work(name: str, settings: Settings, job: Job, result: int) -> Mapping[str, 
         raise KeyError("nobody foresaw this")
     if toy.fail == f"{name}:killed":
         os.kill(os.getpid(), signal.SIGKILL)
-    (job.output / "half").unlink()
-    (job.output / "result").write_text(str(result))
-    job.tracker.metric("result", result)
+    (context.output / "half").unlink()
+    (context.output / "result").write_text(str(result))
+    context.tracker.metric("result", result)
     return {"result": result}
 
 
-def _read(job: Job, name: str) -> int:
-    return int((job.inputs[name] / "result").read_text())
+def _read(context: StepContext, name: str) -> int:
+    return int((context.inputs[name] / "result").read_text())
 
 
-def draw(settings: Settings, job: Job) -> Mapping[str, Any]:
-    return _work("draw", settings, job, settings.toy.value)
+def draw(settings: Settings, context: StepContext) -> Mapping[str, Any]:
+    return _work("draw", settings, context, settings.toy.value)
 
 
-def double(settings: Settings, job: Job) -> Mapping[str, Any]:
-    return _work("double", settings, job, 2 * _read(job, "draw"))
+def double(settings: Settings, context: StepContext) -> Mapping[str, Any]:
+    return _work("double", settings, context, 2 * _read(context, "draw"))
 
 
-def square(settings: Settings, job: Job) -> Mapping[str, Any]:
-    return _work("square", settings, job, _read(job, "draw") ** 2)
+def square(settings: Settings, context: StepContext) -> Mapping[str, Any]:
+    return _work("square", settings, context, _read(context, "draw") ** 2)
 
 
-def total(settings: Settings, job: Job) -> Mapping[str, Any]:
-    return _work("total", settings, job, _read(job, "double") + _read(job, "square"))
+def total(settings: Settings, context: StepContext) -> Mapping[str, Any]:
+    return _work("total", settings, context, _read(context, "double") + _read(context, "square"))
 
 
 STEPS = (

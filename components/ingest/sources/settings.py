@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, field_validator
 
-from components.settings import Section, external_path
+from components.step.settings import Section, external_path
 from schemas.record import GENDERS
 
 SOURCES = {

@@ -83,7 +83,7 @@ def run_inference(archive: Path, model: Path, workers: int) -> float:
     import apache_beam as beam
     from apache_beam.ml.inference.base import ModelHandler, RunInference
 
-    from components.beam import BeamSettings, pipeline, run
+    from components.beam_job import BeamSettings, pipeline, run
     from components.photo import PhotoSettings, crop_face, open_photo
     from components.score.batches import squares
 

@@ -26,7 +26,7 @@ def one_job(photos: Path, model: Path, output: Path, workers: int, score: dict[s
     from components.registry import ModelVersion
     from components.score import STEP, parts
     from components.score.settings import Settings
-    from components.step import Job
+    from components.step import StepContext
 
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir()
@@ -36,7 +36,7 @@ def one_job(photos: Path, model: Path, output: Path, workers: int, score: dict[s
     version = ModelVersion("visage", "1")
     with mock.patch.multiple(registry, resolve=lambda _: version, download=lambda _: model):
         started = time.perf_counter()
-        counts = STEP.run(settings, Job({}, output))
+        counts = STEP.run(settings, StepContext({}, output))
         return counts["photos"] / (time.perf_counter() - started)
 
 

@@ -11,20 +11,20 @@ from components.estimator.settings import AgeSettings, EstimatorSettings
 
 
 def test_every_year_is_a_class_by_default():
-    scale = heads.scale(AgeSettings())
-    np.testing.assert_array_equal(scale.centres, np.arange(101))
-    assert scale.edges[0] == -0.5
-    assert scale.edges[-1] == 100.5
+    age_bins = heads.age_bins(AgeSettings())
+    np.testing.assert_array_equal(age_bins.centres, np.arange(101))
+    assert age_bins.edges[0] == -0.5
+    assert age_bins.edges[-1] == 100.5
 
 
 def test_a_scale_can_begin_and_end_elsewhere():
-    assert heads.scale(AgeSettings(lowest=1)).centres[[0, -1]].tolist() == [1, 100]
+    assert heads.age_bins(AgeSettings(lowest=1)).centres[[0, -1]].tolist() == [1, 100]
 
 
 def test_classes_between_edges_stand_for_their_middle_or_the_mean_of_their_examples():
     settings = AgeSettings(edges=(30, 45, 60), loss="cross_entropy")
-    np.testing.assert_allclose(heads.scale(settings).centres, [14.5, 37, 52, 80])
-    np.testing.assert_allclose(heads.scale(settings, {20: 1, 26: 3, 70: 1}).centres, [24.5, 37, 52, 70])
+    np.testing.assert_allclose(heads.age_bins(settings).centres, [14.5, 37, 52, 80])
+    np.testing.assert_allclose(heads.age_bins(settings, {20: 1, 26: 3, 70: 1}).centres, [24.5, 37, 52, 70])
 
 
 def test_an_age_is_in_the_class_that_begins_at_or_below_it():
@@ -59,8 +59,8 @@ def test_the_second_of_two_gender_logits_is_the_woman():
 
 
 def test_a_regression_has_the_interval_of_its_errors():
-    scale = heads.Scale(np.empty(0), np.empty(0), deviation=5.0)
-    told = saved.interpret({"age": np.array([[40.0]])}, scale)
+    age_bins = heads.AgeBins(np.empty(0), np.empty(0), std=5.0)
+    told = saved.interpret({"age": np.array([[40.0]])}, age_bins)
     assert (told.age[0], told.age_std[0]) == (40, 5)
     assert told.age_low[0] == pytest.approx(40 - 1.6449 * 5)
     assert told.age_high[0] == pytest.approx(40 + 1.6449 * 5)
@@ -68,7 +68,7 @@ def test_a_regression_has_the_interval_of_its_errors():
 
 def test_wide_classes_make_a_wide_interval():
     settings = AgeSettings(edges=(30,), loss="cross_entropy")
-    told = saved.interpret({"age": np.array([[1.0, 0.0]])}, heads.scale(settings))
+    told = saved.interpret({"age": np.array([[1.0, 0.0]])}, heads.age_bins(settings))
     assert told.age[0] == 14.5
     assert told.age_low[0] == pytest.approx(-0.5 + 0.05 * 30)
     assert told.age_high[0] == pytest.approx(-0.5 + 0.95 * 30)
@@ -77,7 +77,7 @@ def test_wide_classes_make_a_wide_interval():
 def test_the_age_class_is_the_likeliest_one_even_where_the_expected_age_lies_in_another():
     settings = AgeSettings(edges=(30, 60), loss="cross_entropy")
     shares = np.array([[0.45, 0.05, 0.5], [0.2, 0.7, 0.1], [1.0, 0.0, 0.0], [np.nan] * 3])
-    told = saved.interpret({"age": shares}, heads.scale(settings))
+    told = saved.interpret({"age": shares}, heads.age_bins(settings))
     assert told.age_class.tolist() == [2, 1, 0, -1]
     assert 30 < told.age[0] < 60
     assert told.age_class.dtype == np.int32
@@ -87,11 +87,11 @@ def test_of_ordinals_too_the_likeliest_class_is_told():
     settings = EstimatorSettings(age=AgeSettings(head="ordinal", loss="coral", edges=(30, 60)), gender={"head": "none"})
     older = tf.constant([[0.2, 0.1], [2.0, -2.0], [-1.0, -2.0]])  # the first one is young or old, in the mean neither
     outputs = {name: value.numpy() for name, value in heads.probabilities({"age": older}, settings).items()}
-    assert saved.interpret(outputs, heads.scale(settings.age)).age_class.tolist() == [2, 1, 0]
+    assert saved.interpret(outputs, heads.age_bins(settings.age)).age_class.tolist() == [2, 1, 0]
 
 
 def test_a_regression_has_no_age_class():
     told = saved.interpret(
-        {"age": np.array([[40.0], [7.0]])}, heads.scale(AgeSettings(head="regression", loss="squared_error"))
+        {"age": np.array([[40.0], [7.0]])}, heads.age_bins(AgeSettings(head="regression", loss="squared_error"))
     )
     assert told.age_class.tolist() == [-1, -1]

@@ -11,7 +11,7 @@ from components.estimator.settings import AGE_LOSSES, AgeSettings, EstimatorSett
 
 NAN = math.nan
 YEARS = AgeSettings()
-SCALE = heads.scale(YEARS)
+SCALE = heads.age_bins(YEARS)
 
 
 def known(*ages: float) -> dict[str, tf.Tensor]:
@@ -48,9 +48,9 @@ def test_mean_variance_weighs_the_squared_mean_and_the_variance():
 
 def test_errors_of_a_regression_are_in_years():
     settings = AgeSettings(head="regression", loss="squared_error")
-    scale = heads.scale(settings)
-    assert float(losses.squared_error(known(30), tf.constant([[33.0]]), scale, settings)[0]) == pytest.approx(9)
-    assert float(losses.absolute_error(known(30), tf.constant([[33.0]]), scale, settings)[0]) == pytest.approx(3)
+    age_bins = heads.age_bins(settings)
+    assert float(losses.squared_error(known(30), tf.constant([[33.0]]), age_bins, settings)[0]) == pytest.approx(9)
+    assert float(losses.absolute_error(known(30), tf.constant([[33.0]]), age_bins, settings)[0]) == pytest.approx(3)
 
 
 def test_squared_error_of_a_distribution_is_that_of_its_mean():
@@ -60,8 +60,8 @@ def test_squared_error_of_a_distribution_is_that_of_its_mean():
 def test_ordinals_are_told_for_every_class_whether_the_age_is_above_it():
     settings = AgeSettings(head="ordinal", loss="or_cnn", edges=(30, 50))
     label = {"age_class": tf.constant([1])}
-    right = losses.ordinal(label, tf.constant([[20.0, -20.0]]), heads.scale(settings), settings)[0]
-    wrong = losses.ordinal(label, tf.constant([[20.0, 20.0]]), heads.scale(settings), settings)[0]
+    right = losses.ordinal(label, tf.constant([[20.0, -20.0]]), heads.age_bins(settings), settings)[0]
+    wrong = losses.ordinal(label, tf.constant([[20.0, 20.0]]), heads.age_bins(settings), settings)[0]
     assert float(right) == pytest.approx(0, abs=1e-6)
     assert float(wrong) == pytest.approx(20, rel=1e-4)
 
@@ -76,7 +76,7 @@ def test_gender_is_a_cross_entropy_of_one_logit_or_two(columns):
 @pytest.mark.parametrize(("head", "loss"), [(head, loss) for head, held in AGE_LOSSES.items() for loss in held])
 def test_an_example_without_an_age_teaches_gender_only(head, loss):
     settings = EstimatorSettings(age=AgeSettings(head=head, loss=loss))
-    objective = losses.objective(settings, heads.scale(settings.age))
+    objective = losses.objective(settings, heads.age_bins(settings.age))
     width = {"distribution": 101, "ordinal": 100, "regression": 1}[head]
     outputs = {"age": tf.Variable(tf.random.normal([2, width])), "gender": tf.Variable([[0.3], [0.2]])}
     labels = {
@@ -105,7 +105,7 @@ def test_an_example_with_a_class_and_no_age_counts_for_losses_by_class():
     settings = EstimatorSettings(age=AgeSettings(loss="cross_entropy", edges=(30,), classes=("YOUNG", "OLD")))
     labels = {"age": tf.constant([NAN]), "age_class": tf.constant([1]), "female": tf.constant([NAN])}
     outputs = {"age": tf.zeros([1, 2]), "gender": tf.zeros([1, 1])}
-    told = losses.objective(settings, heads.scale(settings.age))(labels, outputs)
+    told = losses.objective(settings, heads.age_bins(settings.age))(labels, outputs)
     assert float(told["age"]) == pytest.approx(math.log(2))
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from components.estimator.settings import EstimatorSettings
-from components.settings import Section, build
+from components.step.settings import Section, build
 from schemas.error import VisageError
 
 

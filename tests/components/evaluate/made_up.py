@@ -58,7 +58,7 @@ def write_estimator(folder: Path, *, age_error: float = 0, deviation: float = 2,
     is said but for a term that all classes share.
     """
     chosen = EstimatorSettings.model_validate({"size": SIDE, **settings})
-    centres = heads.scale(chosen.age).centres
+    centres = heads.age_bins(chosen.age).centres
     image = keras.Input((SIDE, SIDE, 3))
     level = keras.layers.GlobalAveragePooling2D()(image)
     age = keras.layers.Dense(len(centres), name="age")

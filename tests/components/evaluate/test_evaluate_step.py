@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 
 from components import registry
-from components.alone import main
 from components.evaluate import STEP, Settings, run
-from components.settings import build
-from components.step import Job
+from components.step import StepContext
+from components.step.command import main
+from components.step.settings import build
 from schemas.error import VisageError
 from schemas.example import FaceExample
 from tests.components.evaluate.champions import champion_of
@@ -34,20 +34,23 @@ def settings(*overrides: str) -> Settings:
 
 @pytest.fixture
 def evaluate(tmp_path: Path):
-    """Runs the step on a test split; gives its job and counts."""
+    """Runs the step on a test split; gives its context and counts."""
 
-    def work(test: list[FaceExample], *overrides: str, train=TRAIN, **estimator) -> tuple[Job, dict[str, Any]]:
+    def work(
+        test: list[FaceExample], *overrides: str, train=TRAIN, champion=None, **estimator
+    ) -> tuple[StepContext, dict[str, Any]]:
         output = tmp_path / "output"
         output.mkdir()
         ingest = write_examples(tmp_path, train=train, validation=[], test=test)
-        job = Job({"ingest": ingest, "train": write_estimator(tmp_path, **estimator)}, output)
-        return job, dict(run(settings(*overrides), job))
+        inputs = {"ingest": ingest, "train": write_estimator(tmp_path, **estimator)}
+        context = StepContext(inputs, output, champion=champion)
+        return context, dict(run(settings(*overrides), context))
 
     return work
 
 
-def measured(job: Job) -> dict[str, Any]:
-    return json.loads((job.output / "metrics.json").read_text())
+def measured(context: StepContext) -> dict[str, Any]:
+    return json.loads((context.output / "metrics.json").read_text())
 
 
 # What is said: 22, 40, 60, 34; the errors: +2, -10, 0, +4. Of the genders the third is wrong.
@@ -61,8 +64,8 @@ FOUR = [
 
 class TestFigures:
     def test_of_age_and_gender(self, evaluate):
-        job, counts = evaluate(FOUR)
-        found = measured(job)
+        context, counts = evaluate(FOUR)
+        found = measured(context)
         assert found["examples"] == 4
         assert found["age_mae"] == pytest.approx(16 / 4, abs=0.5)
         assert found["age_bias"] == pytest.approx(-4 / 4, abs=0.5)
@@ -97,18 +100,18 @@ class TestFigures:
         assert sum(one["examples"] for one in found["slices"] if one["slice"] == "gender") == 5
 
     def test_without_any_gender_label_are_null(self, evaluate):
-        job, _ = evaluate([face(n, 30, 30) for n in range(5)], train=[face(9, 1, 50)])
-        found = measured(job)
+        context, _ = evaluate([face(n, 30, 30) for n in range(5)], train=[face(9, 1, 50)])
+        found = measured(context)
         assert [found[name] for name in ("gender_accuracy", "gender_auc", "baseline_gender_accuracy")] == [None] * 3
         assert found["blessed"], found["reasons"]
-        assert "NaN" not in (job.output / "metrics.json").read_text()
-        assert not (job.output / "gender.png").exists()
+        assert "NaN" not in (context.output / "metrics.json").read_text()
+        assert not (context.output / "gender.png").exists()
 
     def test_without_a_gender_head_are_null(self, evaluate):
-        job, _ = evaluate(FOUR, gender={"head": "none"})
-        assert measured(job)["gender_accuracy"] is None
-        assert measured(job)["age_mae"] is not None
-        assert pq.read_table(job.output / "predictions.parquet")["predicted_gender"].null_count == 4
+        context, _ = evaluate(FOUR, gender={"head": "none"})
+        assert measured(context)["gender_accuracy"] is None
+        assert measured(context)["age_mae"] is not None
+        assert pq.read_table(context.output / "predictions.parquet")["predicted_gender"].null_count == 4
 
     def test_of_a_hundred_years_are_in_the_last_decade(self, evaluate):
         found = measured(evaluate([face(n, 99, age) for n, age in enumerate([90, 100, 9, 10])])[0])
@@ -147,10 +150,10 @@ class TestIntervals:
 
 class TestBlessing:
     def test_a_good_model(self, evaluate):
-        job, counts = evaluate(FOUR)
-        assert measured(job)["blessed"] is counts["blessed"] is True
-        assert measured(job)["reasons"] == []
-        assert "Blessed: this model may go live." in (job.output / "report.html").read_text()
+        context, counts = evaluate(FOUR)
+        assert measured(context)["blessed"] is counts["blessed"] is True
+        assert measured(context)["reasons"] == []
+        assert "Blessed: this model may go live." in (context.output / "report.html").read_text()
 
     @pytest.mark.parametrize(
         ("test", "overrides", "estimator", "reason"),
@@ -174,23 +177,23 @@ class TestBlessing:
         ids=["few examples", "worse than the baseline", "gender", "slice", "no label"],
     )
     def test_is_withheld_with_a_reason(self, test, overrides, estimator, reason, evaluate):
-        job, counts = evaluate(test, *(f"evaluate.blessing.{override}" for override in overrides), **estimator)
-        found = measured(job)
+        context, counts = evaluate(test, *(f"evaluate.blessing.{override}" for override in overrides), **estimator)
+        found = measured(context)
         assert not found["blessed"]
         assert len(found["reasons"]) == 1
         assert re.match(reason, found["reasons"][0])
-        assert found["reasons"][0].split("'")[0] in (job.output / "report.html").read_text()
+        assert found["reasons"][0].split("'")[0] in (context.output / "report.html").read_text()
         assert counts["blessed"] is False
 
     def test_small_slices_do_not_decide(self, evaluate):
-        job, _ = evaluate(FOUR, "evaluate.blessing.max_slice_mae=8")
-        assert measured(job)["blessed"]
+        context, _ = evaluate(FOUR, "evaluate.blessing.max_slice_mae=8")
+        assert measured(context)["blessed"]
 
     def test_a_model_that_says_nothing(self, evaluate):
-        job, _ = evaluate(FOUR, age_error=math.nan)
-        assert not measured(job)["blessed"]
-        assert measured(job)["age_mae"] is None
-        assert "The estimator says no age of 4 of 4 faces." in measured(job)["reasons"]
+        context, _ = evaluate(FOUR, age_error=math.nan)
+        assert not measured(context)["blessed"]
+        assert measured(context)["age_mae"] is None
+        assert "The estimator says no age of 4 of 4 faces." in measured(context)["reasons"]
 
     def test_fails_the_run_only_where_that_is_asked_for(self, evaluate, tmp_path):
         with pytest.raises(VisageError, match=r"The model is not blessed:\n- Gender is right for 75.0%") as caught:
@@ -202,8 +205,8 @@ class TestBlessing:
 @pytest.fixture(scope="class")
 def champion(tmp_path_factory):
     folder = tmp_path_factory.mktemp("champion")
-    with champion_of({"estimator": write_estimator(folder, age_error=3) / "estimator"}, folder):
-        yield
+    with champion_of({"estimator": write_estimator(folder, age_error=3) / "estimator"}, folder) as version:
+        yield version
 
 
 class TestChampion:
@@ -212,36 +215,36 @@ class TestChampion:
     FACES: ClassVar = [face(n, 10 + 15 * n, 10 + 15 * n, 0.9, WOMAN) for n in range(5)]
 
     def test_a_better_model_takes_its_place(self, champion, evaluate):
-        job, counts = evaluate(self.FACES)
-        found = measured(job)
+        context, counts = evaluate(self.FACES, champion=champion)
+        found = measured(context)
         assert found["blessed"], found["reasons"]
         assert found["champion"]["version"] == "1"
         assert found["champion"]["age_mae"] == pytest.approx(3, abs=0.5)
         assert found["champion"]["gender_accuracy"] == 1
         assert found["champion"]["age_mae_difference_high"] < -1.5
         assert counts["compared_with"] == "visage/1"
-        assert "version 1, on the same faces" in (job.output / "report.html").read_text()
+        assert "version 1, on the same faces" in (context.output / "report.html").read_text()
 
     def test_a_worse_one_does_not(self, champion, evaluate):
-        job, _ = evaluate(self.FACES, age_error=4)
+        context, _ = evaluate(self.FACES, age_error=4, champion=champion)
         assert re.fullmatch(
             r"The age MAE of \d\.\d\d years is worse than the \d\.\d\d of version 1, the champion, by more than 2%\.",
-            "".join(measured(job)["reasons"]),
+            "".join(measured(context)["reasons"]),
         )
 
     def test_a_little_worse_is_within_the_tolerance(self, champion, evaluate):
-        job, _ = evaluate(self.FACES, "evaluate.blessing.age_tolerance=0.5", age_error=4)
-        assert measured(job)["blessed"]
+        context, _ = evaluate(self.FACES, "evaluate.blessing.age_tolerance=0.5", age_error=4, champion=champion)
+        assert measured(context)["blessed"]
 
     def test_one_that_tells_no_gender_does_not(self, champion, evaluate):
-        job, _ = evaluate(self.FACES, gender={"head": "none"})
-        assert measured(job)["reasons"] == ["The estimator tells no gender, but version 1, the champion, does."]
+        context, _ = evaluate(self.FACES, gender={"head": "none"}, champion=champion)
+        assert measured(context)["reasons"] == ["The estimator tells no gender, but version 1, the champion, does."]
 
     def test_that_cannot_be_loaded_ends_the_run_and_says_so(self, champion, evaluate):
         meaning = registry.download(registry.resolve("visage/1")) / "estimator" / "estimator.json"
         meaning.write_text("{}")
         with pytest.raises(VisageError, match="The champion visage/1 cannot be used: ") as caught:
-            evaluate(self.FACES)
+            evaluate(self.FACES, champion=champion)
         assert "visage models promote visage/VERSION" in caught.value.hint
 
 
@@ -254,8 +257,8 @@ class TestAgeClasses:
         ]
         test += [face(4, 80, age_class="MIDDLE"), face(5, 45, age_class="MIDDLE")]
         train = [face(9, 1, age_class="MIDDLE"), face(8, 1, age_class="MIDDLE"), face(7, 1, age_class="OLD")]
-        job, _ = evaluate(test, train=train, **self.CLASSES)
-        found = measured(job)
+        context, _ = evaluate(test, train=train, **self.CLASSES)
+        found = measured(context)
         assert found["age_mae"] is None
         assert found["age_class_accuracy"] == 0.8
         assert (found["baseline_age_class"], found["baseline_age_class_accuracy"]) == ("MIDDLE", 0.4)
@@ -263,32 +266,32 @@ class TestAgeClasses:
         assert found["age_class_confusion"] == [[2, 0, 0], [0, 1, 1], [0, 0, 1]]
         assert {one["value"] for one in found["slices"] if one["slice"] == "age_class"} == {"YOUNG", "MIDDLE", "OLD"}
         assert found["blessed"], found["reasons"]
-        assert "said MIDDLE" in (job.output / "report.html").read_text()
+        assert "said MIDDLE" in (context.output / "report.html").read_text()
 
     def test_no_better_than_the_most_frequent_class(self, evaluate):
         test = [face(n, 80, age_class="MIDDLE") for n in range(3)] + [face(5, 80, age_class="OLD")]
-        job, _ = evaluate(test, train=[face(9, 1, age_class="MIDDLE")], **self.CLASSES)
-        assert measured(job)["reasons"] == [
+        context, _ = evaluate(test, train=[face(9, 1, age_class="MIDDLE")], **self.CLASSES)
+        assert measured(context)["reasons"] == [
             "The age class is wrong for 75.0%, the baseline's for 25.0%; at most 90% of that is asked for."
         ]
 
     def test_of_ages_in_years(self, evaluate):
-        job, _ = evaluate(FOUR, **self.CLASSES)
-        found = measured(job)
+        context, _ = evaluate(FOUR, **self.CLASSES)
+        found = measured(context)
         assert found["age_mae"] is not None
         assert [sum(row) for row in found["age_class_confusion"]] == [1, 2, 1]
 
     def test_the_likeliest_class_counts_and_not_the_one_of_the_expected_age(self, evaluate):
-        job, _ = evaluate([face(n, 80, age_class="OLD") for n in range(4)], deviation=60, **self.CLASSES)
-        rows = pq.read_table(job.output / "predictions.parquet").to_pylist()
+        context, _ = evaluate([face(n, 80, age_class="OLD") for n in range(4)], deviation=60, **self.CLASSES)
+        rows = pq.read_table(context.output / "predictions.parquet").to_pylist()
         assert all(30 <= row["predicted_age"] < 60 for row in rows), "an unsure estimator tends to the middle"
-        assert measured(job)["age_class_accuracy"] == 1
+        assert measured(context)["age_class_accuracy"] == 1
 
 
 class TestFiles:
     def test_predictions_are_one_row_an_example(self, evaluate):
-        job, _ = evaluate(FOUR)
-        rows = {row["path"]: row for row in pq.read_table(job.output / "predictions.parquet").to_pylist()}
+        context, _ = evaluate(FOUR)
+        rows = {row["path"]: row for row in pq.read_table(context.output / "predictions.parquet").to_pylist()}
         assert len(rows) == 4
         row = rows["2.jpg"]
         assert (row["person"], row["age"], row["age_decade"], row["gender"]) == ("made:2", 50, "50-59", MAN)
@@ -297,15 +300,15 @@ class TestFiles:
         assert row["predicted_gender"] == MAN
 
     def test_the_report_needs_no_other_file_and_no_web(self, evaluate):
-        job, _ = evaluate(FOUR)
-        report = (job.output / "report.html").read_text()
+        context, _ = evaluate(FOUR)
+        report = (context.output / "report.html").read_text()
         assert len(re.findall(r'src="data:image/png;base64,', report)) == 5
         assert not re.findall(r'(?:src|href)="(?!data:)', report)
         assert "4 test faces of 4 persons" in report
 
     def test_the_worst_faces_come_first(self, evaluate):
-        job, _ = evaluate(FOUR, "evaluate.worst_faces=2")
-        with Image.open(job.output / "worst_faces.png") as sheet:
+        context, _ = evaluate(FOUR, "evaluate.worst_faces=2")
+        with Image.open(context.output / "worst_faces.png") as sheet:
             left, right = (sheet.crop((place, 40, place + 1, 41)).tobytes()[0] / 2 for place in (48, 96 + 48))
         assert left == pytest.approx(40, abs=1), "the photo that was missed by ten years"
         assert right == pytest.approx(34, abs=1), "the one that was missed by four"
@@ -313,9 +316,9 @@ class TestFiles:
     def test_progress_counts_faces(self, tmp_path):
         ingest, seen = write_examples(tmp_path, train=TRAIN, test=FOUR), []
         (tmp_path / "output").mkdir()
-        job = Job({"ingest": ingest, "train": write_estimator(tmp_path)}, tmp_path / "output")
-        job.tracker.progress = lambda *values: seen.append(values)  # type: ignore[method-assign]
-        run(settings(), job)
+        context = StepContext({"ingest": ingest, "train": write_estimator(tmp_path)}, tmp_path / "output")
+        context.tracker.progress = lambda *values: seen.append(values)  # type: ignore[method-assign]
+        run(settings(), context)
         assert seen[-1] == (4, 4, "faces")
 
 
@@ -333,12 +336,12 @@ class TestBadInput:
         ingest = write_examples(tmp_path, train=TRAIN, test=FOUR)
         (ingest / "test/test-00001-of-00002.tfrecord").unlink()
         with pytest.raises(VisageError, match=r"test-00001-of-00002.tfrecord is missing"):
-            run(settings(), Job({"ingest": ingest, "train": write_estimator(tmp_path)}, tmp_path))
+            run(settings(), StepContext({"ingest": ingest, "train": write_estimator(tmp_path)}, tmp_path))
 
     def test_no_estimator(self, tmp_path):
         ingest = write_examples(tmp_path, train=TRAIN, test=FOUR)
         with pytest.raises(VisageError, match="holds no estimator"):
-            run(settings(), Job({"ingest": ingest, "train": tmp_path}, tmp_path))
+            run(settings(), StepContext({"ingest": ingest, "train": tmp_path}, tmp_path))
 
     def test_alone_it_ends_with_one_message(self, tmp_path, capsys):
         ingest = write_examples(tmp_path, train=TRAIN, test=FOUR)

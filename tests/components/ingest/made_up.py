@@ -11,8 +11,8 @@ from PIL import Image
 
 from components.ingest.run import run
 from components.ingest.settings import Settings
-from components.settings import build
-from components.step import Job, Tracker
+from components.step import StepContext, Tracker
+from components.step.settings import build
 from schemas.example import FaceExample, decode
 from schemas.reject import Reject, read_rejects
 from schemas.shard import read_index, read_records
@@ -90,7 +90,7 @@ def ingest(
         "beam": {"workers": 2},
     }
     settings = build(Settings, base, overrides)
-    return run(settings, Job({}, output, previous, tracker or Tracker()))
+    return run(settings, StepContext({}, output, previous, tracker or Tracker()))
 
 
 def examples(folder: Path) -> dict[str, list[FaceExample]]:

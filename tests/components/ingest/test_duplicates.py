@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from components.ingest.duplicates import keep_one, keep_one_split, settled
+from components.ingest.face_tables import faces_of, table_of
 from components.ingest.faces import TakenFace, row_of
-from components.ingest.tables import faces_of, table_of
 from schemas.record import FaceRecord
 
 

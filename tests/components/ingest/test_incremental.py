@@ -6,7 +6,7 @@ import shutil
 
 import pytest
 
-import components.ingest.take
+import components.ingest.extract
 from schemas.error import VisageError
 from tests.components.ingest.made_up import Archive, all_examples, ingest, picture, rejects, shard_bytes, stored
 
@@ -36,13 +36,13 @@ def source(first, tmp_path):
 def decoded(monkeypatch):
     """Counts the photos that are decoded."""
     counted = []
-    real = components.ingest.take.face_of
+    real = components.ingest.extract.face_of
 
     def count(data, box, settings):
         counted.append(len(data))
         return real(data, box, settings)
 
-    monkeypatch.setattr(components.ingest.take, "face_of", count)
+    monkeypatch.setattr(components.ingest.extract, "face_of", count)
     return counted
 
 

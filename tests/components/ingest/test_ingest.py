@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from components.ingest import run, take
+from components.ingest import extract, run
 from schemas.error import VisageError
 from schemas.record import SPLITS
 from schemas.shard import read_index
@@ -350,13 +350,13 @@ def test_a_picture_that_is_small_enough_is_not_encoded_anew(tmp_path):
 
 
 def test_progress_is_told(archive, tmp_path, monkeypatch):
-    real = take.face_of
+    real = extract.face_of
 
     def slowly(*photo):
         time.sleep(0.002)
         return real(*photo)
 
-    monkeypatch.setattr(take, "face_of", slowly)
+    monkeypatch.setattr(extract, "face_of", slowly)
     monkeypatch.setattr(run, "_EVERY", 0.01)
     told = Told()
     ingest(archive, tmp_path / "out", "beam.workers=1", tracker=told)

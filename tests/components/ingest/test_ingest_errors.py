@@ -13,8 +13,8 @@ import components.ingest.job
 from components.ingest import STEP
 from components.ingest.run import check
 from components.ingest.settings import Settings
-from components.settings import build
 from components.step import Tracker, execute
+from components.step.settings import build
 from schemas.error import VisageError
 from tests.components.ingest.made_up import Archive, ingest
 

@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from components.ingest.labels import COLUMNS, FilterSettings, SplitSettings, fold_of, reject_of, split_of, write_labels
 from components.ingest.sources.settings import SourceSettings
-from components.settings import build
+from components.step.settings import build
 from schemas.error import VisageError
 from schemas.record import FaceRecord
 from schemas.reject import REASONS

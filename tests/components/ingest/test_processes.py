@@ -10,12 +10,12 @@ import psutil
 import pytest
 
 from components.ingest import processes
+from components.ingest.face_tables import faces_of, table_of
 from components.ingest.faces import SPOOL, Rows, read_examples, write_rows
 from components.ingest.labels import SplitSettings
 from components.ingest.settings import Settings
-from components.ingest.tables import faces_of, table_of
 from components.photo import PhotoSettings
-from components.settings import build
+from components.step.settings import build
 from schemas.error import VisageError
 from schemas.example import decode
 from schemas.record import FaceRecord

@@ -41,7 +41,7 @@ def registered(tmp_path_factory, made, empty_registry) -> str:
     """Address of a registry with one champion; not to be changed."""
     from components.register import STEP
     from components.register.settings import Settings
-    from components.step import Job
+    from components.step import StepContext
 
     root = tmp_path_factory.mktemp("registered")
     shutil.copyfile(empty_registry, root / "mlflow.db")
@@ -50,5 +50,5 @@ def registered(tmp_path_factory, made, empty_registry) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setenv("MLFLOW_TRACKING_URI", address)
-        STEP.run(Settings(), Job({step: made / step for step in STEP.inputs}, root / "out", fingerprint="job"))
+        STEP.run(Settings(), StepContext({step: made / step for step in STEP.inputs}, root / "out", fingerprint="job"))
     return address

@@ -16,7 +16,7 @@ def _job(tracking: str, photos: list[str], output: str, workers: int, pause: flo
     os.environ["MLFLOW_TRACKING_URI"] = tracking
     from components.score import STEP, job, parts, plan, summary
     from components.score.settings import Settings
-    from components.step import Job
+    from components.step import StepContext
 
     score_part, read = parts.score_part, summary.pq.read_table
 
@@ -33,7 +33,7 @@ def _job(tracking: str, photos: list[str], output: str, workers: int, pause: flo
     mock.patch.object(summary.pq, "read_table", read_slowly).start()
     score = {"photos": photos, "model": "visage@champion"}
     settings = Settings.model_validate({"score": score, "beam": {"workers": workers}})
-    STEP.run(settings, Job({}, Path(output)))
+    STEP.run(settings, StepContext({}, Path(output)))
 
 
 def context() -> Any:

@@ -9,11 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from components import registry
-from components.mlflow_server import PATIENCE, client
-from components.score import STEP, one
+from components.registry.mlflow_server import PATIENCE, client
+from components.score import STEP, one_photo
 from components.score.settings import ScoreSettings, Settings
-from components.step import Job
-from pipeline import batch, recipe
+from components.step import StepContext
+from pipeline import recipe
+from pipeline.cli import score
 from schemas.error import VisageError
 from tests.components.score import made_photos
 from tests.components.score.made_photos import jpeg, zipped
@@ -25,8 +26,8 @@ class TestOnePhoto:
         photo.write_bytes(jpeg(3))
         wanted = ScoreSettings(photos=(str(photo),), model=model)
         (tmp_path / "one").mkdir()
-        rows, rejects = one.score(wanted, tmp_path / "one")
-        STEP.run(Settings(score=wanted), Job({}, output))
+        rows, rejects = one_photo.score(wanted, tmp_path / "one")
+        STEP.run(Settings(score=wanted), StepContext({}, output))
         (job_row,) = pq.read_table(output / "scores").to_pylist()
         assert rejects == []
         assert [row | {"scored_at": None} for row in rows] == [job_row | {"scored_at": None}]
@@ -35,13 +36,13 @@ class TestOnePhoto:
         photo = tmp_path / "face.jpg"
         photo.write_bytes(jpeg(3)[:200])
         (tmp_path / "one").mkdir()
-        rows, rejects = one.score(ScoreSettings(photos=(str(photo),), model=model), tmp_path / "one")
+        rows, rejects = one_photo.score(ScoreSettings(photos=(str(photo),), model=model), tmp_path / "one")
         assert rows == [] and [reject.reason for reject in rejects] == ["photo_unreadable"]
 
     def test_an_archive_of_several_wants_a_folder(self, model, tmp_path):
         archive = zipped(tmp_path / "some.zip", {"1.jpg": jpeg(1), "2.jpg": jpeg(2)})
         with pytest.raises(VisageError, match="Where shall their scores go") as raised:
-            one.score(ScoreSettings(photos=(str(archive),), model=model), tmp_path)
+            one_photo.score(ScoreSettings(photos=(str(archive),), model=model), tmp_path)
         assert raised.value.exit_code == 2
 
     @pytest.mark.slow
@@ -66,7 +67,7 @@ class TestTheSameCommandAgain:
         """A registry of the test's own whose champion is the first of two versions of one model."""
         database = tmp_path / "mlflow.db"
         shutil.copyfile(registered.removeprefix("sqlite:///"), database)
-        for name in ("VISAGE_RECIPE", "VISAGE_GIT_COMMIT", "MLFLOW_EXPERIMENT_ID", *PATIENCE):
+        for name in ("MLFLOW_EXPERIMENT_ID", *PATIENCE):
             monkeypatch.setenv(name, "")  # so that what the command sets is taken back
             monkeypatch.delenv(name)
         monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
@@ -78,7 +79,7 @@ class TestTheSameCommandAgain:
 
     def score(self, photos: Path, out: Path) -> None:
         chosen = [f"score.photos=[{photos}]", "score.model=visage@champion", "score.faces=whole"]
-        batch.run(recipe.load("default", chosen), out, out.parent)
+        score.run(recipe.load("default", chosen), out, out.parent)
 
     def test_is_done_already_until_another_version_is_champion(self, two_versions, tmp_path, capsys):
         photos, out = made_photos.folder(tmp_path / "faces", 3), tmp_path / "scores"

@@ -19,7 +19,7 @@ from components.score import STEP
 from components.score.detect import detector
 from components.score.faces import Detection, faces_of
 from components.score.settings import Settings
-from components.step import Job
+from components.step import StepContext
 from pipeline.demo.people import Person
 from pipeline.demo.scene import PORTRAIT, Shot, take
 from schemas.error import VisageError
@@ -127,7 +127,7 @@ class TestTheStep:
         settings = Settings.model_validate(
             {"score": {"photos": [str(faces)], "model": model, "faces": "detect"}, "beam": {"workers": 2}}
         )
-        counts = STEP.run(settings, Job({}, output))
+        counts = STEP.run(settings, StepContext({}, output))
         assert (counts["photos"], counts["scored"], counts["without_face"], counts["rejected"]) == (3, 1, 1, 1)
         rows = pq.read_table(output / "scores").to_pylist()
         assert [(row["path"], row["face_index"], row["face_count"]) for row in rows] == [

@@ -25,7 +25,7 @@ def test_every_file_is_in_one_part_also_when_the_plan_is_read_again(tmp_path):
 
 def test_a_packed_tar_is_read_by_no_more_stretches_than_there_are_workers(tmp_path):
     held = planned(tmp_path, 20, 40, size=10)
-    assert held.stretches(range(6), workers=2) == [[0], [1], [2, 3], [4, 5]]
+    assert held.work_units(range(6), workers=2) == [[0], [1], [2, 3], [4, 5]]
 
 
 def test_where_faces_are_looked_for_parts_are_smaller():

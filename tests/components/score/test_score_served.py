@@ -18,7 +18,7 @@ import pytest
 
 from components.score import STEP
 from components.score.settings import Settings
-from components.step import Job
+from components.step import StepContext
 from tests.components.score.made_photos import folder
 
 FIGURES = ["age", "age_std", "age_low", "age_high", "gender_probability"]
@@ -34,7 +34,7 @@ def scored(registered, tmp_path_factory) -> tuple[list[Path], pd.DataFrame]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", registered)
         settings = Settings.model_validate({"score": {"photos": [str(root / "faces")], "model": "visage@champion"}})
-        STEP.run(settings, Job({}, root / "out"))
+        STEP.run(settings, StepContext({}, root / "out"))
     rows = pq.read_table(root / "out" / "scores").to_pandas()
     return [root / "faces" / path for path in rows["path"]], rows
 

@@ -19,7 +19,7 @@ from components.photo import PhotoSettings, crop_face, open_photo
 from components.score import STEP
 from components.score.parts import score_part
 from components.score.settings import Settings
-from components.step import Job, Tracker, execute
+from components.step import StepContext, Tracker, execute
 from schemas.error import VisageError
 from schemas.reject import Reject, read_rejects
 from schemas.score import arrow_schema
@@ -35,7 +35,7 @@ def settings(*photos: Path, workers: int = 2, **score) -> Settings:
 def score(output: Path, *photos: Path, **changed) -> dict:
     """Run the step; gives its summary."""
     output.mkdir(exist_ok=True)
-    STEP.run(settings(*photos, **changed), Job({}, output))
+    STEP.run(settings(*photos, **changed), StepContext({}, output))
     return json.loads((output / "summary.json").read_text())
 
 
@@ -169,12 +169,12 @@ class TestTheModel:
         (tmp_path / "register").mkdir()
         (tmp_path / "register" / "registered.json").write_text(json.dumps({"name": "visage", "scoring_version": "1"}))
         made_photos.folder(tmp_path / "faces", 2)
-        STEP.run(settings(tmp_path / "faces", model=""), Job({"register": tmp_path / "register"}, output))
+        STEP.run(settings(tmp_path / "faces", model=""), StepContext({"register": tmp_path / "register"}, output))
         assert set(rows(output)["model_version"]) == {"1"}
 
     def test_no_model_is_a_usage_error(self, tmp_path, output, model):
         with pytest.raises(VisageError, match="No model to score with is named") as raised:
-            STEP.run(settings(tmp_path, model=""), Job({}, output))
+            STEP.run(settings(tmp_path, model=""), StepContext({}, output))
         assert raised.value.exit_code == 2
 
     def test_an_interrupted_job_goes_on_with_the_version_it_began_with(self, model, small_parts, tmp_path, monkeypatch):

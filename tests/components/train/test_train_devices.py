@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from components.step import Job
+from components.step import StepContext
 from components.train import STEP, devices
 from components.train.settings import AugmentSettings
 from schemas.error import VisageError
@@ -24,11 +24,11 @@ import tensorflow as tf
 if int(sys.argv[4]) > 1:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * int(sys.argv[4]))
-from components.step import Job
+from components.step import StepContext
 from components.train import STEP
 settings = STEP.settings.model_validate(json.loads(sys.argv[3]))
 Path(sys.argv[2]).mkdir()
-STEP.run(settings, Job({"ingest": Path(sys.argv[1])}, Path(sys.argv[2])))
+STEP.run(settings, StepContext({"ingest": Path(sys.argv[1])}, Path(sys.argv[2])))
 """
 SETTINGS = {
     "estimator": {"size": 16, "backbone": {"width": 4, "blocks": [1, 1]}, "trunk": {"dropout": 0}},
@@ -79,7 +79,7 @@ def told(output: Path) -> list[float]:
 @pytest.fixture(scope="module")
 def alone(uneven, tmp_path_factory):
     output = tmp_path_factory.mktemp("alone")
-    STEP.run(STEP.settings.model_validate(SETTINGS), Job({"ingest": uneven}, output))
+    STEP.run(STEP.settings.model_validate(SETTINGS), StepContext({"ingest": uneven}, output))
     return told(output)
 
 

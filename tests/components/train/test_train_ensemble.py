@@ -9,8 +9,8 @@ import pytest
 
 from components.estimator import saved
 from components.estimator.settings import EstimatorSettings
-from components.step import Job, Tracker
-from components.train import STEP, input
+from components.step import StepContext, Tracker
+from components.train import STEP, dataset
 from components.train.settings import AugmentSettings
 from schemas.error import VisageError
 from tests.components.train.drawn_faces import drawn, write_examples
@@ -53,7 +53,7 @@ def recipe(estimator=None, **train):
 
 def train(examples, output, settings=None, tracker=None):
     output.mkdir(exist_ok=True)
-    return STEP.run(settings or recipe(), Job({"ingest": examples}, output, tracker=tracker or Recorder()))
+    return STEP.run(settings or recipe(), StepContext({"ingest": examples}, output, tracker=tracker or Recorder()))
 
 
 def average_watched(monkeypatch):
@@ -110,21 +110,21 @@ def test_ages_in_years_are_averaged_with_the_errors_of_their_models(examples, tm
 
 def test_a_model_learns_from_all_folds_but_its_own_and_is_validated_on_that(examples):
     seen = []
-    for training, validation in input.open_folds(examples, FOLDS, EstimatorSettings.model_validate(TINY), "never"):
+    for training, validation in dataset.open_folds(examples, FOLDS, EstimatorSettings.model_validate(TINY), "never"):
         assert (training.examples, validation.examples) == (100, 50)
         pictures = [
             {image.numpy().tobytes() for images, _ in batches for image in images}
-            for batches in (input.validation_batches(split, recipe().train) for split in (training, validation))
+            for batches in (dataset.validation_batches(split, recipe().train) for split in (training, validation))
         ]
         assert [len(held) for held in pictures] == [100, 50]
         assert pictures[0].isdisjoint(pictures[1])
-        batches = list(input.training_batches(training, recipe().train, 1))
+        batches = list(dataset.training_batches(training, recipe().train, 1))
         assert {image.numpy().tobytes() for images, _ in batches for image in images} == pictures[0]
         assert sum(training.ages.values()) == 100
         assert training.genders["female"] + validation.genders["female"] == sum(
             float(labels["female"].numpy().sum())
             for split in (training, validation)
-            for _, labels in input.validation_batches(split, recipe().train)
+            for _, labels in dataset.validation_batches(split, recipe().train)
         )
         seen.append(pictures[1])
     assert len(set.union(*seen)) == 150, "every example that is not for testing is in one fold"
@@ -132,8 +132,8 @@ def test_a_model_learns_from_all_folds_but_its_own_and_is_validated_on_that(exam
 
 def test_kept_in_memory_or_read_anew_a_fold_is_the_same(examples):
     def labels(cache):
-        _, (_, validation), _ = input.open_folds(examples, FOLDS, EstimatorSettings.model_validate(TINY), cache)
-        return [age for _, labels in input.validation_batches(validation, recipe().train) for age in labels["age"]]
+        _, (_, validation), _ = dataset.open_folds(examples, FOLDS, EstimatorSettings.model_validate(TINY), cache)
+        return [age for _, labels in dataset.validation_batches(validation, recipe().train) for age in labels["age"]]
 
     assert labels("always") == labels("never")
 

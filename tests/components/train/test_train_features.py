@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from components.estimator import saved
 from components.estimator.settings import EstimatorSettings
-from components.step import Job, Tracker
-from components.train import STEP, input
+from components.step import StepContext, Tracker
+from components.train import STEP, dataset
 from components.train.balance import example_weights
 from components.train.settings import Settings, TrainSettings
 from schemas.error import VisageError
@@ -38,7 +38,7 @@ def recipe(estimator=None, **train) -> Settings:
 
 def trained(examples, output, settings):
     output.mkdir(exist_ok=True)
-    counts = STEP.run(settings, Job({"ingest": examples}, output, tracker=Quiet()))
+    counts = STEP.run(settings, StepContext({"ingest": examples}, output, tracker=Quiet()))
     return counts, saved.load(output / "estimator")
 
 
@@ -131,13 +131,13 @@ def test_tensorboard_has_every_figure_of_every_epoch(two_epochs):
 
 
 def test_the_settings_stand_in_the_artifact(two_epochs):
-    held = json.loads((two_epochs / "estimator" / saved.MEANING).read_text())["settings"]
+    held = json.loads((two_epochs / "estimator" / saved.METADATA).read_text())["settings"]
     assert EstimatorSettings.model_validate(held) == recipe().estimator
 
 
-def split_with(ages: dict[int, int], estimator: EstimatorSettings) -> input.Split:
+def split_with(ages: dict[int, int], estimator: EstimatorSettings) -> dataset.Split:
     genders = Counter(female=30, male=10)
-    return input.Split("train", 40, Counter(ages), Counter(), genders, [], estimator, None)
+    return dataset.Split("train", 40, Counter(ages), Counter(), genders, [], estimator, None)
 
 
 def test_without_balance_all_examples_count_alike():

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from components.estimator import saved
-from components.step import Job, Tracker
+from components.step import StepContext, Tracker
 from components.train import STEP
 from schemas.artifact import MANIFEST, Manifest, partial_folder, publish, read_manifest
 from schemas.error import VisageError
@@ -61,7 +61,7 @@ class Recorder(Tracker):
 
 def train(examples: Path, output: Path, settings=None, tracker=None):
     output.mkdir(exist_ok=True)
-    job = Job({"ingest": examples}, output, tracker=tracker or Recorder())
+    job = StepContext({"ingest": examples}, output, tracker=tracker or Recorder())
     return STEP.run(settings or tiny(), job)
 
 

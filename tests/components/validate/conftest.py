@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from components.step import Job
+from components.step import StepContext
 from schemas.artifact import Manifest, publish
 from schemas.example import FaceExample
 from schemas.shard import file_name, write_index
@@ -33,10 +33,10 @@ def write_examples(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Callable[[Path], Job]:
-    def make(ingest: Path) -> Job:
+def job(tmp_path: Path) -> Callable[[Path], StepContext]:
+    def make(ingest: Path) -> StepContext:
         output = tmp_path / "output"
         output.mkdir()
-        return Job({"ingest": ingest}, output)
+        return StepContext({"ingest": ingest}, output)
 
     return make

@@ -5,16 +5,17 @@ import random
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tensorflow as tf
 
-from components.alone import main
-from components.settings import build
+from components.step.command import main
+from components.step.settings import build
 from components.validate import STEP, Settings, run
-from components.validate import statistics as described
+from components.validate import split_statistics as described
 from schemas.error import VisageError
 from schemas.example import FEATURES, FaceExample, encode
 from schemas.shard import read_index
@@ -302,11 +303,11 @@ class TestDrift:
         (held / "estimator" / "model.keras").write_bytes(b"nobody loads it here")
         shutil.copy(reference, held / "statistics" / "train.pb")
         task = job(write_examples({"train": faces(400)}))
-        with champion_of({name: held / name for name in ("estimator", "statistics")}, held):
-            counts = run(settings(), task)
+        with champion_of({name: held / name for name in ("estimator", "statistics")}, held) as version:
+            counts = run(settings(), replace(task, champion=version))
             assert counts["compared_with"] == "visage/1"
             assert "train, face/age: unlike visage/1, Jensen-Shannon divergence 0." in counts["warnings"][0]
-            assert run(settings("registry.name=another"), task)["compared_with"] == "no champion"
+            assert run(settings(), task)["compared_with"] == "no champion"
 
     @pytest.mark.parametrize("content", [None, b"no statistics", b""])
     def test_a_reference_that_is_none(self, content, write_examples, job, tmp_path):

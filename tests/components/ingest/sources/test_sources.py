@@ -10,7 +10,7 @@ import pytest
 
 from components.ingest.sources import photos_root, records
 from components.ingest.sources.settings import SOURCES, SourceSettings
-from components.settings import build
+from components.step.settings import build
 from schemas.error import VisageError
 
 PROJECT = Path(__file__).parents[4]

@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from components.ingest.sources import photos_root, records
 from components.ingest.sources.settings import SourceSettings
-from components.settings import build
+from components.step.settings import build
 from schemas.error import VisageError
 
 

@@ -1,0 +1,80 @@
+"""The listing of an ingest: one row an example, with all that is known of it and where it lies in the shards.
+
+People query it, and the next ingest finds in it the work that is already done.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import PIL
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from components import photo
+from components.ingest.face_tables import COLUMNS
+from components.photo import PhotoSettings
+
+LISTING = "examples.parquet"
+
+LISTING_LEFT_OUT = "left_out.parquet"
+"""Listing of the faces that were left out for others of the same picture or photo, with their Examples in shards beside it:
+the next ingest need not take them anew to see that."""
+
+
+def making(settings: PhotoSettings) -> str:
+    """Digest of all that decides which face is made of a photo: the settings, the code, and the library's version."""
+    code = Path(photo.__file__).read_bytes()
+    return hashlib.sha256(
+        json.dumps([settings.model_dump(mode="json"), hashlib.sha256(code).hexdigest(), PIL.__version__]).encode()
+    ).hexdigest()
+
+
+def write_listing(file: Path, tables: Iterable[pa.Table], made_by: str) -> None:
+    """Write a listing from the rows of each shard, in the order of the shards."""
+    schema = COLUMNS.with_metadata({"making": made_by})
+    with pq.ParquetWriter(file, schema) as writer:
+        for rows in tables:
+            writer.write_table(rows.cast(schema))
+
+
+def read_columns(folder: Path, *names: str) -> Any:
+    """Columns of the listing, as a pyarrow Table; one without rows where there is no listing that can be read."""
+    try:
+        return pq.read_table(folder / LISTING, columns=list(names))
+    except (OSError, pa.ArrowInvalid):
+        return COLUMNS.empty_table().select(names)
+
+
+def read_known(folder: Path, made_by: str) -> pa.Table:
+    """The faces of an artifact, with whole paths, if they were made in the same way; else none.
+
+    Faces that a shard no longer holds, because it is gone or too short, are not among them. Other damage is seen when the
+    Example is read.
+    """
+    return pa.concat_tables(
+        _read_whole(folder, listing, made_by) for listing in (LISTING, LISTING_LEFT_OUT)
+    ).combine_chunks()
+
+
+def _read_whole(folder: Path, listing: str, made_by: str) -> pa.Table:
+    try:
+        listed = pq.read_table(folder / listing)
+    except (OSError, pa.ArrowInvalid):
+        return COLUMNS.empty_table()
+    if (listed.schema.metadata or {}).get(b"making") != made_by.encode():
+        return COLUMNS.empty_table()
+    names = listed["file"].combine_chunks().dictionary_encode()
+    sizes = np.array([_size(folder / name) for name in names.dictionary.to_pylist()], np.int64)
+    there = listed["offset"].to_numpy() + listed["length"].to_numpy() <= sizes[names.indices.to_numpy()]
+    paths = pc.binary_join_element_wise(str(folder), listed["file"], "/")
+    whole = listed.set_column(listed.column_names.index("file"), "file", paths).filter(there)
+    return whole.select(COLUMNS.names).cast(COLUMNS)
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0

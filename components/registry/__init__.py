@@ -1,0 +1,35 @@
+"""The model registry: which versions exist, which one is champion, and where a version's files are."""
+
+from components.registry.model_versions import (
+    CHALLENGER,
+    CHAMPION,
+    REPLACED,
+    ModelVersion,
+    RegistrySettings,
+    challenge,
+    champion,
+    download,
+    find,
+    names,
+    promote,
+    resolve,
+    rollback,
+    versions,
+)
+
+__all__ = [
+    "CHALLENGER",
+    "CHAMPION",
+    "REPLACED",
+    "ModelVersion",
+    "RegistrySettings",
+    "challenge",
+    "champion",
+    "download",
+    "find",
+    "names",
+    "promote",
+    "resolve",
+    "rollback",
+    "versions",
+]

@@ -1,0 +1,61 @@
+"""Talking to MLflow: where its server is, how long one that is away is waited for, and one message where it stays away."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from schemas.error import VisageError
+from schemas.secrets import redact
+
+PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
+}
+"""Environment variables of MLflow: waits of 4, 8, 16 and 32 seconds; its own defaults go on for four minutes."""
+
+
+def client() -> Any:
+    """An MLflow client; a server that is away is tried again for about a minute, then it counts as gone."""
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
+    import mlflow
+
+    return mlflow.MlflowClient()
+
+
+def where() -> str:
+    """The address of the server or store, without the password that may stand in it."""
+    import mlflow
+
+    return redact(mlflow.get_registry_uri())
+
+
+@contextmanager
+def explaining_mlflow_errors() -> Iterator[None]:
+    """Turn what goes wrong between here and MLflow into one message; hold nothing else inside it.
+
+    Raises:
+        VisageError: the server does not answer, refuses, or its store is damaged.
+    """
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (MlflowException, RequestException, SQLAlchemyError, OSError) as error:
+        raise VisageError(
+            f"MLflow at {where()} does not answer as it should: {_cause(error)}",
+            "What was made so far is kept. Check MLFLOW_TRACKING_URI and that the server runs, then give the same command "
+            "again: it goes on from here.",
+        ) from error
+
+
+def _cause(error: Exception) -> str:
+    """The part of a library's message that tells a person something, in one line."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    refused = re.search(r"Caused by \w+\((.*)\)\)", lines[0])
+    return redact(refused[1].rpartition(": ")[2].strip("\"')") if refused else lines[0])

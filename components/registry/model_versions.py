@@ -1,0 +1,293 @@
+"""The model registry: which versions exist, which one is champion, and where a version's files are.
+
+The registry is MLflow's, at MLFLOW_TRACKING_URI. Two aliases say what a version is for: `champion` is the one that scores,
+`challenger` the newest one that was not blessed. A champion remembers, in a tag, which version it took the place of.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlparse
+
+from pydantic import Field
+
+from components.registry.mlflow_server import client, explaining_mlflow_errors, where
+from components.step.settings import Section
+from schemas.error import VisageError
+
+CHAMPION = "champion"
+CHALLENGER = "challenger"
+REPLACED = "champion_before"
+"""Tag of a champion: the version that was champion before it."""
+
+
+class RegistrySettings(Section):
+    """Where models are registered."""
+
+    name: str = Field(
+        "visage",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$",
+        description="name of the registered model, its versions and aliases",
+    )
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One registered version.
+
+    Attributes:
+        name: of the registered model.
+        version: its number, as text.
+        aliases: that point at it, sorted.
+        run_id: of the MLflow run that registered it.
+        model_id: of MLflow's logged model behind it; empty for a version that was registered without one.
+        tags: lineage and figures, as text.
+        description: for people.
+        created: UTC, ISO 8601.
+    """
+
+    name: str
+    version: str
+    aliases: tuple[str, ...] = ()
+    run_id: str = ""
+    model_id: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+    created: str = ""
+
+    @property
+    def uri(self) -> str:
+        """What MLflow loads it by."""
+        return f"models:/{self.name}/{self.version}"
+
+    def __str__(self) -> str:
+        return f"{self.name}/{self.version}"
+
+
+def names() -> list[str]:
+    """Names of all registered models."""
+    with explaining_mlflow_errors():
+        return sorted(model.name for model in _all_pages(client().search_registered_models))
+
+
+def versions(name: str) -> list[ModelVersion]:
+    """All versions of a model, newest first.
+
+    Raises:
+        VisageError: no such model, or the registry does not answer.
+    """
+    with explaining_mlflow_errors():
+        aliases = _aliases(name)
+        found = _all_pages(client().search_model_versions, filter_string=f"name='{name}'")
+        return sorted((_version(entry, aliases) for entry in found), key=lambda held: -int(held.version))
+
+
+def resolve(reference: str) -> ModelVersion:
+    """The version that `NAME@ALIAS`, `NAME/3` or `NAME` (its champion) means at this moment.
+
+    Raises:
+        VisageError: not such a reference, no such model, alias or version (naming those that exist), or the registry does
+            not answer.
+    """
+    match = _REFERENCE.fullmatch(reference.strip())
+    if not match:
+        raise VisageError(
+            f"{reference!r} names no model version.",
+            f"Write NAME@ALIAS or NAME/VERSION, for instance visage@{CHAMPION} or visage/3.",
+            usage=True,
+        )
+    name, version = match["name"], match["version"]
+    alias = None if version else match["alias"] or CHAMPION
+    with explaining_mlflow_errors():
+        aliases = _aliases(name)
+        if alias:
+            version = aliases.get(alias)
+            if version is None:
+                known = ", ".join(f"{name}@{held}" for held in sorted(aliases)) or "none"
+                raise VisageError(
+                    f"The model {name} has no alias {alias!r}; aliases that exist: {known}.",
+                    f"`visage models list` shows the versions, `visage models promote {name}/VERSION` makes one champion.",
+                )
+        held = _get(name, str(version), aliases)
+        if held is None:
+            known = ", ".join(entry.version for entry in versions(name)[:10]) or "none"
+            raise VisageError(f"The model {name} has no version {version}; the newest that exist: {known}.")
+        return held
+
+
+def champion(name: str) -> ModelVersion | None:
+    """The version that scores now; None where there is none yet, or no such model.
+
+    Raises:
+        VisageError: the registry does not answer.
+    """
+    with explaining_mlflow_errors():
+        aliases = _aliases(name, missing_ok=True)
+        return _get(name, aliases[CHAMPION], aliases) if CHAMPION in aliases else None
+
+
+def promote(reference: str) -> ModelVersion:
+    """Make a version champion; the one whose place it takes is remembered for `rollback`.
+
+    Raises:
+        VisageError: as `resolve`.
+    """
+    version = resolve(reference)
+    before = champion(version.name)
+    with explaining_mlflow_errors():
+        # The memory comes first: killed between the two, the alias still stands where it was.
+        if before and before.version != version.version:
+            client().set_model_version_tag(version.name, version.version, REPLACED, before.version)
+        client().set_registered_model_alias(version.name, CHAMPION, version.version)
+        if CHALLENGER in version.aliases:
+            client().delete_registered_model_alias(version.name, CHALLENGER)
+    return resolve(f"{version.name}/{version.version}")
+
+
+def challenge(version: ModelVersion) -> ModelVersion:
+    """Make a version the challenger."""
+    with explaining_mlflow_errors():
+        client().set_registered_model_alias(version.name, CHALLENGER, version.version)
+    return resolve(f"{version.name}/{version.version}")
+
+
+def rollback(name: str) -> ModelVersion:
+    """Make the version champion that was it before the present one; again, the one before that.
+
+    Raises:
+        VisageError: there is no champion, or none was before it; the registry does not answer.
+    """
+    held = resolve(f"{name}@{CHAMPION}")
+    seen = {held.version}
+    with explaining_mlflow_errors():
+        aliases = _aliases(name)
+        before = held.tags.get(REPLACED)
+        while before and before not in seen:
+            seen.add(before)
+            version = _get(name, before, aliases)
+            if version:
+                client().set_registered_model_alias(name, CHAMPION, version.version)
+                return resolve(f"{name}/{version.version}")
+            before = None
+    raise VisageError(
+        f"No version of {name} was champion before version {held.version}.",
+        f"Choose one with `visage models list` and `visage models promote {name}/VERSION`.",
+    )
+
+
+def find(name: str, tag: str, value: str) -> ModelVersion | None:
+    """The newest version that carries a tag with this value; None where there is none, or no such model."""
+    with explaining_mlflow_errors():
+        aliases = _aliases(name, missing_ok=True)
+        found = _all_pages(client().search_model_versions, filter_string=f"name='{name}' AND tags.`{tag}`='{value}'")
+        return max((_version(entry, aliases) for entry in found), key=lambda held: int(held.version), default=None)
+
+
+def download(version: ModelVersion) -> Path:
+    """The folder with a version's files: `estimator/`, `photo.json`, `statistics/train.pb`, `card.md`.
+
+    Files in a local artifact store are used where they are; others are fetched once into a cache (VISAGE_CACHE, by default
+    `~/.cache/visage`).
+
+    Raises:
+        VisageError: the registry or its artifact store does not answer, or the version is no model of Visage.
+    """
+    with explaining_mlflow_errors():
+        location = client().get_model_version_download_uri(version.name, version.version)
+        parsed = urlparse(location)
+        local = parsed.scheme in ("", "file")
+        model = Path(unquote(parsed.path)) if local else _fetched(version, location)
+    files = model / "artifacts"
+    if not (files / "estimator").is_dir() or not (files / "photo.json").is_file():
+        raise VisageError(
+            f"Version {version} cannot be used: {model} holds no estimator/ and photo.json.",
+            "Its files were deleted, or it was not registered by Visage. Register it anew, or name another version.",
+        )
+    return files
+
+
+_REFERENCE = re.compile(r"(?:models:/)?(?P<name>[^@/:]+)(?:@(?P<alias>[\w-]+)|/(?P<version>\d+))?")
+
+
+def _aliases(name: str, *, missing_ok: bool = False) -> dict[str, str]:
+    """Version by alias. MLflow's search leaves the aliases out, so they come from the model itself (mlflow issue 9783)."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return {alias: str(version) for alias, version in client().get_registered_model(name).aliases.items()}
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        if missing_ok:
+            return {}
+        known = ", ".join(names()) or "none yet"
+        raise VisageError(
+            f"There is no registered model {name!r} at {where()}; models that exist: {known}.",
+            "`visage run` registers one; MLFLOW_TRACKING_URI names another registry.",
+        ) from error
+
+
+def _get(name: str, version: str, aliases: Mapping[str, str]) -> ModelVersion | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return _version(client().get_model_version(name, version), aliases)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        return None
+
+
+def _version(entry: Any, aliases: Mapping[str, str]) -> ModelVersion:
+    # MLflow's SQL store does not fill in model_id; the source of a logged model's version says the same.
+    logged = re.fullmatch(r"models:/(m-[0-9a-f]+)", entry.source or "")
+    return ModelVersion(
+        name=entry.name,
+        version=str(entry.version),
+        aliases=tuple(sorted(alias for alias, version in aliases.items() if version == str(entry.version))),
+        run_id=entry.run_id or "",
+        model_id=logged[1] if logged else "",
+        tags=dict(entry.tags),
+        description=entry.description or "",
+        created=datetime.fromtimestamp(entry.creation_timestamp / 1000, UTC).isoformat(timespec="seconds"),
+    )
+
+
+def _all_pages(search: Any, **arguments: Any) -> list[Any]:
+    found, token = [], None
+    while True:
+        page = search(page_token=token, **arguments)
+        found += page
+        token = page.token
+        if not token:
+            return found
+
+
+def _fetched(version: ModelVersion, location: str) -> Path:
+    """A remote version's files in the cache; whole, or not there."""
+    import mlflow
+
+    home = os.environ.get("VISAGE_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "visage"
+    identity = "\n".join([where(), version.name, version.version, version.created, location])
+    final = Path(home) / "models" / hashlib.sha256(identity.encode()).hexdigest()[:24]
+    if final.is_dir():
+        return final
+    final.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=final.parent))
+    try:
+        held = mlflow.artifacts.download_artifacts(artifact_uri=version.uri, dst_path=str(partial))
+        try:
+            Path(held).rename(final)
+        except OSError:
+            if not final.is_dir():  # else another process was faster with the same files
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return final

@@ -1,0 +1,143 @@
+"""A step as a command of its own: `python -m components.NAME`."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from components.step import Step, Surroundings, Tracker, execute, log_setup
+from components.step.settings import Section, build, load_yaml, merge
+from schemas.artifact import Manifest
+from schemas.error import VisageError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments that a step takes, however it is started."""
+    parser.add_argument("--settings", default="", metavar="FILE|JSON", help="settings, as a YAML file or as JSON text")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one setting, for instance train.epochs=5; repeatable",
+    )
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        nargs=2,
+        metavar=("STEP", "DIR"),
+        help="artifact of an earlier step; repeatable",
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="the artifact's folder; it appears when the step is done"
+    )
+
+
+def settings_of(step: Step, arguments: argparse.Namespace, base: Mapping[str, Any] | None = None) -> Section:
+    """The settings that the arguments give, over those of `base`; sections that the step does not read are passed over.
+
+    Raises:
+        VisageError: the settings are wrong or cannot be read.
+    """
+    values = dict(base or {})
+    if arguments.settings:
+        given = load_yaml(_text(arguments.settings), "--settings")
+        if "extends" in given:
+            raise VisageError(
+                "--settings takes all settings in one file, not what extends a recipe.",
+                f"Start from the recipe: `visage step {step.name} --recipe FILE`.",
+                usage=True,
+            )
+        values = merge(step.settings, values, given)
+    values = {section: held for section, held in values.items() if section in step.settings.model_fields}
+    return build(step.settings, values, arguments.set, f"the settings of {step.name}")
+
+
+def inputs_of(step: Step, arguments: argparse.Namespace) -> dict[str, Path]:
+    """Folders of the input artifacts that the arguments give.
+
+    Raises:
+        VisageError: one is missing, or the step reads no such input.
+    """
+    inputs = {}
+    for name, folder in arguments.input:
+        if name not in step.inputs:
+            wanted = " ".join(f"--input {wanted} DIR" for wanted in step.inputs) or "no input"
+            raise VisageError(f"--input {name} {folder}: the step {step.name} takes {wanted}.", usage=True)
+        inputs[name] = Path(folder).absolute()
+    missing = [name for name in step.inputs if name not in inputs]
+    if missing:
+        raise VisageError(f"{step.name} needs {' '.join(f'--input {name} DIR' for name in missing)}.", usage=True)
+    return inputs
+
+
+def surroundings_of(step: Step, settings: Any, recipe: str = "", commit: str = "") -> Surroundings:
+    """Surroundings of a step that is run alone: the server that MLFLOW_TRACKING_URI names, and its champion.
+
+    Raises:
+        VisageError: the registry does not answer.
+    """
+    uri, champion = os.environ.get("MLFLOW_TRACKING_URI", ""), None
+    if uri and step.reads_champion:
+        from components import registry
+
+        champion = registry.champion(settings.registry.name)
+    return Surroundings(recipe, commit, uri, champion)
+
+
+def report(manifest: Manifest, out: Path) -> None:
+    """Print what a step has done, for the person who started it alone."""
+    print(f"{manifest.step}: done in {manifest.seconds:.1f} s, in {out}")
+    for name, value in manifest.counts.items():
+        if isinstance(value, int | float | str):
+            print(f"  {name}: {value:,}" if isinstance(value, int) else f"  {name}: {value}")
+
+
+def main(step: Step, argv: Sequence[str] | None = None) -> int:
+    """Entry point of `python -m components.NAME`; gives the exit code."""
+    parser = argparse.ArgumentParser(prog=f"python -m components.{step.name}", description=step.summary)
+    add_arguments(parser)
+    parser.add_argument("--debug", action="store_true", help="show tracebacks and the libraries' messages")
+    arguments = parser.parse_args(argv)
+    log_setup.set_up(debug=arguments.debug)
+
+    def work() -> None:
+        settings, inputs = settings_of(step, arguments), inputs_of(step, arguments)
+        surroundings = surroundings_of(step, settings)
+        report(execute(step, settings, inputs, arguments.out.absolute(), Tracker(), surroundings), arguments.out)
+
+    return guarded(work, debug=arguments.debug)
+
+
+def guarded(work: Callable[[], None], *, debug: bool) -> int:
+    """Do the work; an error that a person can mend becomes one message. Gives the exit code."""
+    try:
+        work()
+    except VisageError as error:
+        if debug:
+            raise
+        print(f"visage: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("visage: stopped. The same command goes on from here.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if debug or not error.strerror:
+            raise
+        print(f"visage: {error.filename or 'input or output'}: {error.strerror}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _text(given: str) -> str:
+    if given.lstrip().startswith("{"):
+        return given
+    try:
+        return Path(given).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise VisageError(f"The settings file {given} cannot be read: {error}", usage=True) from error

@@ -1,0 +1,105 @@
+"""What every step shows to whoever runs it.
+
+A step is a folder of `components` whose `__init__` holds `STEP`: its name, its settings, the artifacts it reads and the
+function that does the work. The function gets its settings and a `StepContext`; what it writes under `context.output` becomes the
+artifact once it returns.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.step.settings import Section
+
+if TYPE_CHECKING:
+    from components.registry import ModelVersion
+
+log = logging.getLogger("visage.step")
+
+
+class Tracker:
+    """Where a running step tells how it gets on. This one writes to the log; the pipeline has one that feeds MLflow."""
+
+    def metric(self, name: str, value: float, step: int | None = None) -> None:
+        """One figure, for instance `val_age_mae`; `step` is the epoch for a figure that has a course."""
+        at = "" if step is None else f" (epoch {step})"
+        log.info("%s%s: %.6g", name, at, value)
+
+    def progress(self, done: int, total: int | None, unit: str) -> None:
+        """How far long work has come: `done` of `total` things; None where the total is not known."""
+
+    def tag(self, name: str, value: str) -> None:
+        """One fact about the run, for instance the device it ran on."""
+        log.info("%s: %s", name, value)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a pipeline run's steps know of the world around them; taken once, when the run starts.
+
+    Attributes:
+        recipe: name of the recipe; empty where a step is run without one.
+        commit: of the project's checkout, with `-dirty` where it differs; empty where it is not known.
+        tracking_uri: of the MLflow server or store; empty where nothing is tracked.
+        champion: the model version that was champion when the run started; None where there was none, or no registry.
+        root: the pipeline root; None for a step that is run alone.
+    """
+
+    recipe: str = ""
+    commit: str = ""
+    tracking_uri: str = ""
+    champion: "ModelVersion | None" = None
+    root: Path | None = None
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What a step is given to work with.
+
+    Attributes:
+        inputs: folder of every input artifact, by the input's name.
+        output: folder to write into. It is empty, or for a resumable step as an interrupted run left it.
+        previous: the newest whole artifact of the same step, made from other inputs or settings; None if there is none.
+        tracker: where metrics and progress go.
+        fingerprint: of the artifact in the making.
+        recipe, commit, tracking_uri, champion, root: as in `Surroundings`.
+    """
+
+    inputs: Mapping[str, Path]
+    output: Path
+    previous: Path | None = None
+    tracker: Tracker = field(default_factory=Tracker)
+    fingerprint: str = ""
+    recipe: str = ""
+    commit: str = ""
+    tracking_uri: str = ""
+    champion: "ModelVersion | None" = None
+    root: Path | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the pipeline.
+
+    Attributes:
+        name: also the name of its folder under `components`.
+        summary: one line for people.
+        settings: model whose fields are the sections of the recipe that the step reads.
+        inputs: the steps whose artifacts it reads.
+        run: does the work; takes settings and a context and gives the counts and figures for the manifest. It imports
+            what is heavy.
+        report_globs: file patterns within the artifact that are worth keeping in MLflow: plots, reports.
+        resumable: whether the step can go on from what an interrupted run left in its output folder.
+        reads_champion: whether the step reads `champion` of its context; it has `registry` among its settings then.
+    """
+
+    name: str
+    summary: str
+    settings: type[Section]
+    inputs: tuple[str, ...]
+    run: Callable[[Any, StepContext], Mapping[str, Any]]
+    report_globs: tuple[str, ...] = ()
+    resumable: bool = False
+    reads_champion: bool = False

@@ -1,0 +1,46 @@
+"""The `visage` command, a file a group of commands."""
+
+import argparse
+from collections.abc import Sequence
+
+from components.step import command, log_setup
+from pipeline.cli import cluster, data, models, recipes, run, score, step, ui
+from pipeline.cli.arguments import Commands, formatter
+
+_EPILOG = """\
+first steps:
+  visage demo-data demo --photos 2000             draw a small archive in IMDB-WIKI's own layout
+  visage run --set source.path=demo               ingest, validate, train, evaluate, register, score
+  visage ui                                       see runs and model versions in MLflow
+  visage score PHOTOS --model visage@champion --out scores
+
+exit codes: 0 done, 1 the run failed, 2 wrong usage or settings
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point of `visage`; gives the exit code."""
+    arguments = parser().parse_args(argv)
+    log_setup.set_up(debug=arguments.debug)
+    return command.guarded(lambda: arguments.work(arguments), debug=arguments.debug)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    whole = argparse.ArgumentParser(
+        prog="visage",
+        description="From photographs of faces with dates to a registered age-and-gender model, and to scored archives.",
+        epilog=_EPILOG,
+        formatter_class=formatter,
+    )
+    whole.add_argument("--debug", action="store_true", help="show tracebacks and the libraries' messages")
+    commands = Commands(whole)
+    run.add(commands)
+    step.add(commands)
+    data.add(commands)
+    score.add(commands)
+    models.add(commands)
+    cluster.add(commands)
+    recipes.add(commands)
+    ui.add(commands)
+    return whole

@@ -1,0 +1,70 @@
+"""`visage labels`, `visage demo-data` and `visage download`: data sets, before any pipeline runs on them."""
+
+import argparse
+import json
+from pathlib import Path
+
+from pipeline.cli.arguments import Commands, add_recipe
+
+
+def add(commands: Commands) -> None:
+    """Add the commands."""
+    labels = commands.add("labels", _labels, "list every row's labels, split and reject reason; opens no photo")
+    labels.add_argument("--source", required=True, metavar="KIND", help="imdb_wiki, file_names, utkface or table")
+    labels.add_argument("--path", required=True, metavar="P", help="the .mat, table or folder of the source")
+    labels.add_argument("--out", type=Path, required=True, metavar="FILE", help=".csv or .parquet to write")
+    add_recipe(labels)
+
+    demo = commands.add("demo-data", _demo_data, "draw a small made-up archive in IMDB-WIKI's own layout")
+    demo.add_argument("out", type=Path, metavar="OUT", help="folder to make")
+    demo.add_argument("--photos", type=int, default=2000, metavar="N", help="rows of the data set (default: 2000)")
+    demo.add_argument("--seed", type=int, default=1, metavar="S", help="same seed, same bytes (default: 1)")
+
+    download = commands.add("download", _download, "fetch a published data set")
+    download.add_argument("name", metavar="NAME", help="wiki-crop, imdb-crop, wiki or imdb-meta")
+    download.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to put it in")
+    download.add_argument(
+        "--accept-terms", action="store_true", help="you have read the data set's terms and accept them"
+    )
+    download.add_argument(
+        "--mirror",
+        default="",
+        metavar="URL",
+        help="folder of a server that has the archives (default: the publishers')",
+    )
+
+
+def _labels(arguments: argparse.Namespace) -> None:
+    from components.ingest import labels
+    from pipeline import recipe
+
+    where = [f"source.kind={arguments.source}", f"source.path={json.dumps(arguments.path)}"]
+    chosen = recipe.load(arguments.recipe, [*where, *arguments.set]).settings
+    labels.write_labels(chosen.source, chosen.ingest.filter, chosen.ingest.split, arguments.out)
+
+
+def _demo_data(arguments: argparse.Namespace) -> None:
+    from rich.console import Console
+
+    from pipeline.demo.archive import draw_archive
+    from pipeline.local import display
+
+    console = Console()
+    with display.for_console(console) as shown:
+        shown.started("draw")
+        made = draw_archive(
+            arguments.out,
+            arguments.photos,
+            arguments.seed,
+            lambda done, total: shown.progress("draw", done, total, "photos"),
+        )
+        shown.ended("draw", "reused" if made["reused"] else "done")
+    told = f"{made['rows']:,} rows of {made['persons']:,} persons and an album of {made['album']['photos']:,} photos"
+    console.print(f"{arguments.out}: {told}", highlight=False)
+
+
+def _download(arguments: argparse.Namespace) -> None:
+    from components.ingest import download
+
+    mirror = arguments.mirror or download.PUBLISHED
+    download.download(arguments.name, arguments.out, accept_terms=arguments.accept_terms, mirror=mirror)

@@ -1,0 +1,80 @@
+"""`visage models`: look at the registered versions and say which one is champion."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from components import registry
+from components.registry import ModelVersion
+from pipeline import tracking
+from pipeline.cli.arguments import Commands, add_root
+
+_FIGURES = ("age_mae", "age_cs5", "gender_accuracy")
+
+
+def add(commands: Commands) -> None:
+    """Add `visage models`."""
+    parser = commands.add("models", _models, "list, show, promote or roll back the registered versions")
+    parser.add_argument("action", nargs="?", default="list", choices=("list", "show", "promote", "rollback"))
+    parser.add_argument("version", nargs="?", default="", metavar="VERSION", help="a number, or @ALIAS")
+    parser.add_argument("--name", default="visage", help="of the registered model (default: visage)")
+    add_root(parser)
+
+
+def _models(arguments: argparse.Namespace) -> None:
+    run(arguments.action, arguments.name, arguments.version, arguments.root)
+
+
+def run(action: str, name: str, version: str, root: Path) -> None:
+    """List the versions of a model, show one, make one champion, or make the champion before it champion again.
+
+    Raises:
+        VisageError: there is no such model or version, or the registry does not answer.
+    """
+    tracking.use_store(root)
+    console = Console()
+    if action == "list":
+        _list(console, registry.versions(name))
+    elif action == "show":
+        _show(console, registry.resolve(_reference(name, version or "@champion")))
+    elif action == "promote":
+        held = registry.promote(_reference(name, version or "@challenger"))
+        console.print(f"{held.name} version {held.version} is champion", highlight=False)
+    else:
+        held = registry.rollback(name)
+        console.print(f"{held.name} version {held.version} is champion again", highlight=False)
+
+
+def _reference(name: str, version: str) -> str:
+    if "@" in version[1:] or "/" in version:
+        return version
+    return f"{name}{version}" if version.startswith("@") else f"{name}/{version}"
+
+
+def _list(console: Console, versions: list[ModelVersion]) -> None:
+    table = Table("version", "alias", *(figure.replace("_", " ") for figure in _FIGURES), "recipe", "made", box=None)
+    for held in versions:
+        figures = [_figure(held, name) for name in _FIGURES]
+        table.add_row(
+            held.version, ", ".join(held.aliases), *figures, held.tags.get("visage.recipe", ""), held.created[:16]
+        )
+    console.print(table)
+
+
+def _show(console: Console, version: ModelVersion) -> None:
+    table = Table("", Column("", overflow="fold"), box=None, show_header=False)
+    table.add_row("version", f"{version.name}/{version.version}  {', '.join(version.aliases)}")
+    table.add_row("made", f"{version.created} by run {version.run_id}")
+    for name, value in sorted(version.tags.items()):
+        table.add_row(name, value)
+    table.add_row("files", str(registry.download(version)))
+    console.print(table)
+    if version.description:
+        console.print(f"\n{version.description}", markup=False, highlight=False)
+
+
+def _figure(version: ModelVersion, name: str) -> str:
+    value = version.tags.get(f"visage.{name}") or version.tags.get(name)
+    return f"{float(value):.3g}" if value else "-"

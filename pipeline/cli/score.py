@@ -1,0 +1,161 @@
+"""`visage score`: a scoring job outside the DAG, safe to interrupt like the step that it is."""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from components import registry, score
+from components.score.settings import Settings
+from components.step import Surroundings, Tracker, execute, identity
+from pipeline import tracking
+from pipeline.cli.arguments import Commands, add_recipe, add_root
+from pipeline.local import display
+from pipeline.recipe import Recipe
+from pipeline.tracking import PipelineRun
+from schemas.artifact import is_whole, read_manifest
+from schemas.error import VisageError
+
+_EPILOG = """\
+examples:
+  visage score portrait.jpg
+  visage score albums/ old.zip 'scans/*.tif' --model visage@champion --out scores
+"""
+
+
+def add(commands: Commands) -> None:
+    """Add `visage score`."""
+    parser = commands.add("score", _score, "estimate age and gender of every face in stored photos", _EPILOG)
+    parser.add_argument(
+        "photos", nargs="+", metavar="PHOTOS", help="folder, glob, zip, tar, list of paths, or one photo"
+    )
+    parser.add_argument("--model", default="visage@champion", metavar="NAME@ALIAS", help="default: visage@champion")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the scores; one photo may go without")
+    parser.add_argument(
+        "--faces",
+        choices=("detect", "whole"),
+        default="detect",
+        help="whole: every photo is one cropped face (default: detect)",
+    )
+    add_recipe(parser)
+    add_root(parser)
+
+
+def _score(arguments: argparse.Namespace) -> None:
+    from pipeline import recipe
+
+    photos = [photo if "://" in photo else str(Path(photo).absolute()) for photo in arguments.photos]
+    chosen = [f"score.photos={json.dumps(photos)}", f"score.model={arguments.model}", f"score.faces={arguments.faces}"]
+    run(recipe.load(arguments.recipe, [*chosen, *arguments.set]), arguments.out, arguments.root)
+
+
+class _ProgressTracker(Tracker):
+    """Shows the progress of the one step."""
+
+    def __init__(self, shown: display.Display) -> None:
+        self.shown = shown
+
+    def progress(self, done: int, total: int | None, unit: str) -> None:
+        self.shown.progress("score", done, total, unit)
+
+
+def run(recipe: Recipe, out: Path | None, root: Path) -> None:
+    """Score the photos that the recipe names, and tell what came out.
+
+    Args:
+        recipe: its score section names photos and model.
+        out: folder for the scores. It may hold this very job, finished or interrupted, and nothing else. None for one photo:
+            a table is printed and nothing is kept.
+        root: pipeline root whose MLflow store holds the model, unless MLFLOW_TRACKING_URI names a server.
+
+    Raises:
+        VisageError: photos or model are not there, the folder holds something else, or the job failed.
+    """
+    settings: Any = recipe.of(score.STEP)
+    tracking.use_store(root)
+    os.environ.update(tracking.environment(root))
+    console = Console()
+    if out is None:
+        _one(console, settings)
+        return
+    final = out.absolute()
+    by = _scored_by(final, settings)
+    if by and by == str(registry.resolve(settings.score.model)):
+        console.print(f"{out}: this job is done already", highlight=False, soft_wrap=True)
+    else:
+        if by:
+            console.print(
+                f"{out}: done by {by}, but {settings.score.model} has moved on: scored anew",
+                highlight=False,
+                soft_wrap=True,
+            )
+        else:
+            _check_free(final)
+        around = Surroundings(
+            recipe.name, tracking.git_commit(), os.environ["MLFLOW_TRACKING_URI"], root=root.absolute()
+        )
+        key = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-score"
+        pipeline_run = PipelineRun(key, recipe.name, commit=around.commit)
+        with display.for_console(console) as shown:
+            shown.started("score")
+            with tracking.step_run(pipeline_run, score.STEP, settings, _ProgressTracker(shown)) as tracker:
+                manifest = execute(score.STEP, settings, {}, final, tracker, around)
+                tracking.record(tracker, score.STEP, manifest, final)
+            shown.ended("score", "done")
+        tracking.close(pipeline_run, "FINISHED", {})
+    for name, value in read_manifest(final).counts.items():
+        told = f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if isinstance(value, float) else value
+        console.print(f"  {name.replace('_', ' '):<18} {told}", highlight=False)
+    console.print(f"{out / 'scores'}\n{out / 'summary.html'}", highlight=False, soft_wrap=True)
+
+
+def _scored_by(final: Path, settings: Settings) -> str | None:
+    """The model version by which this very job was done into a folder; None if it was not."""
+    if not is_whole(final):
+        return None
+    manifest = read_manifest(final)
+    same = manifest.fingerprint == identity.of_step(score.STEP.name, settings, {}).digest
+    return str(manifest.counts["model"]) if same else None
+
+
+def _check_free(final: Path) -> None:
+    if final.exists() and (not final.is_dir() or any(final.iterdir())):
+        what = "the scores of another job" if is_whole(final) else "something else"
+        raise VisageError(f"{final} holds {what}.", "Name another folder with --out, or remove it.", usage=True)
+
+
+def _one(console: Console, settings: Settings) -> None:
+    photos: Sequence[str] = settings.score.photos
+    if len(photos) != 1 or not Path(photos[0]).is_file():
+        raise VisageError(
+            "Where shall the scores go?", "Name a folder with --out; only one photo can go without.", usage=True
+        )
+    from components.score import one_photo
+
+    with tempfile.TemporaryDirectory(prefix="visage-") as folder:
+        faces, rejects = one_photo.score(settings.score, Path(folder))
+    for reject in rejects:
+        console.print(f"{photos[0]}: {reject.reason}: {reject.detail}", highlight=False)
+    if faces and not faces[0]["face_count"]:
+        console.print(f"{photos[0]}: no face found", highlight=False)
+    elif faces:
+        _table(console, faces)
+
+
+def _table(console: Console, faces: list[dict[str, Any]]) -> None:
+    table = Table("face", "age", "90 % between", "gender", "box", box=None)
+    for face in faces:
+        gender = f"{face['gender']} ({face['gender_probability']:.0%})" if face["gender"] else "-"
+        box = f"{face['box_left']},{face['box_top']} to {face['box_right']},{face['box_bottom']}"
+        between = f"{face['age_low']:.0f} and {face['age_high']:.0f}"
+        age = f"{face['age']:.1f}" + (f" ({face['age_class']})" if face["age_class"] else "")
+        table.add_row(str(face["face_index"] + 1), age, between, gender, box)
+    console.print(table)
+    console.print(f"by {faces[0]['model_name']} version {faces[0]['model_version']}", highlight=False)

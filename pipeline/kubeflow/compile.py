@@ -1,0 +1,112 @@
+"""The same DAG for Kubeflow Pipelines: every step the command `visage step` in a container.
+
+Settings travel as one pipeline parameter, so that a run can be started with others; artifacts travel as KFP artifacts.
+"""
+
+import inspect
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from components.step import Step
+from pipeline.dag import STEPS, in_order
+from pipeline.recipe import Recipe
+from schemas.error import VisageError
+from schemas.secrets import holds_secret
+
+PIPELINE = "visage"
+OUTPUT = "artifact"
+MISSING, INSTALL = "Kubeflow Pipelines' SDK is not installed.", "pip install 'visage[kubeflow]'"
+
+
+@dataclass(frozen=True)
+class Containers:
+    """What the steps run in.
+
+    Attributes:
+        image: container image that holds Visage.
+        tracking_uri: MLflow server, as seen from the cluster.
+        gpus: NVIDIA GPUs of the train step; the other steps have none.
+    """
+
+    image: str
+    tracking_uri: str
+    gpus: int = 0
+
+
+def compile_pipeline(recipe: Recipe, containers: Containers, out: Path) -> None:
+    """Write the pipeline as KFP YAML.
+
+    Args:
+        recipe: settings that a run of the pipeline has if it is given no others.
+        containers: what the steps run in.
+        out: file to write.
+
+    Raises:
+        VisageError: kfp is not installed, or the file cannot be written.
+    """
+    try:
+        from kfp import compiler, dsl
+    except ImportError as error:
+        raise VisageError(MISSING, INSTALL) from error
+
+    changed = recipe.settings.model_dump(mode="json", exclude_defaults=True)
+    for where, values in {**changed, "the address of the tracking server": containers.tracking_uri}.items():
+        if holds_secret(values):
+            raise VisageError(
+                f"In {'the settings under ' if where in changed else ''}{where} stands a credential, which everybody could "
+                "read in the compiled pipeline.",
+                "Give it to the steps' containers in their environment, from a secret of the cluster.",
+                usage=True,
+            )
+    components = {step.name: dsl.container_component(_component(step, containers.image)) for step in STEPS}
+
+    @dsl.pipeline(name=PIPELINE, description=recipe.description or "From photos to a registered model and to scores")
+    def visage(settings: dict = changed) -> None:
+        tasks: dict[str, Any] = {}
+        for step in in_order(STEPS):
+            task = components[step.name](
+                settings=settings,
+                run=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+                **{f"{name}_artifact": tasks[name].outputs[OUTPUT] for name in step.inputs},
+            )
+            task.set_display_name(step.name)
+            task.set_env_variable("MLFLOW_TRACKING_URI", containers.tracking_uri)
+            task.set_env_variable("VISAGE_RECIPE", recipe.name)
+            tasks[step.name] = task
+        if containers.gpus:
+            tasks["train"].set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(containers.gpus)
+
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        compiler.Compiler().compile(visage, str(out))
+    except OSError as error:
+        raise VisageError(f"{out} cannot be written: {error.strerror}") from error
+
+
+def _component(step: Step, image: str) -> Any:
+    """A function such as `dsl.container_component` takes, with one parameter for each input of the step."""
+    from kfp import dsl
+
+    names = [f"{name}_artifact" for name in step.inputs]
+
+    def component(settings: Any, run: Any, *artifacts: Any) -> Any:
+        given = dict(zip(step.inputs, artifacts, strict=False))
+        output = artifacts[len(step.inputs)]
+        arguments = ["step", step.name, "--settings", settings, "--run", run]
+        for name, artifact in given.items():
+            arguments += ["--input", name, artifact.path]
+        return dsl.ContainerSpec(image=image, command=["visage"], args=[*arguments, "--out", output.path])
+
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [
+        inspect.Parameter("settings", kind, annotation=dict),
+        inspect.Parameter("run", kind, annotation=str),
+        *(inspect.Parameter(name, kind, annotation=dsl.Input[dsl.Artifact]) for name in names),
+        inspect.Parameter(OUTPUT, kind, annotation=dsl.Output[dsl.Artifact]),
+    ]
+    component.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    component.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    component.__name__ = component.__qualname__ = step.name
+    component.__doc__ = step.summary
+    return component

@@ -1,0 +1,121 @@
+"""What a person sees while the DAG runs: bars on a terminal, plain lines elsewhere."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+class Display:
+    """Plain lines: what starts, how far it is every few seconds, what is done."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.begun: dict[str, float] = {}
+        self.told: dict[str, float] = {}
+        self.first: dict[tuple[str, str], tuple[float, int]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def reused(self, step: str) -> None:
+        """A step that need not be run, because what it would make is there."""
+        self._line(step, "reused")
+
+    def started(self, step: str) -> None:
+        self.begun[step] = self.told[step] = time.monotonic()
+        self._line(step, "started")
+
+    def progress(self, step: str, done: int, total: int | None, unit: str) -> None:
+        now = time.monotonic()
+        first_time, first_done = self.first.setdefault((step, unit), (now, done))
+        if now - self.told.get(step, 0) < _SECONDS_BETWEEN_LINES or now == first_time:
+            return
+        self.told[step] = now
+        rate = (done - first_done) / (now - first_time)
+        left = f", about {(total - done) / rate:,.0f} s left" if total and rate else ""
+        self._line(step, f"{done:,}{f' of {total:,}' if total else ''} {unit}, {rate:,.0f}/s{left}")
+
+    def metric(self, step: str, name: str, value: float, epoch: int | None) -> None:
+        """Metrics go to MLflow and the log; a line each would bury the rest."""
+
+    def ended(self, step: str, how: str) -> None:
+        """`runtime_only`: done, reused, failed."""
+        self._line(step, f"{how} in {time.monotonic() - self.begun[step]:.1f} s")
+
+    def _line(self, step: str, text: str) -> None:
+        self.console.print(f"{step:<9} {text}", highlight=False)
+
+
+class LiveDisplay(Display):
+    """Bars that move, for a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self.bars = Progress(
+            SpinnerColumn(finished_text=" "),
+            TextColumn("{task.description:<9}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[unit]}"),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            transient=True,
+        )
+        self.tasks: dict[str, TaskID] = {}
+        self.notes: dict[str, dict[str, float]] = {}
+
+    def __enter__(self) -> Self:
+        self.bars.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.bars.stop()
+
+    def started(self, step: str) -> None:
+        self.begun[step] = time.monotonic()
+        self.tasks[step] = self.bars.add_task(step, total=None, unit="", rate="", note="")
+
+    def progress(self, step: str, done: int, total: int | None, unit: str) -> None:
+        now = time.monotonic()
+        first_time, first_done = self.first.setdefault((step, unit), (now, done))
+        rate = (done - first_done) / max(now - first_time, 1e-3)
+        self.bars.update(self.tasks[step], completed=done, total=total, unit=unit, rate=f"{rate:,.0f}/s")
+
+    def metric(self, step: str, name: str, value: float, epoch: int | None) -> None:
+        notes = self.notes.setdefault(step, {})
+        notes[name] = value
+        latest = list(notes.items())[-3:]
+        self.bars.update(self.tasks[step], note="  ".join(f"{held} {figure:.3g}" for held, figure in latest))
+
+    def ended(self, step: str, how: str) -> None:
+        self.bars.remove_task(self.tasks.pop(step))
+        super().ended(step, how)
+
+
+def for_console(console: Console) -> Display:
+    """Bars where there is a terminal, plain lines where there is none."""
+    return LiveDisplay(console) if console.is_terminal else Display(console)

@@ -1,0 +1,117 @@
+"""Settings from recipes and --set, and what a person is told when they are wrong."""
+
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import Field
+
+from components.step.settings import Section, build, dotted, external_path, load_yaml, marked_fields, runtime_only
+from schemas.error import VisageError
+
+
+class Optimizer(Section):
+    learning_rate: float = Field(1e-3, gt=0, description="step size")
+    kind: Literal["adam", "sgd"] = "adam"
+
+
+class Small(Section):
+    kind: Literal["small"] = "small"
+    width: int = 8
+    bias: bool = True
+
+
+class Large(Section):
+    kind: Literal["large"] = "large"
+    depth: int = 8
+    bias: bool = True
+
+
+class Train(Section):
+    epochs: int = Field(10, ge=1)
+    workers: int = runtime_only(0, "threads")
+    optimizer: Optimizer = Optimizer()
+    net: Annotated[Small | Large, Field(discriminator="kind")] = Small()
+
+
+class Source(Section):
+    path: str = external_path("", "where the photos are")
+
+
+class Everything(Section):
+    train: Train = Train()
+    source: Source = Source()
+
+
+def test_overrides_are_yaml_and_go_over_the_recipe_key_by_key():
+    settings = build(
+        Everything,
+        {"train": {"epochs": 3, "optimizer": {"kind": "sgd"}}},
+        ["train.optimizer.learning_rate=1e-2", "source.path=a b/c=d"],
+    )
+    assert settings.train.epochs == 3
+    assert settings.train.optimizer == Optimizer(kind="sgd", learning_rate=0.01)
+    assert settings.source.path == "a b/c=d"
+
+
+def test_a_section_that_becomes_another_kind_keeps_what_the_other_has_too():
+    recipe = {"train": {"net": {"kind": "small", "width": 3, "bias": False}}}
+    assert build(Everything, recipe, ["train.net.kind=large", "train.net.depth=2"]).train.net == Large(
+        depth=2, bias=False
+    )
+    assert build(Everything, recipe, ["train.net={kind: large}"]).train.net == Large(bias=False)
+    assert build(Everything, recipe, ["train.net.bias=true"]).train.net == Small(width=3)
+
+
+@pytest.mark.parametrize("path", ["/tmp/a #1", "plain", " blank "])
+def test_a_text_is_taken_as_it_stands(path):
+    assert build(Everything, {}, [f"source.path={path}"]).source.path == path
+
+
+def test_a_text_in_quotes_is_what_stands_in_them():
+    assert build(Everything, {}, ["source.path='7'"]).source.path == "7"
+
+
+def test_settings_cannot_be_changed_afterwards():
+    with pytest.raises(ValueError, match="frozen"):
+        build(Everything, {}).train.epochs = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("train.epoch=5", ["there is no setting train.epoch", "Did you mean train.epochs"]),
+        ("epochs=5", ["there is no setting epochs", "train.epochs"]),
+        ("train.optimizer.lerning_rate=5", ["train.optimizer.learning_rate"]),
+        ("nonsense.at.all=1", ["there is no setting nonsense", "Valid: source, train"]),
+        ("train.epochs=0", ["train.epochs", "greater than or equal to 1", "given: 0"]),
+        ("train.epochs=many", ["train.epochs", "valid integer", "'many'"]),
+        ("train.optimizer.kind=adm", ["'adam' or 'sgd'"]),
+        ("train.net={kind: large, width: 3}", ["there is no setting train.net.width"]),
+        ("train.net={kind: large, deepth: 3}", ["there is no setting train.net.deepth", "train.net.depth"]),
+        ("train.epochs", ["--set train.epochs", "section.key=value"]),
+        ("train.epochs=[1", ["not valid YAML"]),
+    ],
+)
+def test_a_wrong_setting_is_one_message_with_the_nearest_valid_names(override, told):
+    with pytest.raises(VisageError) as caught:
+        build(Everything, {}, [override], "the recipe x")
+    assert caught.value.exit_code == 2
+    for part in told:
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["a: [1", "- a list", "just words"])
+def test_a_recipe_that_is_no_mapping_is_refused(text):
+    with pytest.raises(VisageError, match=r"my\.yaml"):
+        load_yaml(text, "my.yaml")
+
+
+def test_an_empty_recipe_is_the_default():
+    assert build(Everything, load_yaml("# nothing\n", "x")) == Everything()
+
+
+def test_fields_are_found_by_their_mark_and_listed_by_dotted_name():
+    settings = build(Everything, {}, ["train.workers=4"])
+    assert marked_fields(settings, "runtime_only") == {"train.workers": 4}
+    assert marked_fields(settings, "external") == {"source.path": ""}
+    assert dotted(settings)["train.optimizer.learning_rate"] == 1e-3

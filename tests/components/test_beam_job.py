@@ -1,0 +1,94 @@
+"""Pipelines on the runner of the settings, and errors that find their way back."""
+
+import errno
+import logging
+import threading
+
+import apache_beam as beam
+import pytest
+
+from components.beam_job import BeamSettings, errors_reach_driver, pipeline, run
+from components.step.identity import of_step
+from components.step.settings import Section
+from schemas.error import VisageError
+
+
+class Everything(Section):
+    beam: BeamSettings = BeamSettings()
+
+
+def test_the_local_runner_works_with_as_many_threads_as_asked_for(tmp_path):
+    meeting = threading.Barrier(3, timeout=20)
+
+    def meet(number: int) -> int:
+        meeting.wait()  # nobody passes before three threads are here
+        return number
+
+    job = pipeline(BeamSettings(workers=3))
+    globals()["_meet"] = meet  # a barrier cannot be pickled, so it is found by name
+    met = job | beam.Create(range(3)) | beam.Reshuffle() | beam.Map(_call_meet)
+    met | beam.combiners.ToList() | beam.Map(_write, str(tmp_path / "met"))
+    run(job)
+    assert (tmp_path / "met").read_text() == "[0, 1, 2]"
+
+
+def test_a_stage_does_not_wait_long_for_the_thread_that_samples_it():
+    from apache_beam.runners.worker.statesampler import StateSampler
+    from apache_beam.utils.counters import CounterFactory
+
+    pipeline(BeamSettings())
+    assert StateSampler("stage", CounterFactory()).sampling_period_ms == 5
+
+
+def _call_meet(number: int) -> int:
+    return globals()["_meet"](number)
+
+
+def _write(values: list[int], path: str) -> None:
+    with open(path, "w") as file:  # noqa: PTH123
+        file.write(str(sorted(values)))
+
+
+def fail(error: Exception) -> None:
+    def raise_it(_: int) -> None:
+        with errors_reach_driver("/some/folder"):
+            raise error
+
+    job = pipeline(BeamSettings(workers=1))
+    _ = job | beam.Create([1]) | beam.Map(raise_it)
+    run(job)
+
+
+def test_an_error_for_people_comes_back_whole_and_without_a_traceback_before_it(caplog):
+    with caplog.at_level(logging.INFO), pytest.raises(VisageError) as raised:
+        fail(VisageError('no "photos"\nhere [1]', "look elsewhere", usage=True))
+    assert raised.value.message == 'no "photos"\nhere [1]'
+    assert (raised.value.hint, raised.value.usage) == ("look elsewhere", True)
+    assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize(("code", "said"), [(errno.ENOSPC, "No space left on device"), (errno.EROFS, "Read-only")])
+def test_a_disk_that_cannot_be_written_to_is_named(code, said):
+    import os
+
+    with pytest.raises(VisageError, match=f"/some/folder cannot be written to: {said}"):
+        fail(OSError(code, os.strerror(code)))
+
+
+def test_a_programming_error_stays_one():
+    with pytest.raises(ZeroDivisionError):
+        fail(ZeroDivisionError("x"))
+
+
+def test_runner_and_workers_are_no_part_of_what_comes_out():
+    one = Everything(beam=BeamSettings(workers=1))
+    other = Everything(beam=BeamSettings(workers=7, runner="flink", options=("--flink_master=x",)))
+    assert of_step("ingest", one, {}).digest == of_step("ingest", other, {}).digest
+
+
+def test_other_runners_get_their_options():
+    from apache_beam.options.pipeline_options import StandardOptions
+
+    job = pipeline(BeamSettings(runner="portable", options=("--job_endpoint=localhost:8099",)))
+    assert job.options.view_as(StandardOptions).runner == "PortableRunner"
+    assert job.options.get_all_options()["job_endpoint"] == "localhost:8099"

@@ -1,0 +1,124 @@
+"""The DAG as Kubeflow Pipelines YAML, read back by the SDK's own loader."""
+
+import argparse
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from components.step import command
+from pipeline import dag, recipe
+from pipeline.cli import parser
+from pipeline.kubeflow.compile import Containers, compile_pipeline
+from schemas.error import VisageError
+
+kfp = pytest.importorskip("kfp", reason="the extra [kubeflow] is not installed")
+
+VISAGE = Containers("visage", "http://mlflow")
+
+
+def executors(file: Path) -> dict:
+    return yaml.safe_load(file.read_text())["deploymentSpec"]["executors"]
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    file = tmp_path_factory.mktemp("kubeflow") / "in a new folder" / "visage.yaml"
+    chosen = recipe.load("default", ["train.epochs=3", "source.path=/data/imdb_crop"])
+    compile_pipeline(chosen, Containers("registry/visage:1", "http://mlflow:5000"), file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def spec(compiled):
+    return yaml.safe_load(compiled.read_text())
+
+
+def test_the_sdks_own_loader_reads_it_back(compiled):
+    loaded = kfp.components.load_component_from_file(str(compiled))
+    assert loaded.name == "visage"
+    assert set(loaded.pipeline_spec.root.dag.tasks) == {step.name for step in dag.STEPS}
+
+
+def test_every_step_waits_for_what_it_reads(spec):
+    for step in dag.STEPS:
+        task = spec["root"]["dag"]["tasks"][step.name]
+        fed = {
+            name: given["taskOutputArtifact"]["producerTask"]
+            for name, given in task["inputs"].get("artifacts", {}).items()
+        }
+        assert fed == {f"{name}_artifact": name for name in step.inputs}
+        assert sorted(task.get("dependentTasks", [])) == sorted(step.inputs)
+
+
+def test_the_settings_are_a_parameter_whose_default_is_the_recipe(spec):
+    default = spec["root"]["inputDefinitions"]["parameters"]["settings"]["defaultValue"]
+    assert default["train"] == {"epochs": 3}
+    assert default["source"]["path"] == "/data/imdb_crop"
+
+
+@pytest.mark.parametrize("step", dag.STEPS, ids=lambda step: step.name)
+def test_the_command_in_the_container_is_one_that_visage_understands(step, spec):
+    container = spec["deploymentSpec"]["executors"][f"exec-{step.name}"]["container"]
+    assert container["image"] == "registry/visage:1"
+    assert {entry["name"]: entry["value"] for entry in container["env"]} == {
+        "MLFLOW_TRACKING_URI": "http://mlflow:5000",
+        "VISAGE_RECIPE": "default",
+    }
+    settings = spec["root"]["inputDefinitions"]["parameters"]["settings"]["defaultValue"]
+    filled = []
+    for argument in container["args"]:
+        argument = argument.replace("{{$.inputs.parameters['settings']}}", json.dumps(settings))
+        filled.append(re.sub(r"\{\{\$\.\w+\.\w+\['(\w+)'\](\.path)?\}\}", r"/mnt/\1", argument))
+    parsed = parser().parse_args([*container["command"][1:], *filled])
+    assert parsed.name == step.name
+    assert command.settings_of(step, parsed).model_dump(mode="json") == recipe.load(
+        "default", ["train.epochs=3", "source.path=/data/imdb_crop"]
+    ).of(step).model_dump(mode="json")
+    assert {name: str(folder) for name, folder in command.inputs_of(step, parsed).items()} == {
+        name: f"/mnt/{name}_artifact" for name in step.inputs
+    }
+    assert str(parsed.out) == "/mnt/artifact"
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_every_recipe_reaches_the_steps_as_it_is(name, tmp_path):
+    chosen, file = recipe.load(name), tmp_path / "visage.yaml"
+    compile_pipeline(chosen, VISAGE, file)
+    parameter = yaml.safe_load(file.read_text())["root"]["inputDefinitions"]["parameters"]["settings"]
+    given = argparse.Namespace(settings=json.dumps(parameter["defaultValue"]), set=[])
+    for step in dag.STEPS:
+        assert command.settings_of(step, given) == chosen.of(step)
+
+
+def test_a_file_that_cannot_be_written_is_one_message(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(VisageError, match="cannot be written"):
+        compile_pipeline(recipe.load("default"), VISAGE, tmp_path / "file" / "x.yaml")
+
+
+def test_gpus_are_the_train_steps_alone(tmp_path, spec):
+    file = tmp_path / "visage.yaml"
+    compile_pipeline(recipe.load("strong"), Containers("visage", "http://mlflow", gpus=2), file)
+    asked = {name: held["container"].get("resources") for name, held in executors(file).items()}
+    assert asked.pop("exec-train")["accelerator"]["resourceType"] == "nvidia.com/gpu"
+    assert asked == dict.fromkeys(f"exec-{step.name}" for step in dag.STEPS if step.name != "train")
+    assert "resources" not in spec["deploymentSpec"]["executors"]["exec-train"]["container"]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "tracking_uri", "told"),
+    [
+        (["beam.options=[--s3_secret_access_key=hunter2]"], "http://mlflow", "settings under beam"),
+        (["source.path=https://me:hunter2@host/x"], "http://mlflow", "settings under source"),
+        ([], "http://me:hunter2@mlflow", "tracking server"),
+    ],
+)
+def test_a_credential_is_refused_and_not_written_where_everybody_reads(overrides, tracking_uri, told, tmp_path):
+    file = tmp_path / "visage.yaml"
+    with pytest.raises(VisageError, match=told) as caught:
+        compile_pipeline(recipe.load("default", overrides), Containers("visage", tracking_uri), file)
+    assert caught.value.usage and "hunter2" not in str(caught.value)
+    assert not file.exists()
