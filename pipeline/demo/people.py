@@ -69,9 +69,8 @@ class Look:
         apparent = max(0.3, age * (1 + own.normal(0, 0.06) + rng.normal(0, 0.03)) + rng.normal(0, 0.6))
         adult = _share(apparent, 14.5, 1.6)
         self.child = child = math.exp(-apparent / 6.5)  # 1 at birth, near 0 in adults
-        self.male = male = adult * own.normal(
-            -0.95 if female else 0.95, 0.6
-        )  # how male features are, from about -2 to 2
+        # How male the features are: from about -2 to 2, near 0 in children.
+        self.male = male = adult * own.normal(-0.95 if female else 0.95, 0.6)
         # Strength of the lines that come from 25 years on, and of what sinks, thins and lengthens in old age.
         self.lined, self.sagging = np.clip((apparent + rng.normal(0, 2, 2) - (24, 42)) / 45, 0, 1)
         self.make_up = adult * rng.beta(1.6, 1.1) * (rng.random() < 0.85) if female else 0.0

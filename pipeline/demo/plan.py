@@ -120,10 +120,9 @@ def _row(number: int, person: Person, profile: set[str], seed: int, rng: Any) ->
 def _add_copies(rows: list[Row], duplicates: int, conflicts: int, rng: Any) -> None:
     """Add rows with the very photo of a good one: with its labels, or at least 20 years off, which spoils both."""
     good = [index for index in rng.permutation(len(rows)) if not rows[index].defects]
-    grown = [index for index in good if rows[index].shot.age >= 20 + YOUNGEST][:conflicts]
-    for row in [rows[index] for index in good if index not in grown][:duplicates]:
-        rows.append(replace(row, number=len(rows) + 1, defects=frozenset({"duplicate"})))
-    for index in grown:
+    for index in good[:duplicates]:
+        rows.append(replace(rows[index], number=len(rows) + 1, defects=frozenset({"duplicate"})))
+    for index in [index for index in good[duplicates:] if rows[index].shot.age >= 20 + YOUNGEST][:conflicts]:
         row = rows[index] = replace(rows[index], defects=frozenset({"conflicting_labels"}))
         other_year = row.year - int(rng.integers(20, row.shot.age - YOUNGEST + 1))
         rows.append(replace(row, number=len(rows) + 1, year=other_year))
@@ -131,7 +130,7 @@ def _add_copies(rows: list[Row], duplicates: int, conflicts: int, rng: Any) -> N
 
 def plan_album(photos: int, seed: int) -> list[Shot]:
     """A tenth as many photos of other people, of whom nothing is known."""
-    rng = np.random.default_rng((seed, 2))
+    rng = np.random.default_rng((seed, 0, 0))
     shots = []
     for index in range(min(max(photos // 10, 20), 200)):
         person = Person(index // 3, seed + 1)
