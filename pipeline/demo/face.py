@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pipeline.demo.people import Colour, Look, mix
+from pipeline.demo.people import BLACK, WHITE, Colour, Look, mix
 
-BLACK, WHITE = (18, 14, 14), (250, 248, 244)
 LONG = 0.55  # hair of at least this `Look.hair_length` falls behind the head
 
 ANGLE = np.linspace(0, 2 * np.pi, 25)
@@ -109,7 +108,7 @@ def _draw_body(head: Pen, look: Look) -> None:
         head.oval(0, -0.2, 1.25 * look.width, 1.3, dark)
         head.fill(np.array([(0, -0.3), (1.25, -0.3), (1.2, end), (0, end)]) * (look.width, 1), dark)
     else:
-        head.oval(look.width, look.eye_y + 0.25, 0.14, 0.22 - 0.03 * look.child + 0.07 * look.sagging, look.shade(0.15))
+        head.oval(look.width, look.eye_y + 0.25, 0.14, 0.22 - 0.03 * look.child + 0.12 * look.sagging, look.shade(0.15))
     neck, chin = 0.52 + 0.09 * look.male - 0.14 * look.child, head.at(0, look.chin_y)
     chin.oval(0, 1.7, 1.75 + 0.18 * look.male - 0.5 * look.child, 1.4, look.cloth)
     chin.fill([(0, -0.5), (neck, -0.5), (neck + 0.1, 0.4), (0, 0.75)], look.shade(0.15))
@@ -119,8 +118,10 @@ def _draw_body(head: Pen, look: Look) -> None:
 def _draw_age(face: Pen, eye: Pen, mouth: Pen, look: Look) -> None:
     """Shades and lines."""
     eye.oval(0, 0, 0.3, 0.2 + 0.04 * look.lined, look.shade(0.12 + 0.18 * look.lined))
-    eye.oval(0.16, 0.46, 0.24, 0.17, mix(look.skin, (206, 64, 70), 0.2 * look.child + 0.1 * look.make_up))
-    face.oval(0.5, 0.5, 0.11, 0.26, look.shade(0.04 + 0.2 * look.sagging))
+    eye.oval(
+        0.1, 0.46 - 0.1 * look.child, 0.22, 0.15, mix(look.skin, (206, 64, 70), 0.2 * look.child + 0.1 * look.make_up)
+    )
+    face.oval(0.5, 0.5, 0.11, 0.26, look.shade(0.04 + 0.28 * look.sagging))
     if look.lined < 0.02:
         return
     line, fold = look.shade(0.7 * look.lined), look.shade(0.7 * look.sagging)
@@ -137,7 +138,7 @@ def _draw_age(face: Pen, eye: Pen, mouth: Pen, look: Look) -> None:
 
 def _draw_eye(eye: Pen, look: Look) -> None:
     lid, lash, sag = mix(look.skin, BLACK, 0.72), 0.06 * look.make_up, 0.1 * look.sagging - 0.03
-    wide, high = 0.19 + 0.06 * look.child, (0.09 + 0.07 * look.child - 0.012 * look.male) * (1 - 0.3 * look.sagging)
+    wide, high = 0.19 + 0.06 * look.child, (0.09 + 0.08 * look.child - 0.012 * look.male) * (1 - 0.45 * look.sagging)
     eye.oval(0, 0, wide, high, WHITE)
     for size, colour in ((0.1, mix(look.iris, BLACK, 0.35)), (0.08, look.iris), (0.045, BLACK)):
         eye.fill(np.clip(CIRCLE * size * (1 + 0.3 * look.child), -high, high), colour)
@@ -158,7 +159,7 @@ def _draw_nose(nose: Pen, look: Look) -> None:
 
 def _draw_mouth(mouth: Pen, look: Look) -> None:
     wide = (0.36 - 0.12 * look.child + 0.02 * look.male) * (0.9 + 0.25 * look.smile)
-    high = (0.1 - 0.02 * look.male + 0.02 * look.make_up) * (1 - 0.5 * look.sagging)
+    high = (0.1 - 0.02 * look.male + 0.02 * look.make_up) * (1 - 0.65 * look.sagging)
     corner, gap = 0.035 - 0.1 * look.smile, max(0.0, 0.3 * look.smile - 0.17)
     mouth.fill(between(arch(wide, corner, -0.7 * high), arch(wide, corner, 0)), mix(look.lip, BLACK, 0.14))
     mouth.fill(between(arch(wide, corner, 0), arch(wide, corner, gap + 1.2 * high)), look.lip)

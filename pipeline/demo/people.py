@@ -30,7 +30,8 @@ LAST_NAMES = (
 SKIN: list[Colour] = [(255, 226, 205), (247, 205, 174), (229, 178, 139), (201, 143, 102), (152, 97, 65), (98, 62, 44)]
 HAIR: list[Colour] = [(34, 27, 25), (62, 42, 32), (98, 66, 42), (142, 98, 56), (206, 168, 104), (158, 74, 36)]
 EYES: list[Colour] = [(84, 54, 34), (120, 84, 46), (86, 112, 74), (84, 124, 158)]
-GREY, SALLOW, RED, SHADOW = (206, 205, 203), (178, 152, 128), (184, 34, 58), (78, 34, 28)
+GREY, WHITE, SALLOW = (180, 179, 177), (250, 248, 244), (178, 152, 128)
+RED, SHADOW, BLACK = (184, 34, 58), (78, 34, 28), (18, 14, 14)
 
 
 class Person:
@@ -68,7 +69,7 @@ class Look:
         # Nobody looks their age: persons are off by some 6 % for life, and by 3 % from day to day.
         apparent = max(0.3, age * (1 + own.normal(0, 0.06) + rng.normal(0, 0.03)) + rng.normal(0, 0.6))
         adult = _share(apparent, 14.5, 1.6)
-        self.child = child = math.exp(-apparent / 6.5)  # 1 at birth, near 0 in adults
+        self.child = child = math.exp(-apparent / 8)  # 1 at birth, near 0 in adults
         # How male the features are: from about -2 to 2, near 0 in children.
         self.male = male = adult * own.normal(-0.95 if female else 0.95, 0.6)
         # Strength of the lines that come from 25 years on, and of what sinks, thins and lengthens in old age.
@@ -84,7 +85,9 @@ class Look:
         hair, iris = own.integers((6, 4) if tone < 2 and own.random() < 0.8 else (2, 2))
         self.iris = EYES[iris]
         grey = _share(apparent + rng.normal(0, 2), own.normal(53, 8), 5.5)
-        self.hair = mix(mix(HAIR[hair], (226, 190, 128), 0.8 * child * (hair >= 2)), GREY, grey)
+        self.hair = mix(
+            mix(HAIR[hair], (226, 190, 128), 0.8 * child * (hair >= 2)), mix(GREY, WHITE, self.sagging), grey
+        )
         self.cloth = mix(HAIR[rng.integers(6)], (236, 150, 160) if female else (52, 60, 84), rng.uniform(0, 0.6))
         # 0 is cropped, 1 to the chin, 2 below the shoulders.
         length = abs(own.normal(1.5, 0.5) if own.random() < (0.9 if female else 0.06) else own.normal(0, 0.25))
@@ -94,8 +97,8 @@ class Look:
 
         self.width = 1 + own.normal(0, 0.045) + 0.04 * child + 0.03 * male
         # Heights from the head's middle downwards.
-        self.eye_y = -0.06 + 0.33 * child
-        self.nose_y = 0.46 - 0.02 * child + 0.03 * male + 0.07 * self.sagging
+        self.eye_y = -0.06 + 0.36 * child
+        self.nose_y = 0.46 - 0.02 * child + 0.03 * male + 0.1 * self.sagging
         self.mouth_y = 0.8 - 0.04 * child + 0.02 * male
         self.chin_y = 1.3 - 0.3 * child + 0.05 * male + own.normal(0, 0.06)
 

@@ -219,7 +219,7 @@ class TestTrouble:
         os.close(lock)
         assert not draw_archive(tmp_path / "demo", 3, 1)["reused"]
 
-    def test_killed_it_leaves_no_archive_and_the_same_command_completes(self, tmp_path):
+    def test_killed_it_leaves_no_archive_and_nothing_in_the_way_of_another_command(self, tmp_path):
         out = tmp_path / "demo"
         code = f"from pipeline.demo.archive import draw_archive; draw_archive({str(out)!r}, 60, 6)"
         running = subprocess.Popen([sys.executable, "-c", code])
@@ -228,8 +228,9 @@ class TestTrouble:
         running.kill()
         running.wait()
         assert [path.name for path in tmp_path.iterdir()] == [".demo.partial"]
-        assert not draw_archive(out, 60, 6)["reused"]
+        assert not draw_archive(out, 9, 5)["reused"]
         assert [path.name for path in tmp_path.iterdir()] == ["demo"]
+        assert draw_archive(out, 9, 5)["reused"]  # which counts its photos
 
     def test_progress_is_told_up_to_the_end(self, tmp_path):
         told = []

@@ -120,5 +120,5 @@ def test_not_even_the_drawings_own_numbers_give_the_labels_away():
     features, (ages, women) = np.array(rows), np.array(labels, float).T
     half = len(rows) // 2
     by_age, by_gender = (np.linalg.lstsq(features[:half], label[:half], rcond=None)[0] for label in (ages, women))
-    assert 2.0 < np.abs(features @ by_age - ages)[half:].mean() < 5.0
+    assert 3.0 < np.abs(features @ by_age - ages)[half:].mean() < 5.0
     assert 0.88 < ((features @ by_gender > 0.5) == women)[half:].mean() < 0.985
