@@ -19,7 +19,12 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["pipeline*", "components*", "schemas*"]),
-    package_data={"pipeline": ["recipes/*.yaml"], "schemas": ["*.pbtxt"]},
+    package_data={
+        "components": ["report/templates/*.html"],
+        "components.score.yunet": ["*.onnx", "LICENSE"],
+        "pipeline": ["recipes/*.yaml"],
+        "schemas": ["*.pbtxt"],
+    },
     install_requires=[
         f"tensorflow>=2.16.2,<2.17; {OLDER_SET}",
         f"tensorflow>=2.21,<2.22; {NEWER_SET}",
@@ -39,7 +44,8 @@ setup(
         "google-crc32c>=1.5",
         "jinja2>=3.1.6",
         "matplotlib>=3.8",
-        "opencv-python-headless>=4.11,<4.12",
+        f"opencv-python-headless>=4.11,<4.12; {OLDER_SET}",  # the last for numpy 1
+        f"opencv-python-headless>=4.13,<5; {NEWER_SET}",  # version 5 wants the detector's weights in another form
         "pillow>=12.3",
         "pillow-heif>=1.1",
         "pillow-jxl-plugin>=1.3.4",

@@ -23,7 +23,7 @@ from components.step.settings import Section
 from components.train.settings import TrainSettings
 from components.validate.settings import ValidationSettings
 from schemas.error import VisageError
-from schemas.secrets import redacted
+from schemas.redaction import redacted
 
 FOLDER = Path(__file__).with_name("recipes")
 

@@ -19,7 +19,7 @@ from components.step import Step, Tracker, identity
 from components.step.settings import Section, dotted
 from schemas.artifact import Manifest
 from schemas.error import VisageError
-from schemas.secrets import redact, redacted
+from schemas.redaction import redact, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from schemas.error import VisageError
-from schemas.secrets import redacted
+from schemas.redaction import redacted
 
 MANIFEST = "manifest.json"
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from schemas.error import VisageError
-from schemas.secrets import redact
+from schemas.redaction import redact
 
 PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",

@@ -26,7 +26,7 @@ from components.score.settings import ScoreSettings, Settings
 from components.step import StepContext, Tracker
 from components.step.resources import cores
 from schemas.error import VisageError
-from schemas.secrets import redacted
+from schemas.redaction import redacted
 
 log = logging.getLogger("visage.score")
 

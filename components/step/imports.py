@@ -25,7 +25,9 @@ def project_files(*start: Path) -> list[Path]:
         file = waiting.pop()
         if file not in found:
             found.add(file)
-            waiting += [path for name in _imports(file) if name.split(".")[0] in _PACKAGES for path in _files_of(name)]
+            waiting += [
+                path for name in imported_names(file) if name.split(".")[0] in _PACKAGES for path in _files_of(name)
+            ]
     return sorted(found)
 
 
@@ -34,7 +36,10 @@ def distributions(files: Iterable[Path]) -> list[str]:
 
     What a file imports and this environment lacks is left out: it does without.
     """
-    tops = {name.split(".")[0] for file in files for name in _imports(file)} - {*_PACKAGES, *sys.stdlib_module_names}
+    tops = {name.split(".")[0] for file in files for name in imported_names(file)} - {
+        *_PACKAGES,
+        *sys.stdlib_module_names,
+    }
     return sorted({_owners()[top] for top in tops if top in _owners()})
 
 
@@ -54,12 +59,12 @@ def _files_of(module: str) -> Iterator[Path]:
 
 
 @cache
-def _imports(file: Path) -> tuple[str, ...]:
+def imported_names(file: Path) -> tuple[str, ...]:
+    """Dotted names that a file imports; of `from a import b`, both `a` and `a.b`, which may be a module."""
     return tuple(_names(ast.parse(file.read_bytes())))
 
 
 def _names(tree: ast.AST) -> Iterator[str]:
-    """Dotted names that are imported; of `from a import b`, both `a` and `a.b`, which may be a module."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue

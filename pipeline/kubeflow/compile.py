@@ -12,7 +12,7 @@ from components.step import Step
 from pipeline.dag import STEPS, in_order
 from pipeline.recipe import Recipe
 from schemas.error import VisageError
-from schemas.secrets import holds_secret
+from schemas.redaction import holds_secret
 
 PIPELINE = "visage"
 OUTPUT = "artifact"

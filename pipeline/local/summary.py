@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.local.runner import Outcome
-from schemas.secrets import redact
+from schemas.redaction import redact
 
 
 def show(console: Console, outcome: Outcome, root: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from components.report import page
 from schemas.error import VisageError
-from schemas.secrets import holds_secret, redact, redacted
+from schemas.redaction import holds_secret, redact, redacted
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_message_hides_them():
 
 def test_a_page_hides_them(tmp_path):
     page.write(
-        tmp_path / "page.html", "x", [page.paragraph("http://me:hunter2@host"), page.table(("a",), [("sig=abc",)])]
+        tmp_path / "page.html", "x", [page.Paragraph("http://me:hunter2@host"), page.Table(("a",), [("sig=abc",)])]
     )
     assert "hunter2" not in (text := (tmp_path / "page.html").read_text()) and "abc" not in text
 
