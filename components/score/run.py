@@ -100,6 +100,7 @@ def _score(settings: Settings, context: StepContext) -> None:
         log.warning(warning)
     held = {
         "model": str(version),
+        "model_run": version.run_id,
         "started": started.isoformat(timespec="seconds"),
         "inputs": redacted(wanted.photos),
         **summary.figures(tally, population),

@@ -14,11 +14,11 @@ class ScoreSettings(Section):
     photos: tuple[str, ...] = external_path(
         (),
         "photos to score, any mix of: a folder, a glob pattern, a zip or tar (also .gz, .bz2, .xz), a .txt or .parquet list "
-        "of paths, a single photo; local or as gs://, s3://. Empty: the photos of the source",
+        "of paths, a single photo; local or as gs://, s3://. Empty: nothing is scored",
     )
     model: str = Field("", description="NAME@ALIAS or NAME/VERSION; empty: the version that the register step names")
     faces: Literal["whole", "detect"] = Field(
-        "whole", description="whole: every picture is one cropped face; detect: faces are looked for"
+        "detect", description="whole: every picture is one cropped face; detect: faces are looked for"
     )
     detector: Literal["fast", "thorough"] = Field(
         "fast",
