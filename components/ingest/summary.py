@@ -8,13 +8,13 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from components.ingest import contact_sheets
 from components.ingest.examples_index import read_columns
 from components.ingest.photos import Photos
 from components.report import charts, page
 from components.report.charts import UNKNOWN
+from schemas.arrow_files import parquet as pq
 from schemas.record import FEMALE, MAX_AGE, SPLITS
 from schemas.reject import REASONS, Reject
 from schemas.shard import read_index

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from components.step import Step, Surroundings, Tracker, execute, log_setup
+from components.step import Step, Surroundings, Tracker, execute, log_setup, native_log
 from components.step.settings import Section, build, load_yaml, merge
 from schemas.artifact import Manifest
 from schemas.error import VisageError
@@ -100,11 +100,13 @@ def report(manifest: Manifest, out: Path) -> None:
 
 
 def main(step: Step, argv: Sequence[str] | None = None) -> int:
-    """Entry point of `python -m components.NAME`; gives the exit code."""
+    """Entry point of `python -m components.NAME`; gives the exit code. Without `argv` it is the whole process."""
     parser = argparse.ArgumentParser(prog=f"python -m components.{step.name}", description=step.summary)
     add_arguments(parser)
     parser.add_argument("--debug", action="store_true", help="show tracebacks and the libraries' messages")
     arguments = parser.parse_args(argv)
+    if argv is None and not arguments.debug:
+        native_log.hide()
     log_setup.set_up(debug=arguments.debug)
 
     def work() -> None:

@@ -16,7 +16,8 @@ from schemas.redaction import holds_secret
 
 PIPELINE = "visage"
 OUTPUT = "artifact"
-MISSING, INSTALL = "Kubeflow Pipelines' SDK is not installed.", "pip install 'visage[kubeflow]'"
+MISSING = "Kubeflow Pipelines' SDK is not installed."
+INSTALL = "`make env` installs it; by hand, in the project's folder: pip install -e '.[kubeflow]'."
 
 
 @dataclass(frozen=True)

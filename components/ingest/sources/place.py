@@ -2,6 +2,7 @@
 
 import lzma
 import os
+import re
 import tarfile
 import zipfile
 import zlib
@@ -15,7 +16,8 @@ from schemas.error import VisageError
 
 _ZIP = ".zip"
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-_LABELS = (".mat", ".csv", ".tsv", ".txt", ".parquet")
+_TABLE = re.compile(r"\.(csv|tsv|parquet)(\.(gz|bz2|xz|zst|zip))?$", re.IGNORECASE)
+_LABELS = (".mat", ".txt")
 _PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
@@ -25,13 +27,20 @@ def is_remote(path: str) -> bool:
 
 
 def is_archive(path: str) -> bool:
-    """Whether a path is called like a zip or a tar. A folder may be called so too."""
-    return path.lower().endswith((_ZIP, *_TARS)) and (is_remote(path) or not Path(path).expanduser().is_dir())
+    """Whether a path is called like a zip or a tar. A folder may be called so too, and a compressed table, `labels.csv.zip`."""
+    if not path.lower().endswith((_ZIP, *_TARS)) or is_table(path):
+        return False
+    return is_remote(path) or not Path(path).expanduser().is_dir()
+
+
+def is_table(path: str) -> bool:
+    """Whether a path is called like a table, compressed or not."""
+    return bool(_TABLE.search(path))
 
 
 def is_file(path: str) -> bool:
     """Whether a path is a file; of a remote one only the name can say so."""
-    return path.lower().endswith(_LABELS) if is_remote(path) else Path(path).expanduser().is_file()
+    return path.lower().endswith(_LABELS) or is_table(path) if is_remote(path) else Path(path).expanduser().is_file()
 
 
 def check(path: str, setting: str) -> None:
