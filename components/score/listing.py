@@ -12,14 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from components.photo.formats import is_picture_name
 from components.score import contents, remote
 from components.score.entry import Entry, Source
 from components.score.remote import Store, is_remote
 from schemas.error import VisageError
 
 _LISTS = (".txt", ".lst", ".list", ".parquet")
-_PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
-"""Not opened to see whether they are archives."""
 
 
 class Listing:
@@ -61,7 +60,7 @@ class Listing:
         if _is_folder(path):
             found = contents.of_remote_folder(path) if is_remote(path) else contents.of_folder(path)
             yield from self._in(Source("folder", path.rstrip("/")), found)
-        elif path.lower().endswith(_PHOTOS) or not (is_remote(path) or Path(path).is_file()):
+        elif is_picture_name(path) or not (is_remote(path) or Path(path).is_file()):
             yield from self._single(os.fsencode(path))
         else:
             with self._open(path) as file:

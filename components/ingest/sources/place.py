@@ -12,13 +12,13 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from components.photo.formats import is_picture_name
 from schemas.error import VisageError
 
 _ZIP = ".zip"
 _TARS = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 _TABLE = re.compile(r"\.(csv|tsv|parquet)(\.(gz|bz2|xz|zst|zip))?$", re.IGNORECASE)
 _LABELS = (".mat", ".txt")
-_PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff")
 
 
 def is_remote(path: str) -> bool:
@@ -234,4 +234,4 @@ def _filesystems() -> Any:
 
 def _is_photo(name: str) -> bool:
     parts = name.split("/")
-    return name.lower().endswith(_PHOTOS) and not any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    return is_picture_name(name) and not any(part.startswith(".") or part == "__MACOSX" for part in parts)

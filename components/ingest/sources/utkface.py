@@ -12,7 +12,7 @@ from components.ingest.sources import photos_root, place
 from components.ingest.sources.settings import SourceSettings
 from schemas.record import FEMALE, MALE, FaceRecord
 
-_NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+\.jpe?g(\.chip\.jpe?g)?", re.IGNORECASE)
+_NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+\.\w+(\.chip\.\w+)?", re.IGNORECASE)
 _GENDERS = {"0": MALE, "1": FEMALE}
 
 
