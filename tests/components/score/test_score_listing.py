@@ -272,7 +272,8 @@ class TestHostileArchives:
         header[124:136] = (-512).to_bytes(12, "big", signed=True)
         header[148:156] = b"%06o\0 " % (sum(header[:148]) + 8 * 32 + sum(header[156:512]))
         (tmp_path / "a.tar").write_bytes(bytes(header) + bytes(2048))
-        assert "less than no bytes" in outcome(tmp_path / "a.tar")[""]
+        said = outcome(tmp_path / "a.tar")[""]
+        assert "less than no bytes" in said or "invalid offset" in said  # newer versions of Python see it themselves
 
     def test_names_that_are_not_utf8_are_shown_and_read(self, tmp_path):
         (tmp_path / "faces").mkdir()
