@@ -20,6 +20,7 @@ setup(
         "apache-beam>=2.72,<2.73",
         "tensorflow-data-validation>=1.16,<1.17",
         "mlflow>=3.17,<4",
+        "scikit-learn>=1.3",
         "scipy>=1.11",
         "pillow>=10",
         "pyarrow>=10",

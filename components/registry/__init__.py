@@ -1,6 +1,7 @@
 """The model registry: which versions exist, which one is champion, and where a version's files are."""
 
 from components.registry.model_versions import (
+    BEST,
     CHALLENGER,
     CHAMPION,
     REPLACED,
@@ -18,6 +19,7 @@ from components.registry.model_versions import (
 )
 
 __all__ = [
+    "BEST",
     "CHALLENGER",
     "CHAMPION",
     "REPLACED",

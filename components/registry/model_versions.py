@@ -24,6 +24,9 @@ from schemas.error import VisageError
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+BEST = "visage.best."
+"""Tag of a version, before the name of a figure: the number of the version that is the best in it of all that were blessed when
+this one was registered; `self` if it is this one, empty if none is."""
 REPLACED = "champion_before"
 """Tag of a champion: the version that was champion before it."""
 
