@@ -60,13 +60,14 @@ def arrow_schema() -> Any:
 def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:
     """Write rejects as one Parquet file."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from schemas.arrow_files import parquet as pq
 
     pq.write_table(pa.Table.from_pylist([asdict(reject) for reject in rejects], schema=arrow_schema()), path)
 
 
 def read_rejects(path: Path) -> list[Reject]:
     """Read the rejects that `write_rejects` wrote."""
-    import pyarrow.parquet as pq
+    from schemas.arrow_files import parquet as pq
 
     return [Reject(**row) for row in pq.read_table(path).to_pylist()]

@@ -16,16 +16,16 @@ def write(path: Path, measured: Mapping[str, Any], pictures: Path) -> None:
         measured: what stands in metrics.json.
         pictures: folder of the plots.
     """
-    parts = [
-        page.paragraph("Blessed: this model may go live.", "good")
+    parts: list[page.Block] = [
+        page.Paragraph("Blessed: this model may go live.", "good")
         if measured["blessed"]
-        else page.paragraph("Not blessed.", "bad"),
-        page.bullets(measured["reasons"]),
-        page.heading("How good it is"),
-        page.table(["", "this model", "95 % interval", "baseline", "champion"], _headline(measured), _basis(measured)),
+        else page.Paragraph("Not blessed.", "bad"),
+        page.Bullets(measured["reasons"]),
+        page.Heading("How good it is"),
+        page.Table(["", "this model", "95 % interval", "baseline", "champion"], _headline(measured), _basis(measured)),
         *_comparison(measured),
-        page.heading("For whom"),
-        page.table(
+        page.Heading("For whom"),
+        page.Table(
             ["group", "faces", "age MAE, years", "within 5 years", "mean error, years", "gender right"],
             [
                 [
@@ -43,16 +43,16 @@ def write(path: Path, measured: Mapping[str, Any], pictures: Path) -> None:
     if measured["age_classes"]:
         rows = zip(measured["age_classes"], measured["age_class_confusion"], strict=True)
         columns = ["true age class", *(f"said {name}" for name in measured["age_classes"])]
-        parts += [page.heading("Age classes"), page.table(columns, [[name, *counts] for name, counts in rows])]
+        parts += [page.Heading("Age classes"), page.Table(columns, [[name, *counts] for name, counts in rows])]
     parts += [
-        page.picture((pictures / name).read_bytes(), caption)
+        page.Picture((pictures / name).read_bytes(), caption)
         for name, caption in plots.CAPTIONS.items()
         if (pictures / name).is_file()
     ]
     page.write(path, "Evaluation", parts)
 
 
-def _comparison(measured: Mapping[str, Any]) -> list[str]:
+def _comparison(measured: Mapping[str, Any]) -> list[page.Block]:
     """What is known of the versions that this one was held against, and why it is not where it is not."""
     rivals = [(f"version {held['version']}, the best so far", held) for held in measured["references"]]
     if measured["champion"]:
@@ -65,9 +65,9 @@ def _comparison(measured: Mapping[str, Any]) -> list[str]:
         for figure, difference in rival["differences"].items()
     ]
     return [
-        page.heading("Against the champion"),
-        page.bullets([f"Not held against {name}: {rival['why_not']}" for name, rival in rivals if rival["why_not"]]),
-        *([page.table(["", "this model minus that one", "difference", "95 % from", "to"], rows)] if rows else []),
+        page.Heading("Against the champion"),
+        page.Bullets([f"Not held against {name}: {rival['why_not']}" for name, rival in rivals if rival["why_not"]]),
+        *([page.Table(["", "this model minus that one", "difference", "95 % from", "to"], rows)] if rows else []),
     ]
 
 

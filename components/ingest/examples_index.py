@@ -13,11 +13,11 @@ import numpy as np
 import PIL
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from components import photo
 from components.ingest.face_tables import COLUMNS
 from components.photo import PhotoSettings
+from schemas.arrow_files import parquet as pq
 
 LISTING = "examples.parquet"
 

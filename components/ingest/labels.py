@@ -181,7 +181,8 @@ def _write_csv(file: Path, rows: Iterator[tuple[Any, ...]]) -> None:
 
 def _write_parquet(file: Path, rows: Iterator[tuple[Any, ...]]) -> None:
     import pyarrow as pa
-    from pyarrow import parquet
+
+    from schemas.arrow_files import parquet
 
     kinds = {"row": pa.int64(), "age": pa.int64(), "face_score": pa.float64(), "fold": pa.int64()}
     schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])

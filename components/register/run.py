@@ -196,7 +196,7 @@ def _signature() -> Any:
 
     figures = ("age", "age_std", "age_low", "age_high")
     return ModelSignature(
-        inputs=Schema([ColSpec(DataType.string, column, required=False) for column in ("image", "path")]),
+        inputs=Schema([ColSpec(DataType.string, "image")]),
         outputs=Schema(
             [
                 *(ColSpec(DataType.float, column) for column in figures),

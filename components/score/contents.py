@@ -114,7 +114,8 @@ def of_list(path: str, file: BinaryIO) -> Iterator[bytes]:
 
 def _of_parquet(path: str, file: BinaryIO) -> Iterator[bytes]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from schemas.arrow_files import parquet as pq
 
     try:
         table = pq.ParquetFile(file)

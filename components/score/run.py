@@ -26,6 +26,7 @@ from components.score.settings import ScoreSettings, Settings
 from components.step import StepContext, Tracker
 from components.step.resources import cores
 from schemas.error import VisageError
+from schemas.redaction import redacted
 
 log = logging.getLogger("visage.score")
 
@@ -99,8 +100,9 @@ def _score(settings: Settings, context: StepContext) -> None:
         log.warning(warning)
     held = {
         "model": str(version),
+        "model_run": version.run_id,
         "started": started.isoformat(timespec="seconds"),
-        "inputs": list(wanted.photos),
+        "inputs": redacted(wanted.photos),
         **summary.figures(tally, population),
         "seconds": round(seconds, 1),
         "photos_per_second": round(plan.files_in(left) / seconds, 1),

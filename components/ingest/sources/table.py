@@ -232,7 +232,8 @@ def _csv(file: BinaryIO, where: str, delimiter: str) -> tuple[list[str], Iterato
 
 def _parquet(file: BinaryIO, where: str) -> tuple[list[str], Iterator[Row]]:
     import pyarrow
-    from pyarrow import parquet
+
+    from schemas.arrow_files import parquet
 
     def fail(error: Exception) -> VisageError:
         return VisageError(f"{where} cannot be read as Parquet: {error}.", "Is it whole? Fetch it anew.")

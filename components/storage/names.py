@@ -1,0 +1,77 @@
+"""Names of places and of the files in them, as other systems write them."""
+
+import os
+import re
+import unicodedata
+from urllib.parse import unquote, urlsplit
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
+_FILE = re.compile(r"file:(?=/)", re.IGNORECASE)
+
+
+def is_remote(place: str) -> bool:
+    """Whether a place is a URL, as `s3://bucket/faces`; `file://` is none."""
+    return bool(_URL.match(place)) and not _FILE.match(place)
+
+
+def local(place: str) -> str:
+    """A place on this machine as a path: `~` stands for the home folder, `file:///a%20b` for `/a b`; a URL stays as it is.
+
+    Raises:
+        ValueError: a `file://` of another machine.
+    """
+    if _FILE.match(place):
+        url = urlsplit(place)
+        if url.netloc not in ("", "localhost"):
+            raise ValueError(f"{place} names a file of another machine, {url.netloc}")
+        # urlsplit takes ? and # for its own; of a file they are part of the name unless they are written as %3F and %23.
+        path = place[place.index(":") + 1 :]
+        return unquote(path[2 + len(url.netloc) :] if path.startswith("//") else path, errors="surrogateescape")
+    return place if is_remote(place) else os.path.expanduser(place)  # noqa: PTH111
+
+
+def joined(place: str, name: str) -> str:
+    """A name under a place; the place itself if the name is empty."""
+    return f"{place.rstrip('/')}/{name}" if name and place else name or place
+
+
+def basename(name: str) -> str:
+    """The last part of a name, whichever way its slashes lean."""
+    return re.split(r"[/\\]", name)[-1]
+
+
+def shown(name: bytes | str) -> str:
+    """A name as text; bytes that are not UTF-8 are written as backslash, x and two hex digits."""
+    if isinstance(name, str):
+        name = name.encode("utf-8", "surrogateescape")
+    return name.decode("utf-8", "backslashreplace")
+
+
+def key(name: str) -> str:
+    """What is the same for all ways to write a name: slashes either way, `./`, accents as one letter (NFC) or two (NFD)."""
+    parts = [part for part in name.replace("\\", "/").split("/") if part not in ("", ".")]
+    return unicodedata.normalize("NFC", "/".join(parts))
+
+
+def spellings(name: str) -> list[str]:
+    """The ways to write a name, itself first: what a table or list says may be called otherwise where it lies."""
+    slashed = name.replace("\\", "/")
+    found = [name, slashed]
+    if not name.isascii():
+        found += [unicodedata.normalize(form, slashed) for form in ("NFC", "NFD")]
+    return list(dict.fromkeys(found))
+
+
+def way_out(name: str) -> str:
+    """How a name leads out of where it stands; empty if it stays inside."""
+    if "\0" in name:
+        return "the path holds a NUL"
+    parts = name.replace("\\", "/").split("/")
+    if (parts[0] == "" and name) or parts[0].endswith(":"):
+        return "the path is absolute"
+    depth = 0
+    for part in parts:
+        depth += {"..": -1, ".": 0, "": 0}.get(part, 1)
+        if depth < 0:
+            return "the path climbs out by .."
+    return ""
