@@ -91,10 +91,13 @@ def _cropped(example: FaceExample, box: Any, read: Callable[[str], bytes], photo
 def _boxes(ingest: Path) -> dict[tuple[str, str], Any]:
     """Where the face is on each photo, by the photo's path and digest; None where the whole photo is the face."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from schemas.arrow_files import parquet
 
     try:
-        listed = pq.read_table(ingest / _LISTING, columns=["path", "sha256", "box"], filters=[("split", "=", TEST)])
+        listed = parquet.read_table(
+            ingest / _LISTING, columns=["path", "sha256", "box"], filters=[("split", "=", TEST)]
+        )
     except (OSError, pa.ArrowInvalid) as error:
         raise CropsUnavailableError(
             f"Its faces are cropped otherwise, and {_LISTING} cannot be read: {error}."
