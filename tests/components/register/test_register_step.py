@@ -14,7 +14,7 @@ from components.photo import PhotoSettings
 from components.register import STEP
 from components.register.settings import Settings
 from components.registry.learned_from import LearnedFrom
-from components.step import StepContext, Tracker, execute
+from components.step import StepContext, Surroundings, Tracker, execute
 from schemas.error import VisageError
 from schemas.example import FaceExample
 from tests.components.register import made_up
@@ -155,6 +155,37 @@ class TestRunAgain:
         register(better, store / "second", "job-2")
         registry.rollback("visage")
         assert register(better, store / "again", "job-2")["champion_version"] == "1"
+
+
+class TestIsCurrent:
+    """Whether what the step once registered is still so; asked before its artifact is reused."""
+
+    @staticmethod
+    def made_by_the_step(made, store):
+        execute(STEP, Settings(), {step: made / step for step in STEP.inputs}, store / "artifact", Tracker())
+        return store / "artifact"
+
+    def asked(self, artifact) -> bool:
+        assert STEP.is_current
+        return STEP.is_current(artifact, Surroundings(champion=registry.champion("visage")))
+
+    def test_an_old_root_with_a_new_server_registers_anew(self, made, store, empty_registry, monkeypatch):
+        artifact = self.made_by_the_step(made, store)
+        assert self.asked(artifact)
+        shutil.copyfile(empty_registry, store / "another.db")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store / 'another.db'}")
+        assert not self.asked(artifact)
+
+    def test_when_the_champion_has_moved_the_step_names_the_one_that_scores_now(self, made, store):
+        artifact = self.made_by_the_step(made, store)
+        register(made, store / "other", "job-2")
+        registry.promote("visage/2")
+        assert not self.asked(artifact)
+        self.made_by_the_step(made, store)
+        assert self.asked(artifact)
+        registered = json.loads((artifact / "registered.json").read_text())
+        assert (registered["version"], registered["scoring_version"]) == ("1", "2")
+        assert len(registry.versions("visage")) == 2
 
 
 class TestTrouble:

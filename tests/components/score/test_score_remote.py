@@ -97,7 +97,9 @@ def test_what_is_not_there_is_one_message(bucket, place, message):
 
 def test_the_whole_job_runs_on_a_bucket(bucket, model, output: Path):
     photos = ["s3://faces/album", "s3://faces/some.zip", "s3://faces/some.tar.gz"]
-    settings = Settings.model_validate({"score": {"photos": photos, "model": model}, "beam": {"workers": 2}})
+    settings = Settings.model_validate(
+        {"score": {"photos": photos, "model": model, "faces": "whole"}, "beam": {"workers": 2}}
+    )
     STEP.run(settings, StepContext({}, output))
     summary = json.loads((output / "summary.json").read_text())
     assert (summary["photos"], summary["scored"], summary["rejects"]) == (18, 17, {"not_a_photo": 1})

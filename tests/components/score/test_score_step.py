@@ -28,7 +28,7 @@ from tests.components.score.made_photos import jpeg, tarred, zipped
 
 
 def settings(*photos: Path, workers: int = 2, **score) -> Settings:
-    wanted = {"photos": [str(path) for path in photos], "model": "visage@champion"} | score
+    wanted = {"photos": [str(path) for path in photos], "model": "visage@champion", "faces": "whole"} | score
     return Settings.model_validate({"score": wanted, "beam": {"workers": workers}})
 
 
