@@ -64,7 +64,7 @@ def evaluate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     if reasons and asked.require_blessing:
         raise VisageError(
             "The model is not blessed:\n" + "\n".join(f"- {reason}" for reason in reasons),
-            f"Train a better one, or lower what evaluate.blessing asks for. Report: {context.output / REPORT}",
+            f"Train a better one, or lower what evaluate.blessing asks for. Report: {context.place_of(REPORT)}",
         )
     return _counts(measured)
 
