@@ -38,6 +38,9 @@ def test_its_report_is_in_mlflow_in_the_folder_and_in_the_message(name, artifact
     step, overrides, reports = CASES[name]
     uri = tracking.local_store(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    # What the run sets for its process is gone after the test.
+    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", "0")
     message = failing(step, build(step.settings, {}, overrides), artifacts, tmp_path, uri)
 
     match = re.search(r"Report: (.+?), and among the artifacts of this step's run in MLflow", message)
