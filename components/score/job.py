@@ -11,7 +11,7 @@ import tensorflow as tf
 from components.beam_job import errors_reach_driver
 from components.score.detect import detector
 from components.score.parts import Work, estimator, score_part, tally_of
-from components.score.reading import Reader
+from components.storage.reading import Reader
 
 
 def share_cores(workers: int) -> None:

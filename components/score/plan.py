@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from components.score.entry import Entry, Source
+from components.storage.entry import Entry, Source
 
 PART = 500
 """Files in a part: about a second's work, which is what a killed job loses on each worker."""

@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from components.ingest.sources import place
 from components.ingest.sources.settings import SourceSettings, TableSettings
+from components.storage import places
+from components.storage.names import is_remote, local
 from schemas.error import VisageError
 from schemas.record import TEST, TRAIN, VALIDATION, FaceRecord
 
@@ -37,11 +38,11 @@ def records(settings: SourceSettings) -> Iterator[FaceRecord]:
     Raises:
         VisageError: there is no table, it cannot be read, or it lacks columns that the settings name.
     """
-    file = _find(settings.path)
+    file = _find(settings)
     where = posixpath.join(settings.path, file) if file else settings.path
     source = settings.name or posixpath.splitext(posixpath.basename(where))[0]
     folder = posixpath.dirname(file) if not settings.photos else ""
-    with place.stream(settings.path, file) as opened:
+    with places.stream(settings.path, file, settings.names_encoding) as opened:
         columns, rows = _read(opened, where, settings.table)
         read = _reader(settings.table, columns, where)
         for number, row in enumerate(rows):
@@ -69,7 +70,7 @@ def _record(number: int, row: Row, read: Mapping[str, Callable[[Row], Any]], sou
     return FaceRecord(
         row=number,
         source=source,
-        path=place.within(folder, path),
+        path=places.within(folder, path),
         person=f"{source}:{person or path or f'row-{number}'}",
         age=age,
         age_class=None if age is not None else age_class or values.get("age_class"),
@@ -180,16 +181,17 @@ def _box(texts: list[str]) -> tuple[float, float, float, float]:
     return left, top, right, bottom
 
 
-def _find(path: str) -> str:
+def _find(settings: SourceSettings) -> str:
     """Which file under a path the table is; empty if it is the path itself."""
-    if place.is_archive(path):
-        found = [name for name in place.names(path) if name.lower().endswith(_SUFFIXES)]
-    elif place.is_file(path):
+    path = settings.path
+    if places.is_archive(path):
+        found = [name for name in places.file_names(path, settings.names_encoding) if name.lower().endswith(_SUFFIXES)]
+    elif places.is_file(path):
         return ""
-    elif place.is_remote(path):
+    elif is_remote(path):
         found = []
     else:
-        found = sorted(file.name for file in Path(path).expanduser().iterdir() if file.name.lower().endswith(_SUFFIXES))
+        found = sorted(file.name for file in Path(local(path)).iterdir() if file.name.lower().endswith(_SUFFIXES))
     if len(found) != 1:
         held = f"{' and '.join(found[:3])} are" if found else "no CSV, TSV or Parquet file is"
         raise VisageError(f"Which table is meant? {held} in {path}.", "Name the file as source.path.", usage=True)
