@@ -1,13 +1,16 @@
 # make env   the environment alone, in .venv, from requirements.lock
 # make run   the main job: draw the demo archive and run the whole pipeline on it
 # make test  ruff, mypy and the test suite
-# make lock  renew requirements.lock from the ranges in setup.py (needs uv: pip install uv)
+# make lock  renew requirements.lock from setup.py, keeping what need not change (needs uv: pip install uv)
+# make upgrade  renew all of requirements.lock
 
-EXTRAS := detect,kubeflow,cloud,test
+EXTRAS := kubeflow,cloud,test
 VISAGE := .venv/bin/visage
 DEMO := pipeline-root/demo-archive
+LOCK := uv pip compile setup.py --all-extras --universal --python-version 3.11 \
+  --custom-compile-command "make lock" -o requirements.lock
 
-.PHONY: env run test lint lock clean
+.PHONY: env run test lint lock upgrade clean
 .DEFAULT_GOAL := run
 
 env: .venv/.ready
@@ -29,8 +32,10 @@ test: lint
 	.venv/bin/pytest
 
 lock:
-	uv pip compile setup.py --all-extras --python-version 3.11 --python-platform x86_64-manylinux_2_28 \
-	  --custom-compile-command "make lock" --upgrade -o requirements.lock
+	$(LOCK)
+
+upgrade:
+	$(LOCK) --upgrade
 
 clean:
 	rm -rf .venv pipeline-root

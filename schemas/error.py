@@ -1,5 +1,7 @@
 """The one error type that a person sees."""
 
+from schemas.redaction import redact
+
 
 class VisageError(Exception):
     """Something a person can cause and mend: shown as one message, without a traceback.
@@ -11,9 +13,8 @@ class VisageError(Exception):
     """
 
     def __init__(self, message: str, hint: str = "", *, usage: bool = False) -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message, self.hint = redact(message), redact(hint)
+        super().__init__(self.message)
         self.usage = usage
 
     @property

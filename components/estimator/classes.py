@@ -24,9 +24,9 @@ class AgeClasses:
     edges: tuple[int, ...]
 
     @classmethod
-    def of(cls, meaning: Mapping[str, Any]) -> Self | None:
-        """The classes of an estimator, by its `meaning`; None where it tells years."""
-        age = meaning["settings"]["age"]
+    def of(cls, metadata: Mapping[str, Any]) -> Self | None:
+        """The classes of an estimator, by its `metadata`; None where it tells years."""
+        age = metadata["settings"]["age"]
         edges = tuple(age.get("edges") or ())
         if not edges:
             return None

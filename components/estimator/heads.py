@@ -22,12 +22,13 @@ class AgeBins:
     Attributes:
         edges: where the age classes begin and end, years, one more than there are classes; empty for a regression.
         centres: the age that each class stands for, years; empty for a regression.
-        deviation: of the errors on the validation split, years, which is all that a regression knows of its doubts; else NaN.
+        std: standard deviation of the errors on the validation split, years: all that a regression knows of its doubts;
+            else NaN.
     """
 
     edges: np.ndarray
     centres: np.ndarray
-    deviation: float = float("nan")
+    std: float = float("nan")
 
 
 def age_bins(settings: AgeSettings, ages: Mapping[int, int] | None = None) -> AgeBins:
@@ -49,7 +50,7 @@ def age_bins(settings: AgeSettings, ages: Mapping[int, int] | None = None) -> Ag
 
 
 def class_of(age: tf.Tensor, settings: AgeSettings) -> tf.Tensor:
-    """The class of every age, int32; -1 for NaN. Ages beyond the scale belong to the class at its end."""
+    """The class of every age, int32; -1 for NaN. Ages beyond the bins belong to the class at its end."""
     held = tf.reduce_sum(tf.cast(age[..., None] >= tf.constant(settings.starts, tf.float32), tf.int32), axis=-1)
     return tf.where(tf.math.is_nan(age), -1, held)
 

@@ -1,6 +1,6 @@
 """What training minimises. Every loss gives one value an example; a label that is missing counts nowhere.
 
-Losses of age take the labels, the logits of the age head and its scale. Those of `BY_CLASS` look at the age class, which
+Losses of age take the labels, the logits of the age head and its bins. Those of `BY_CLASS` look at the age class, which
 examples with a class and no age have too; the others look at the age in years.
 """
 
@@ -21,7 +21,7 @@ Labels = Mapping[str, tf.Tensor]
 
 def objective(
     settings: EstimatorSettings,
-    scale: AgeBins,
+    age_bins: AgeBins,
     weights: Weights | None = None,
     across: Callable[[tf.Tensor], tf.Tensor] = tf.identity,
 ) -> Callable[[Labels, Labels], dict[str, tf.Tensor]]:
@@ -31,7 +31,7 @@ def objective(
 
     Args:
         settings: of the estimator.
-        scale: of its age head.
+        age_bins: of its age head.
         weights: let some labels count for more than others in the mean.
         across: sums over the devices that share a batch; the losses of all devices then add up to that of the batch.
     """
@@ -47,7 +47,7 @@ def objective(
         }
         known = _weights(filled["age_class"], ~unknown, weights.get("age_class"))
         held = {
-            "age": settings.age.weight * _mean(age_loss(filled, outputs["age"], scale, settings.age), known, across)
+            "age": settings.age.weight * _mean(age_loss(filled, outputs["age"], age_bins, settings.age), known, across)
         }
         if "gender" in outputs:
             unknown = tf.math.is_nan(labels["female"])
@@ -68,7 +68,7 @@ def gender_cross_entropy(female: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.cast(female, tf.int32), logits)
 
 
-def cross_entropy(labels: Labels, logits: tf.Tensor, scale: AgeBins, settings: AgeSettings) -> tf.Tensor:
+def cross_entropy(labels: Labels, logits: tf.Tensor, age_bins: AgeBins, settings: AgeSettings) -> tf.Tensor:
     """Cross-entropy of the age class.
 
     DEX: Rothe, Timofte and Van Gool, "DEX: Deep EXpectation of apparent age from a single image", ICCV Workshops 2015.
@@ -76,45 +76,45 @@ def cross_entropy(labels: Labels, logits: tf.Tensor, scale: AgeBins, settings: A
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels["age_class"], logits)
 
 
-def dldl(labels: Labels, logits: tf.Tensor, scale: AgeBins, settings: AgeSettings) -> tf.Tensor:
+def dldl(labels: Labels, logits: tf.Tensor, age_bins: AgeBins, settings: AgeSettings) -> tf.Tensor:
     """Divergence of the distribution from a Gaussian around the age.
 
     Gao et al., "Deep label distribution learning with label ambiguity", IEEE Transactions on Image Processing 2017.
     """
-    target = tf.nn.softmax(-tf.square(scale.centres - labels["age"][:, None]) / (2 * settings.sigma**2))
+    target = tf.nn.softmax(-tf.square(age_bins.centres - labels["age"][:, None]) / (2 * settings.sigma**2))
     return tf.reduce_sum(target * (tf.math.log(target + 1e-9) - tf.nn.log_softmax(logits)), axis=1)
 
 
-def dldl_v2(labels: Labels, logits: tf.Tensor, scale: AgeBins, settings: AgeSettings) -> tf.Tensor:
+def dldl_v2(labels: Labels, logits: tf.Tensor, age_bins: AgeBins, settings: AgeSettings) -> tf.Tensor:
     """As `dldl`, and the distance between the expected value and the age.
 
     Gao et al., "Age estimation using expectation of label distribution learning", IJCAI 2018.
     """
-    expected, _ = _moments(logits, scale)
-    return dldl(labels, logits, scale, settings) + tf.abs(expected - labels["age"])
+    expected, _ = _moments(logits, age_bins)
+    return dldl(labels, logits, age_bins, settings) + tf.abs(expected - labels["age"])
 
 
-def mean_variance(labels: Labels, logits: tf.Tensor, scale: AgeBins, settings: AgeSettings) -> tf.Tensor:
+def mean_variance(labels: Labels, logits: tf.Tensor, age_bins: AgeBins, settings: AgeSettings) -> tf.Tensor:
     """Cross-entropy, half the squared error of the mean, weighted 0.2, and the variance, weighted 0.05.
 
     Pan et al., "Mean-variance loss for deep age estimation from a face", CVPR 2018.
     """
-    mean, variance = _moments(logits, scale)
-    entropy = cross_entropy(labels, logits, scale, settings)
+    mean, variance = _moments(logits, age_bins)
+    entropy = cross_entropy(labels, logits, age_bins, settings)
     return entropy + 0.2 * tf.square(mean - labels["age"]) / 2 + 0.05 * variance
 
 
-def squared_error(labels: Labels, logits: tf.Tensor, scale: AgeBins, settings: AgeSettings) -> tf.Tensor:
+def squared_error(labels: Labels, logits: tf.Tensor, age_bins: AgeBins, settings: AgeSettings) -> tf.Tensor:
     """Squared error of the age, or of the expected value of a distribution, years squared."""
-    return tf.square(_age(logits, scale) - labels["age"])
+    return tf.square(_age(logits, age_bins) - labels["age"])
 
 
-def absolute_error(labels: Labels, logits: tf.Tensor, scale: AgeBins, settings: AgeSettings) -> tf.Tensor:
+def absolute_error(labels: Labels, logits: tf.Tensor, age_bins: AgeBins, settings: AgeSettings) -> tf.Tensor:
     """Absolute error of the age, years."""
-    return tf.abs(_age(logits, scale) - labels["age"])
+    return tf.abs(_age(logits, age_bins) - labels["age"])
 
 
-def ordinal(labels: Labels, logits: tf.Tensor, scale: AgeBins, settings: AgeSettings) -> tf.Tensor:
+def ordinal(labels: Labels, logits: tf.Tensor, age_bins: AgeBins, settings: AgeSettings) -> tf.Tensor:
     """Binary cross-entropies of being older than each class but the last.
 
     OR-CNN: Niu et al., "Ordinal regression with multiple output CNN for age estimation", CVPR 2016. CORAL, where the logits
@@ -138,15 +138,15 @@ AGE_LOSSES = {
 BY_CLASS = ("cross_entropy", "coral", "or_cnn")
 
 
-def _moments(logits: tf.Tensor, scale: AgeBins) -> tuple[tf.Tensor, tf.Tensor]:
+def _moments(logits: tf.Tensor, age_bins: AgeBins) -> tuple[tf.Tensor, tf.Tensor]:
     """Mean and variance of the distribution, [N] each."""
     shares = tf.nn.softmax(logits)
-    mean = tf.reduce_sum(shares * scale.centres, axis=1)
-    return mean, tf.reduce_sum(shares * tf.square(scale.centres - mean[:, None]), axis=1)
+    mean = tf.reduce_sum(shares * age_bins.centres, axis=1)
+    return mean, tf.reduce_sum(shares * tf.square(age_bins.centres - mean[:, None]), axis=1)
 
 
-def _age(logits: tf.Tensor, scale: AgeBins) -> tf.Tensor:
-    return _moments(logits, scale)[0] if len(scale.centres) else logits[:, 0]
+def _age(logits: tf.Tensor, age_bins: AgeBins) -> tf.Tensor:
+    return _moments(logits, age_bins)[0] if len(age_bins.centres) else logits[:, 0]
 
 
 def _weights(label: tf.Tensor, known: tf.Tensor, by_label: np.ndarray | None) -> tf.Tensor:

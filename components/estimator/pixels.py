@@ -8,11 +8,11 @@ from collections.abc import Iterable
 
 import keras
 import numpy as np
-import psutil
 import tensorflow as tf
 from keras import ops
 
 from components.estimator.settings import PixelSettings
+from components.step.resources import free_memory
 from schemas.error import VisageError
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
@@ -124,7 +124,7 @@ class Whiten(keras.Layer):
 
     def build(self, shape: tuple) -> None:
         width = int(np.prod(shape[1:]))
-        need, free = 4 * 4 * width**2, psutil.virtual_memory().available
+        need, free = 4 * 4 * width**2, free_memory()
         if need > free:
             raise VisageError(
                 f"Whitening {shape[1]} x {shape[2]} pixels of {shape[3]} channels takes a covariance of {width} x {width}: "

@@ -21,7 +21,7 @@ from components.estimator.settings import EstimatorSettings
 from schemas.error import VisageError
 
 MODEL = "model.keras"
-MEANING = "estimator.json"
+METADATA = "estimator.json"
 FORMAT = 1
 BATCH = 64
 """Faces that go through the model at once, at most; what bounds the memory of a prediction."""
@@ -62,20 +62,22 @@ class Predictions:
         return cls(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(cls)))
 
 
-def save(trained: keras.Model, settings: EstimatorSettings, folder: Path, scale: heads.AgeBins | None = None) -> None:
+def save(
+    trained: keras.Model, settings: EstimatorSettings, folder: Path, age_bins: heads.AgeBins | None = None
+) -> None:
     """Write a trained model, as `model.build` makes it, as an artifact.
 
     Args:
         trained: the model.
         settings: it was built with.
         folder: is made, and must not exist.
-        scale: what the age output means, if that was fitted to data.
+        age_bins: what the age output means, if that was fitted to data.
     """
-    _write(model.inference(trained, settings), settings, folder, scale or heads.age_bins(settings.age))
+    _write(model.inference(trained, settings), settings, folder, age_bins or heads.age_bins(settings.age))
 
 
 def save_average(
-    members: Sequence[keras.Model], settings: EstimatorSettings, folder: Path, scale: heads.AgeBins
+    members: Sequence[keras.Model], settings: EstimatorSettings, folder: Path, age_bins: heads.AgeBins
 ) -> None:
     """Write the average of several estimators' networks, at least two, as one artifact.
 
@@ -83,23 +85,23 @@ def save_average(
         members: the networks of estimators of the same settings.
         settings: of each of them.
         folder: is made, and must not exist.
-        scale: what the age output means.
+        age_bins: what the age output means.
     """
-    _write(model.average(members), settings, folder, scale)
+    _write(model.average(members), settings, folder, age_bins)
 
 
-def _write(network: keras.Model, settings: EstimatorSettings, folder: Path, scale: heads.AgeBins) -> None:
+def _write(network: keras.Model, settings: EstimatorSettings, folder: Path, age_bins: heads.AgeBins) -> None:
     folder.mkdir(parents=True)
     network.save(folder / MODEL)
-    meaning = {
+    metadata = {
         "format": FORMAT,
         "size": settings.size,
-        "age_edges": scale.edges.tolist(),
-        "age_centres": scale.centres.tolist(),
-        "age_deviation": None if np.isnan(scale.deviation) else scale.deviation,
+        "age_edges": age_bins.edges.tolist(),
+        "age_centres": age_bins.centres.tolist(),
+        "age_deviation": None if np.isnan(age_bins.std) else age_bins.std,
         "settings": settings.model_dump(mode="json"),
     }
-    (folder / MEANING).write_text(json.dumps(meaning, indent=1) + "\n")
+    (folder / METADATA).write_text(json.dumps(metadata, indent=1) + "\n")
 
 
 def load(folder: Path) -> "Estimator":
@@ -109,17 +111,17 @@ def load(folder: Path) -> "Estimator":
         VisageError: there is none, it is damaged, from a newer Visage, or holds what safe loading refuses.
     """
     try:
-        meaning = json.loads((folder / MEANING).read_text())
-        if meaning["format"] != FORMAT:
+        metadata = json.loads((folder / METADATA).read_text())
+        if metadata["format"] != FORMAT:
             raise VisageError(
-                f"{folder} holds an estimator of format {meaning['format']}; this Visage reads format {FORMAT}.",
+                f"{folder} holds an estimator of format {metadata['format']}; this Visage reads format {FORMAT}.",
                 "Use the Visage that wrote it, or train it anew.",
             )
-        edges, centres = (np.array(meaning[name], np.float32) for name in ("age_edges", "age_centres"))
-        deviation = meaning["age_deviation"]
-        scale = heads.AgeBins(edges, centres, float("nan") if deviation is None else deviation)
+        edges, centres = (np.array(metadata[name], np.float32) for name in ("age_edges", "age_centres"))
+        deviation = metadata["age_deviation"]
+        age_bins = heads.AgeBins(edges, centres, float("nan") if deviation is None else deviation)
         network = keras.saving.load_model(folder / MODEL, compile=False, safe_mode=True)
-        return Estimator(network, meaning["size"], scale, meaning)
+        return Estimator(network, metadata["size"], age_bins, metadata)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise VisageError(
             f"{folder} holds no estimator that can be loaded: {error}", "Name the folder of a trained estimator."
@@ -131,18 +133,18 @@ class Estimator:
 
     Attributes:
         size: side of the square that the model sees, pixels.
-        meaning: what estimator.json says: the settings it was trained with are under `settings`.
+        metadata: what estimator.json says: the settings it was trained with are under `settings`.
         network: the Keras model, from pixels [N, size, size, 3], 0 to 255, to what `heads.probabilities` describes.
-        scale: what its age output means.
+        age_bins: what its age output means.
         classes: the age classes that it tells; None where it tells years.
     """
 
-    def __init__(self, network: keras.Model, size: int, scale: heads.AgeBins, meaning: dict[str, Any]) -> None:
+    def __init__(self, network: keras.Model, size: int, age_bins: heads.AgeBins, metadata: dict[str, Any]) -> None:
         self.size = size
-        self.meaning = meaning
+        self.metadata = metadata
         self.network = network
-        self.scale = scale
-        self.classes = AgeClasses.of(meaning)
+        self.age_bins = age_bins
+        self.classes = AgeClasses.of(metadata)
         # With open batch and picture sizes in the signatures, nothing is traced twice.
         self._decoded = tf.function(
             lambda jpegs: tf.map_fn(
@@ -185,39 +187,39 @@ class Estimator:
         return Predictions.joined([self._predict(part) for part in _parts(squares)])
 
     def _predict(self, batch: tf.Tensor) -> Predictions:
-        return interpret({name: output.numpy() for name, output in self._outputs(batch).items()}, self.scale)
+        return interpret({name: output.numpy() for name, output in self._outputs(batch).items()}, self.age_bins)
 
 
-def interpret(outputs: Mapping[str, np.ndarray], scale: heads.AgeBins) -> Predictions:
+def interpret(outputs: Mapping[str, np.ndarray], age_bins: heads.AgeBins) -> Predictions:
     """What the outputs of a saved model mean.
 
     Within a class of a distribution, ages count as equally likely; the errors of a regression count as normal.
     """
-    if len(scale.centres):
+    if len(age_bins.centres):
         shares = outputs["age"].astype(np.float64)
         shares /= shares.sum(axis=1, keepdims=True)
-        mean = shares @ scale.centres
-        spread = (scale.centres[None, :] - mean[:, None]) ** 2 + np.diff(scale.edges)[None, :] ** 2 / 12
+        mean = shares @ age_bins.centres
+        spread = (age_bins.centres[None, :] - mean[:, None]) ** 2 + np.diff(age_bins.edges)[None, :] ** 2 / 12
         deviation = np.sqrt((shares * spread).sum(axis=1))
-        low, high = (_percentile(shares, scale, share) for share in (0.05, 0.95))
+        low, high = (_percentile(shares, age_bins, share) for share in (0.05, 0.95))
         likeliest = np.where(np.isnan(mean), -1, shares.argmax(axis=1))
     else:
         mean = outputs["age"][:, 0]
         likeliest = np.full(len(mean), -1)
-        deviation = np.full(len(mean), scale.deviation)
+        deviation = np.full(len(mean), age_bins.std)
         low, high = mean - NORMAL_95 * deviation, mean + NORMAL_95 * deviation
     female = outputs["female"][:, 0] if "female" in outputs else np.full(len(mean), np.nan)
     mean, deviation, low, high, female = (figure.astype(np.float32) for figure in (mean, deviation, low, high, female))
     return Predictions(mean, deviation, low, high, likeliest.astype(np.int32), female)
 
 
-def _percentile(shares: np.ndarray, scale: heads.AgeBins, share: float) -> np.ndarray:
+def _percentile(shares: np.ndarray, age_bins: heads.AgeBins, share: float) -> np.ndarray:
     above = np.cumsum(shares, axis=1)
     held = np.minimum((above < share).sum(axis=1), shares.shape[1] - 1)
     row = np.arange(len(shares))
     within = (share - (above[row, held] - shares[row, held])) / np.maximum(shares[row, held], 1e-12)
-    value = scale.edges[held] + np.clip(within, 0, 1) * np.diff(scale.edges)[held]
-    return np.clip(value, scale.edges[0] + 0.5, scale.edges[-1] - 0.5)
+    value = age_bins.edges[held] + np.clip(within, 0, 1) * np.diff(age_bins.edges)[held]
+    return np.clip(value, age_bins.edges[0] + 0.5, age_bins.edges[-1] - 0.5)
 
 
 def _parts(items: Any) -> list[Any]:

@@ -29,4 +29,6 @@ STEP = Step(
     inputs=("ingest", "train"),
     run=run,
     report_globs=("report.html", "metrics.json", "*.png"),
+    reads_champion=True,
+    pages=("plots", "report"),
 )

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +52,7 @@ def evaluate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     asked, folder = settings.evaluate, context.inputs["ingest"]
     index = read_index(folder)
     shards = index.get(TEST, [])
-    version = _champion_version(settings.registry.name)
+    version = context.champion
     read = _progress(context, sum(shard.examples for shard in shards) * (2 if version else 1))
 
     estimator = saved.load(context.inputs["train"] / "estimator")
@@ -120,11 +119,6 @@ def _measure(
             **metrics.differences(faces, champion.faces, asked.resamples, asked.seed),
         },
     }
-
-
-def _champion_version(name: str) -> ModelVersion | None:
-    """The champion of the registry; None where no registry is named, or it has no champion."""
-    return registry.champion(name) if os.environ.get("MLFLOW_TRACKING_URI") else None
 
 
 def _rival(version: ModelVersion) -> saved.Estimator:

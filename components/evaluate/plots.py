@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 
 from components.evaluate import metrics
+from components.report import charts
 from schemas.example import FaceExample
 from schemas.record import FEMALE, GENDERS, MAX_AGE
 
@@ -28,7 +29,6 @@ CAPTIONS = {
     WORST: "The largest errors: true age, predicted age",
 }
 
-_COLOURS = {"female": "#b5527d", "male": "#3b7dbd", "unknown": "#777777"}
 _TILE = 96
 _COLUMNS = 8
 
@@ -80,7 +80,7 @@ def _ages(aged: pd.DataFrame) -> Figure:
     # Enough faces cover each other; fainter points let the crowded places show.
     opacity = float(np.clip(6 / np.sqrt(len(aged)), 0.05, 0.7))
     genders = aged["gender"].fillna("unknown")
-    for gender, colour in _COLOURS.items():
+    for gender, colour in charts.COLOURS.items():
         held = aged[genders == gender]
         if len(held):
             axes.scatter(held["age"], held["predicted_age"], 9, colour, alpha=opacity, label=gender, linewidths=0)
@@ -95,14 +95,14 @@ def _errors(aged: pd.DataFrame) -> Figure:
     axes = figure.subplots()
     decades = _decades(aged)
     genders = aged["gender"].fillna("unknown")
-    present = [gender for gender in _COLOURS if (genders == gender).any()]
+    present = [gender for gender in charts.COLOURS if (genders == gender).any()]
     width = 0.8 / len(present)
     for place, gender in enumerate(present):
         held = aged[genders == gender]
         error = (held["predicted_age"] - held["age"]).abs().groupby(held["age_decade"])
         means, counts = error.mean().reindex(decades), error.size().reindex(decades, fill_value=0)
         at = np.arange(len(decades)) + place * width
-        bars = axes.bar(at, means.fillna(0), width, color=_COLOURS[gender], label=gender)
+        bars = axes.bar(at, means.fillna(0), width, color=charts.COLOURS[gender], label=gender)
         axes.bar_label(bars, [str(count) if count else "" for count in counts], fontsize=7)
     axes.set(xlabel="true age, years", ylabel="mean absolute error, years")
     axes.set_xticks(np.arange(len(decades)) + 0.4 - width / 2, decades)

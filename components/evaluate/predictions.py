@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from schemas.arrow_files import parquet as pq
 from schemas.error import VisageError
 from schemas.example import FaceExample, decode
 from schemas.record import FEMALE, MALE

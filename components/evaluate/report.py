@@ -16,15 +16,15 @@ def write(path: Path, measured: Mapping[str, Any], pictures: Path) -> None:
         measured: what stands in metrics.json.
         pictures: folder of the plots.
     """
-    parts = [
-        page.paragraph("Blessed: this model may go live.", "good")
+    parts: list[page.Block] = [
+        page.Paragraph("Blessed: this model may go live.", "good")
         if measured["blessed"]
-        else page.paragraph("Not blessed.", "bad"),
-        page.bullets(measured["reasons"]),
-        page.heading("How good it is"),
-        page.table(["", "this model", "95 % interval", "baseline", "champion"], _headline(measured), _basis(measured)),
-        page.heading("For whom"),
-        page.table(
+        else page.Paragraph("Not blessed.", "bad"),
+        page.Bullets(measured["reasons"]),
+        page.Heading("How good it is"),
+        page.Table(["", "this model", "95 % interval", "baseline", "champion"], _headline(measured), _basis(measured)),
+        page.Heading("For whom"),
+        page.Table(
             ["group", "faces", "age MAE, years", "within 5 years", "mean error, years", "gender right"],
             [
                 [
@@ -42,9 +42,9 @@ def write(path: Path, measured: Mapping[str, Any], pictures: Path) -> None:
     if measured["age_classes"]:
         rows = zip(measured["age_classes"], measured["age_class_confusion"], strict=True)
         columns = ["true age class", *(f"said {name}" for name in measured["age_classes"])]
-        parts += [page.heading("Age classes"), page.table(columns, [[name, *counts] for name, counts in rows])]
+        parts += [page.Heading("Age classes"), page.Table(columns, [[name, *counts] for name, counts in rows])]
     parts += [
-        page.picture((pictures / name).read_bytes(), caption)
+        page.Picture((pictures / name).read_bytes(), caption)
         for name, caption in plots.CAPTIONS.items()
         if (pictures / name).is_file()
     ]

@@ -8,17 +8,16 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from components.ingest import contact_sheets
 from components.ingest.examples_index import read_columns
-from components.report import page
+from components.report import charts, page
+from components.report.charts import UNKNOWN
 from components.storage.by_name import Files
-from schemas.record import FEMALE, MALE, MAX_AGE, SPLITS
+from schemas.arrow_files import parquet as pq
+from schemas.record import FEMALE, MAX_AGE, SPLITS
 from schemas.reject import REASONS, Reject
 from schemas.shard import read_index
-
-UNKNOWN = "unknown"
 
 
 def describe(folder: Path, rejects: list[Reject], previous: Path | None) -> dict[str, Any]:
@@ -96,23 +95,23 @@ def write(folder: Path, figures: Mapping[str, Any], rejects: list[Reject], photo
     (folder / "summary.json").write_text(json.dumps(figures, indent=1) + "\n")
     faces = contact_sheets.of_faces(folder)
     (folder / "faces.jpg").write_bytes(faces)
-    parts = [
-        page.paragraph(
+    parts: list[page.Block] = [
+        page.Paragraph(
             f"{figures['rows']:,} rows = {figures['examples']:,} examples + {len(rejects):,} rejects. "
             f"{figures['photos']:,} photos were opened, {figures['photos_new']:,} of them new, "
             f"in {figures['seconds']:,.1f} s ({figures['photos_per_second']:,.0f} photos/s)."
         ),
-        page.heading("Examples"),
-        page.table(*_splits_table(figures["splits"])),
-        _ages_chart(figures["ages"]),
-        page.paragraph(
+        page.Heading("Examples"),
+        page.Table(*_splits_table(figures["splits"])),
+        *_ages_chart(figures["ages"]),
+        page.Paragraph(
             f"{figures['persons']:,} persons; {figures['shards']} shards of {figures['bytes'] / 1e6:,.1f} MB in all. "
             f"Sides of the faces: {figures['sides']['smallest']} to {figures['sides']['largest']} pixels, "
             f"half of them up to {figures['sides']['median']}."
         ),
-        page.picture(faces, "Some of the examples, with age and gender", "jpeg"),
-        page.heading("Rejects"),
-        page.table(
+        page.Picture(faces, "Some of the examples, with age and gender", "jpeg"),
+        page.Heading("Rejects"),
+        page.Table(
             ["reason", "meaning", "rows", "share"],
             [
                 [reason, REASONS[reason], count, f"{count / figures['rows']:.2%}"]
@@ -124,7 +123,7 @@ def write(folder: Path, figures: Mapping[str, Any], rejects: list[Reject], photo
     for reason in figures["rejects"]:
         sheet = contact_sheets.of_rejects([reject for reject in rejects if reject.reason == reason], photos)
         (folder / "rejects" / f"{reason}.jpg").write_bytes(sheet)
-        parts.append(page.picture(sheet, f"{reason}: {REASONS[reason]}", "jpeg"))
+        parts.append(page.Picture(sheet, f"{reason}: {REASONS[reason]}", "jpeg"))
     page.write(folder / "summary.html", "Ingest", parts)
 
 
@@ -142,35 +141,9 @@ def _splits_table(splits: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]
 
 
 _GROUPS = ("decades", "classes")
-_COLOURS = {FEMALE: "#b5558f", MALE: "#3f7fb5", UNKNOWN: "#999999"}
-_WIDTH, _HEIGHT = 760, 130
 
 
-def _ages_chart(ages: Mapping[str, Mapping[str, Mapping[int, int]]]) -> str:
-    """The number of examples by age, one panel a split, the genders on top of each other, as SVG."""
-    oldest = max((age for split in ages.values() for held in split.values() for age in held), default=0)
-    step = _WIDTH / (oldest + 1)
-    panels = []
-    for number, (split, genders) in enumerate(ages.items()):
-        totals = [sum(held.get(age, 0) for held in genders.values()) for age in range(oldest + 1)]
-        scale, floor = (_HEIGHT - 40) / max([*totals, 1]), number * _HEIGHT + _HEIGHT - 22
-        heights = [0.0] * (oldest + 1)
-        bars = []
-        for gender, held in genders.items():
-            for age, count in held.items():
-                heights[age] += count * scale
-                bars.append(
-                    f'<rect x="{age * step:.1f}" y="{floor - heights[age]:.1f}" width="{step * 0.9:.1f}" '
-                    f'height="{count * scale:.1f}" fill="{_COLOURS[gender]}">'
-                    f"<title>{split}, {gender}, {age} years: {count}</title></rect>"
-                )
-        marks = "".join(
-            f'<text x="{age * step:.1f}" y="{floor + 14}" font-size="11">{age}</text>'
-            for age in range(0, oldest + 1, 10)
-        )
-        title = f'<text x="{_WIDTH}" y="{number * _HEIGHT + 14}" font-size="13" text-anchor="end">{split}</text>'
-        panels.append(title + "".join(bars) + marks)
-    key = ", ".join(gender for gender in _COLOURS if any(gender in genders for genders in ages.values()))
-    size = f'viewBox="0 0 {_WIDTH} {_HEIGHT * len(ages)}" width="100%"'
-    caption = f"Examples by age in years ({key})"
-    return f'<figure><svg {size} role="img">{"".join(panels)}</svg><figcaption>{caption}</figcaption></figure>'
+def _ages_chart(ages: Mapping[str, Mapping[str, Mapping[int, int]]]) -> list[page.Block]:
+    if not any(counts for genders in ages.values() for counts in genders.values()):
+        return []
+    return [page.Picture(page.png(charts.ages(ages)), "Examples by age and gender")]

@@ -1,4 +1,8 @@
-"""A file over HTTP that arrives whole, or can be gone on with: range requests, retries, a checksum at the end."""
+"""A file over HTTP that arrives whole, or can be gone on with: range requests, retries, a checksum at the end.
+
+Written here since no well-kept library does all of it: pooch and requests begin a broken transfer anew, and what resumes
+does not ask whether the server has the same file still.
+"""
 
 import fcntl
 import hashlib

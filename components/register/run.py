@@ -5,7 +5,6 @@ import contextlib
 import io
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,7 @@ from typing import Any
 
 from components import registry
 from components.photo import PhotoSettings
-from components.register import card, served_files
+from components.register import card, persons, served_files
 from components.register.settings import Settings
 from components.registry import ModelVersion
 from components.registry.mlflow_server import client, explaining_mlflow_errors
@@ -47,6 +46,7 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
         if version is None:
             with tempfile.TemporaryDirectory() as scratch:
                 files = _files(Path(scratch), name, context.inputs, manifests, metrics, tags)
+                persons.write(context.inputs["ingest"] / "examples.parquet", Path(scratch) / registry.PERSONS)
                 version = _register(name, files, metrics, tags, context.fingerprint)
                 shutil.copyfile(files / "card.md", context.output / "card.md")
         else:
@@ -80,6 +80,8 @@ def _register(name: str, files: Path, metrics: Mapping[str, Any], tags: Mapping[
     import mlflow
 
     with explaining_mlflow_errors():
+        # With the run and not among the model's files: who was photographed is nothing to hand out with each copy of the model.
+        mlflow.log_artifact(str(files.parent / registry.PERSONS))
         logged = mlflow.pyfunc.log_model(
             name=name,
             python_model=str(served_files.MODEL),
@@ -154,9 +156,9 @@ def _files(
 def _lineage(context: StepContext, manifests: Mapping[str, Manifest]) -> dict[str, str]:
     lineage = {
         "visage.data_fingerprint": manifests["ingest"].fingerprint,
-        "visage.git_commit": os.environ.get("VISAGE_GIT_COMMIT", ""),
+        "visage.git_commit": context.commit,
         "visage.lock": identity.of_lock(),
-        "visage.recipe": os.environ.get("VISAGE_RECIPE", ""),
+        "visage.recipe": context.recipe,
     }
     return lineage | {f"visage.input.{step}": manifest.fingerprint for step, manifest in manifests.items()}
 
@@ -191,7 +193,7 @@ def _signature() -> Any:
 
     figures = ("age", "age_std", "age_low", "age_high")
     return ModelSignature(
-        inputs=Schema([ColSpec(DataType.string, column, required=False) for column in ("image", "path")]),
+        inputs=Schema([ColSpec(DataType.string, "image")]),
         outputs=Schema(
             [
                 *(ColSpec(DataType.float, column) for column in figures),

@@ -1,7 +1,8 @@
 """The registered model as MLflow serves it: pictures of faces in, ages and genders out.
 
 MLflow stores this file with the model and runs it to load it ("models from code"): nothing is pickled. A row gives the face
-as base64 text in `image` or as a file in `path`; the whole picture is the face. The numbers are those of the batch job.
+as base64 text in `image`; the whole picture is the face. The numbers are those of the batch job. No file of the server can
+be named: whoever may ask for a prediction may not therefore read what lies there.
 """
 
 import base64
@@ -11,7 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from mlflow.exceptions import MlflowException
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
@@ -33,14 +36,19 @@ class FaceModel(PythonModel):
         """One row for every row of the input, in its order.
 
         A picture that cannot be used gives empty figures and its reason in `reject`, so that it does not cost the others of
-        its request their answer.
+        its request their answer. Base64 may have line breaks.
+
+        Raises:
+            MlflowException: the request has no row; a server answers 400.
         """
+        if model_input.empty:
+            raise MlflowException.invalid_parameter_value(
+                "The request holds no picture: give rows with `image` in base64."
+            )
         rows = [self._predict(part) for _, part in model_input.groupby(_batch_numbers(len(model_input)), sort=True)]
         return pd.concat(rows, ignore_index=True)
 
     def _predict(self, rows: pd.DataFrame) -> pd.DataFrame:
-        import numpy as np
-
         faces, places = [], []
         rejects: list[str | None] = [None] * len(rows)
         for place, row in enumerate(rows.to_dict("records")):
@@ -63,25 +71,18 @@ OUTPUT = ("age", "age_std", "age_low", "age_high", "age_class", "gender", "gende
 
 
 def _picture(row: Mapping[Any, Any]) -> bytes:
-    image, path = row.get("image"), row.get("path")
+    image = row.get("image")
     if isinstance(image, bytes):
         return image
-    if isinstance(image, str) and image:
-        try:
-            return base64.b64decode(image, validate=True)
-        except binascii.Error as error:
-            raise PhotoRejected("not_a_photo", f"not base64: {error}") from error
-    if isinstance(path, str) and path:
-        try:
-            return Path(path).read_bytes()
-        except OSError as error:
-            raise PhotoRejected("photo_missing", f"{path}: {error.strerror}") from error
-    raise PhotoRejected("photo_missing", "neither image nor path is given")
+    if not isinstance(image, str) or not image:
+        raise PhotoRejected("photo_missing", "no image is given")
+    try:
+        return base64.b64decode("".join(image.split()), validate=True)
+    except binascii.Error as error:
+        raise PhotoRejected("not_a_photo", f"not base64: {error}") from error
 
 
-def _batch_numbers(rows: int) -> Any:
-    import numpy as np
-
+def _batch_numbers(rows: int) -> np.ndarray:
     return np.arange(rows) // BATCH
 
 

@@ -3,6 +3,7 @@
 from components.registry.model_versions import (
     CHALLENGER,
     CHAMPION,
+    PERSONS,
     REPLACED,
     ModelVersion,
     RegistrySettings,
@@ -11,6 +12,7 @@ from components.registry.model_versions import (
     download,
     find,
     names,
+    persons,
     promote,
     resolve,
     rollback,
@@ -20,6 +22,7 @@ from components.registry.model_versions import (
 __all__ = [
     "CHALLENGER",
     "CHAMPION",
+    "PERSONS",
     "REPLACED",
     "ModelVersion",
     "RegistrySettings",
@@ -28,6 +31,7 @@ __all__ = [
     "download",
     "find",
     "names",
+    "persons",
     "promote",
     "resolve",
     "rollback",

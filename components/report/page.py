@@ -3,60 +3,88 @@
 import base64
 import io
 from collections.abc import Iterable, Sequence
-from html import escape
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 64rem; margin: 2rem auto; padding: 0 1rem }
-h1, h2 { line-height: 1.2 } h2 { margin-top: 2.2rem }
-table { border-collapse: collapse; margin: .8rem 0 } caption { text-align: left; color: #666 }
-th, td { padding: .25rem .8rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums }
-img { max-width: 100% } figure { margin: 1rem 0 } figcaption { color: #666 }
-.good { color: #1a7f37 } .bad { color: #b3261e }
-"""
+from schemas.redaction import redact
 
 
-def write(path: Path, title: str, parts: Iterable[str]) -> None:
-    """Write a page made of the parts that the functions below give."""
-    body = "\n".join(parts)
-    path.write_text(
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head>\n<body><h1>{escape(title)}</h1>\n{body}\n</body></html>\n",
-        encoding="utf-8",
-    )
+@dataclass(frozen=True)
+class Heading:
+    """A heading within the page."""
+
+    text: str
+    kind = "heading"
 
 
-def heading(text: str) -> str:
-    return f"<h2>{escape(text)}</h2>"
-
-
-def paragraph(text: str, look: str = "") -> str:
+@dataclass(frozen=True)
+class Paragraph:
     """A paragraph; `look` may be `good` or `bad`."""
-    return f'<p class="{look}">{escape(text)}</p>' if look else f"<p>{escape(text)}</p>"
+
+    text: str
+    look: str = ""
+    kind = "paragraph"
 
 
-def bullets(lines: Iterable[str]) -> str:
-    return "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in lines) + "</ul>"
+@dataclass(frozen=True)
+class Bullets:
+    """A list."""
+
+    lines: Sequence[str]
+    kind = "bullets"
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], caption: str = "") -> str:
-    """A table; numbers are set to the right, and None is a dash."""
-    rows = [list(row) for row in rows]
-    numeric = [all(_is_number(row[place]) for row in rows) for place in range(len(columns))]
-    head = "".join(_cell("th", name, right) for name, right in zip(columns, numeric, strict=True))
-    body = "".join(
-        "<tr>" + "".join(_cell("td", value, right) for value, right in zip(row, numeric, strict=True)) + "</tr>"
-        for row in rows
+@dataclass(frozen=True)
+class Table:
+    """A table; columns of numbers are set to the right, and None is a dash."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    caption: str = ""
+    kind = "table"
+
+    @property
+    def numeric(self) -> list[bool]:
+        """Whether each column holds numbers only."""
+        return [all(_is_number(row[place]) for row in self.rows) for place in range(len(self.columns))]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture, the bytes of a PNG or JPEG file, held by the page itself."""
+
+    data: bytes
+    caption: str = ""
+    format: str = "png"
+    kind = "picture"
+
+    @property
+    def source(self) -> str:
+        """As the address of an image."""
+        return f"data:image/{self.format};base64,{base64.b64encode(self.data).decode()}"
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Small pictures beside each other."""
+
+    pictures: Sequence[Picture]
+    kind = "pictures"
+
+
+Block = Heading | Paragraph | Bullets | Table | Picture | Pictures
+
+
+def write(path: Path, title: str, blocks: Iterable[Block]) -> None:
+    """Write a page; its look is that of templates/page.html."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("components.report"), autoescape=True, undefined=StrictUndefined, finalize=_hide_secrets
     )
-    return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def picture(data: bytes, caption: str = "", kind: str = "png") -> str:
-    """A PNG or JPEG picture, held by the page itself."""
-    source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
-    return f'<figure><img src="{source}" alt="{escape(caption)}"><figcaption>{escape(caption)}</figcaption></figure>'
+    environment.filters["figure"] = _figure
+    path.write_text(environment.get_template("page.html").render(title=title, blocks=list(blocks)), encoding="utf-8")
 
 
 def png(figure: Any) -> bytes:
@@ -66,12 +94,16 @@ def png(figure: Any) -> bytes:
     return held.getvalue()
 
 
+def _hide_secrets(value: Any) -> Any:
+    # What a macro gives is Markup, whose texts have been through here.
+    return redact(value) if type(value) is str and not value.startswith("data:image/") else value
+
+
 def _is_number(value: Any) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
-def _cell(tag: str, value: Any, right: bool) -> str:
-    text = "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+def _figure(value: Any) -> str:
     if isinstance(value, float):
-        text = f"{value:,.3g}" if abs(value) < 1 else f"{value:,.2f}"
-    return f'<{tag} class="number">{text}</{tag}>' if right else f"<{tag}>{escape(text)}</{tag}>"
+        return f"{value:,.3g}" if abs(value) < 1 else f"{value:,.2f}"
+    return "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)

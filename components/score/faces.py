@@ -11,13 +11,31 @@ from components.photo import PhotoRejected, PhotoSettings, crop_face
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A face that a detector found: its box in pixels of the upright photo, and how sure the detector is, 0 to 1."""
+    """A face that a detector found: its box in pixels of the upright photo, and how sure the detector is, 0 to 1.
+
+    Attributes:
+        landmarks: (x, y) of the right eye (the person's own: the left one to see), left eye, tip of the nose, right and left
+            corner of the mouth, in the same pixels; empty where they are not known.
+    """
 
     left: float
     top: float
     right: float
     bottom: float
     score: float
+    landmarks: tuple[tuple[float, float], ...] = ()
+
+    def scaled(self, scale: float) -> "Detection":
+        """The detection in pixels of which `scale` lie on one of its own."""
+        return self._changed(lambda x, y: (x * scale, y * scale))
+
+    def moved(self, right: float, down: float) -> "Detection":
+        """The detection, moved by so many pixels."""
+        return self._changed(lambda x, y: (x + right, y + down))
+
+    def _changed(self, change: Callable[[float, float], tuple[float, float]]) -> "Detection":
+        corners = (*change(self.left, self.top), *change(self.right, self.bottom))
+        return Detection(*corners, self.score, tuple(change(x, y) for x, y in self.landmarks))
 
 
 Detector = Callable[[Image.Image], Sequence[Detection]]

@@ -16,7 +16,7 @@ class Frozen(Estimator):
     """
 
     def __init__(self, estimator: Estimator) -> None:
-        super().__init__(estimator.network, estimator.size, estimator.scale, estimator.meaning)
+        super().__init__(estimator.network, estimator.size, estimator.age_bins, estimator.metadata)
         network = estimator.network
         weights = [
             [weight.numpy() for weight in kind]

@@ -1,6 +1,5 @@
 """The Beam job: parts of the plan, spread over the workers, each scored and kept."""
 
-import os
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -11,6 +10,7 @@ import tensorflow as tf
 from components.beam_job import errors_reach_driver
 from components.score.detect import detector
 from components.score.parts import Work, estimator, score_part, tally_of
+from components.step.resources import cores
 from components.storage.reading import Reader
 
 
@@ -19,7 +19,7 @@ def share_cores(workers: int) -> None:
 
     Its own choice, all cores for every worker, makes them wait for each other: a sixth fewer faces a second.
     """
-    if workers >= len(os.sched_getaffinity(0)):
+    if workers >= cores():
         with suppress(RuntimeError):  # it has computed before in this process, and cannot be told any more
             tf.config.threading.set_intra_op_parallelism_threads(1)
 

@@ -4,14 +4,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from components import registry
 from components.score import parts, plan
 from components.score.detect import detector
 from components.score.settings import ScoreSettings
 from components.storage.listing import Listing
 from components.storage.reading import Reader
+from schemas.arrow_files import parquet as pq
 from schemas.error import VisageError
 from schemas.reject import Reject, read_rejects
 

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from components.estimator.precision import in_bfloat16
 from components.estimator.saved import Estimator, Predictions, load
@@ -29,6 +28,7 @@ from components.score.settings import ScoreSettings
 from components.storage.entry import Entry, Source
 from components.storage.names import shown
 from components.storage.reading import Reader
+from schemas.arrow_files import parquet as pq
 from schemas.reject import Reject, write_rejects
 from schemas.score import arrow_schema, prediction_columns
 

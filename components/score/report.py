@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from components.report import page
+from components.report import charts, page
 from schemas.reject import REASONS
 
 
 def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[Path]) -> None:
     """Write the page of a job from its summary and a few scored photos."""
-    parts = [
-        page.table(
+    parts: list[page.Block] = [
+        page.Table(
             ("", "photos"),
             [
                 ("scored", summary["scored"]),
@@ -21,26 +21,26 @@ def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[Path]) -> N
             ],
             f"{summary['faces']:,} faces, model {summary['model']}, {summary['photos_per_second']:,} photos/s",
         ),
-        *(page.paragraph(warning, "bad") for warning in summary["warnings"]),
+        *(page.Paragraph(warning, "bad") for warning in summary["warnings"]),
     ]
     if summary["faces"]:
-        parts += [page.heading("Who was found"), page.picture(_distribution(summary), "Faces by estimated age")]
+        parts += [page.Heading("Who was found"), page.Picture(_distribution(summary), "Faces by estimated age")]
         for title, label in (("age class", "age_classes"), ("gender", "genders")):
             if summary[label]:
-                parts.append(page.table((title, "faces"), summary[label].items()))
+                parts.append(page.Table((title, "faces"), list(summary[label].items())))
     if summary["drift"]:
         rows = [
             (held["feature"], held["measure"], held["distance"], held["threshold"], held["scored"], held["training"])
             for held in summary["drift"]
         ]
         columns = ("feature", "measure", "distance", "warned above", "scored", "training")
-        parts += [page.heading("Against the training data"), page.table(columns, rows)]
+        parts += [page.Heading("Against the training data"), page.Table(columns, rows)]
     if summary["rejects"]:
         rejects = [(reason, REASONS[reason], count) for reason, count in summary["rejects"].items()]
-        parts += [page.heading("Rejects"), page.table(("reason", "meaning", "photos"), rejects)]
-    shown = [page.picture(held.read_bytes(), kind="jpeg") for held in pictures]
+        parts += [page.Heading("Rejects"), page.Table(("reason", "meaning", "photos"), rejects)]
+    shown = [page.Picture(file.read_bytes(), format="jpeg") for file in pictures]
     if shown:
-        parts += [page.heading("Some of them"), *shown]
+        parts += [page.Heading("Some of them"), page.Pictures(shown)]
     page.write(path, "Scores", parts)
 
 
@@ -49,7 +49,7 @@ def _distribution(summary: Mapping[str, Any]) -> bytes:
 
     figure = Figure(figsize=(7, 3), layout="constrained")
     axes = figure.subplots()
-    axes.bar(list(summary["ages"]), list(summary["ages"].values()), color="#4878a8")
+    axes.bar(list(summary["ages"]), list(summary["ages"].values()), color=charts.PLAIN)
     axes.set_xlabel("estimated age, years")
     axes.set_ylabel("faces")
     axes.spines[["top", "right"]].set_visible(False)

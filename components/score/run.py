@@ -22,8 +22,10 @@ from components.score import plan as plans
 from components.score.plan import Plan
 from components.score.settings import ScoreSettings, Settings
 from components.step import StepContext, Tracker
+from components.step.resources import cores
 from components.storage.listing import Listing
 from schemas.error import VisageError
+from schemas.redaction import redacted
 
 log = logging.getLogger("visage.score")
 
@@ -78,7 +80,7 @@ def _score(settings: Settings, context: StepContext) -> None:
         log.info("%d of %d parts are done already", len(done), plan.parts)
     if left:
         pipeline = beam_job.pipeline(settings.beam)
-        workers = settings.beam.workers or len(os.sched_getaffinity(0))
+        workers = settings.beam.workers or cores()
         if settings.beam.runner == "local":
             share_cores(workers)
         build(pipeline, work, plan.work_units(left, workers))
@@ -96,8 +98,9 @@ def _score(settings: Settings, context: StepContext) -> None:
         log.warning(warning)
     held = {
         "model": str(version),
+        "model_run": version.run_id,
         "started": started.isoformat(timespec="seconds"),
-        "inputs": list(wanted.photos),
+        "inputs": redacted(wanted.photos),
         **summary.figures(tally, population),
         "seconds": round(seconds, 1),
         "photos_per_second": round(plan.files_in(left) / seconds, 1),

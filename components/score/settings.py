@@ -15,22 +15,23 @@ class ScoreSettings(Section):
     photos: tuple[str, ...] = external_path(
         (),
         "photos to score, any mix of: a folder, a glob pattern, a zip or tar (also .gz, .bz2, .xz), a .txt, .csv or .parquet "
-        "list of paths, a single photo; local or as s3://, gs://, az://. Empty: the photos of the source",
+        "list of paths, a single photo; local or as s3://, gs://, az://. Empty: nothing is scored",
     )
     names_encoding: NamesEncoding = names_encoding()
     model: str = Field("", description="NAME@ALIAS or NAME/VERSION; empty: the version that the register step names")
     faces: Literal["whole", "detect"] = Field(
-        "whole", description="whole: every picture is one cropped face; detect: faces are looked for"
+        "detect", description="whole: every picture is one cropped face; detect: faces are looked for"
     )
     detector: Literal["fast", "thorough"] = Field(
         "fast",
-        description="fast: portraits and small groups; thorough: crowds and faces cut by the edge too, some 13 times slower",
+        description="thorough: finds smaller faces and faces that the edge cuts in half too, five times slower",
     )
     min_score: float | None = Field(
         None,
         ge=0,
         le=1,
-        description="a detected face that is less certain is left out; null: 0.5 if fast, 0.95 if thorough",
+        description="a detected face that is less certain is left out; null: 0.7 if fast, 0.7 to 0.9 if thorough, by where and "
+        "how large it is",
     )
     batch: int = runtime_only(64, "faces that go through the model at once", ge=1, le=4096)
     precision: Literal["float32", "bfloat16"] = Field(

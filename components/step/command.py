@@ -2,12 +2,15 @@
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from components.step import Step, Tracker, execute, log_setup
+from components.step import Step, Surroundings, Tracker, execute, log_setup, native_log
 from components.step.settings import Section, build, load_yaml, merge
 from schemas.artifact import Manifest
 from schemas.error import VisageError
@@ -74,6 +77,20 @@ def inputs_of(step: Step, arguments: argparse.Namespace) -> dict[str, Path]:
     return inputs
 
 
+def surroundings_of(step: Step, settings: Any, recipe: str = "", commit: str = "") -> Surroundings:
+    """Surroundings of a step that is run alone: the server that MLFLOW_TRACKING_URI names, and its champion.
+
+    Raises:
+        VisageError: the registry does not answer.
+    """
+    uri, champion = os.environ.get("MLFLOW_TRACKING_URI", ""), None
+    if uri and "registry" in step.settings.model_fields:
+        from components import registry
+
+        champion = registry.champion(settings.registry.name)
+    return Surroundings(recipe, commit, uri, champion)
+
+
 def report(manifest: Manifest, out: Path) -> None:
     """Print what a step has done, for the person who started it alone."""
     print(f"{manifest.step}: done in {manifest.seconds:.1f} s, in {out}")
@@ -83,24 +100,31 @@ def report(manifest: Manifest, out: Path) -> None:
 
 
 def main(step: Step, argv: Sequence[str] | None = None) -> int:
-    """Entry point of `python -m components.NAME`; gives the exit code."""
+    """Entry point of `python -m components.NAME`; gives the exit code. Without `argv` it is the whole process."""
     parser = argparse.ArgumentParser(prog=f"python -m components.{step.name}", description=step.summary)
     add_arguments(parser)
     parser.add_argument("--debug", action="store_true", help="show tracebacks and the libraries' messages")
     arguments = parser.parse_args(argv)
+    if argv is None and not arguments.debug:
+        native_log.hide()
     log_setup.set_up(debug=arguments.debug)
 
     def work() -> None:
         settings, inputs = settings_of(step, arguments), inputs_of(step, arguments)
-        report(execute(step, settings, inputs, arguments.out.absolute(), Tracker()), arguments.out)
+        surroundings = surroundings_of(step, settings)
+        report(execute(step, settings, inputs, arguments.out.absolute(), Tracker(), surroundings), arguments.out)
 
     return guarded(work, debug=arguments.debug)
 
 
 def guarded(work: Callable[[], None], *, debug: bool) -> int:
-    """Do the work; an error that a person can mend becomes one message. Gives the exit code."""
+    """Do the work; an error that a person can mend becomes one message. Gives the exit code.
+
+    A SIGTERM, as service managers and clusters send it, stops the work as Ctrl-C does.
+    """
     try:
-        work()
+        with _stopped_by(signal.SIGTERM):
+            work()
     except VisageError as error:
         if debug:
             raise
@@ -117,6 +141,18 @@ def guarded(work: Callable[[], None], *, debug: bool) -> int:
         print(f"visage: {error.filename or 'input or output'}: {error.strerror}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextmanager
+def _stopped_by(number: int) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def _text(given: str) -> str:

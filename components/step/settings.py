@@ -45,7 +45,7 @@ def marked_fields(section: BaseModel, mark: str) -> dict[str, Any]:
 
 
 def build(model: type[S], values: Mapping[str, Any], overrides: Iterable[str] = (), where: str = "the settings") -> S:
-    """Settings from plain data and `a.b=value` overrides; values are read as YAML.
+    """Settings from plain data and `a.b=value` overrides; values are read as YAML, but for an empty one, which is empty text.
 
     Raises:
         VisageError: an unknown key, with the nearest valid names, or a wrong value, with what is allowed.
@@ -124,7 +124,9 @@ def _parse(override: str) -> dict[str, Any]:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise VisageError(f"--set {override}: the value is not valid YAML: {error}", usage=True) from error
-    if isinstance(value, str) and not text.lstrip().startswith(("'", '"')):
+    if not text.strip():
+        value = ""  # an empty text, for every setting; YAML's null is written null
+    elif isinstance(value, str) and not text.lstrip().startswith(("'", '"')):
         value = text  # as it stands: to YAML, what follows " #" in the name of a folder would be a comment
     for part in reversed(key.strip().split(".")):
         value = {part: value}

@@ -6,12 +6,15 @@ artifact once it returns.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components.step.settings import Section
+
+if TYPE_CHECKING:
+    from components.registry import ModelVersion
 
 log = logging.getLogger("visage.step")
 
@@ -33,6 +36,25 @@ class Tracker:
 
 
 @dataclass(frozen=True)
+class Surroundings:
+    """What a pipeline run's steps know of the world around them; taken once, when the run starts.
+
+    Attributes:
+        recipe: name of the recipe; empty where a step is run without one.
+        commit: of the project's checkout, with `-dirty` where it differs; empty where it is not known.
+        tracking_uri: of the MLflow server or store; empty where nothing is tracked.
+        champion: the model version that was champion when the run started; None where there was none, or no registry.
+        root: the pipeline root; None for a step that is run alone.
+    """
+
+    recipe: str = ""
+    commit: str = ""
+    tracking_uri: str = ""
+    champion: "ModelVersion | None" = None
+    root: Path | None = None
+
+
+@dataclass(frozen=True)
 class StepContext:
     """What a step is given to work with.
 
@@ -42,6 +64,7 @@ class StepContext:
         previous: the newest whole artifact of the same step, made from other inputs or settings; None if there is none.
         tracker: where metrics and progress go.
         fingerprint: of the artifact in the making.
+        recipe, commit, tracking_uri, champion, root: as in `Surroundings`.
     """
 
     inputs: Mapping[str, Path]
@@ -49,6 +72,11 @@ class StepContext:
     previous: Path | None = None
     tracker: Tracker = field(default_factory=Tracker)
     fingerprint: str = ""
+    recipe: str = ""
+    commit: str = ""
+    tracking_uri: str = ""
+    champion: "ModelVersion | None" = None
+    root: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -59,11 +87,20 @@ class Step:
         name: also the name of its folder under `components`.
         summary: one line for people.
         settings: model whose fields are the sections of the recipe that the step reads.
-        inputs: the steps whose artifacts it reads.
+        inputs: the steps whose artifacts it reads, or waits for.
         run: does the work; takes settings and a context and gives the counts and figures for the manifest. It imports
             what is heavy.
         report_globs: file patterns within the artifact that are worth keeping in MLflow: plots, reports.
         resumable: whether the step can go on from what an interrupted run left in its output folder.
+        reads_champion: whether what comes out depends on `champion` of the context; the step has `registry` among its settings
+            then, and of these the champion counts, not the name.
+        champion_unless: a setting, by dotted name, that takes the champion's place where it is set.
+        gates: those of `inputs` that only have to be there; what they hold decides nothing.
+        pages: modules of the step that only draw and write what people look at. A change of theirs makes nothing anew.
+        files_outside: gives, from the settings, a place and the names of files in it that are read, beside what the settings
+            marked `external_path` name; the place is empty where there are none.
+        nothing_to_do: says from the settings why the step would have nothing to do; empty where it has.
+        is_current: whether an artifact that is there still says what is so, in these surroundings; asked before it is reused.
     """
 
     name: str
@@ -73,3 +110,10 @@ class Step:
     run: Callable[[Any, StepContext], Mapping[str, Any]]
     report_globs: tuple[str, ...] = ()
     resumable: bool = False
+    reads_champion: bool = False
+    champion_unless: str = ""
+    gates: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
+    files_outside: Callable[[Any], tuple[str, Iterable[str]]] | None = None
+    nothing_to_do: Callable[[Any], str] | None = None
+    is_current: Callable[[Path, Surroundings], bool] | None = None

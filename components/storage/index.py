@@ -21,7 +21,7 @@ from components.storage import names
 from components.storage.entry import DamagedArchive, Entry, Source
 from components.storage.members import Link, linked
 
-_SORTED_IN_MEMORY = 20_000
+_SORTED_IN_MEMORY = 10_000
 _MOST_LINKS = 40
 """As many as Linux follows before it says that a path goes round."""
 

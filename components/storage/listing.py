@@ -12,10 +12,10 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from components.photo.formats import is_picture_name
 from components.storage import contents, files, folders, kinds, lists, names, remote
 from components.storage.entry import DamagedArchive, Entry, Source
 from components.storage.names import is_remote
-from components.storage.pictures import is_picture_name
 from components.storage.reading import Reader
 from schemas.error import VisageError
 

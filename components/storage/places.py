@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from components.photo import PhotoRejected
+from components.photo.formats import is_picture_name
 from components.storage import files, folders, names, remote
 from components.storage.by_name import archive_of, explaining_damage, is_called_archive
 from components.storage.entry import Entry, Source
 from components.storage.index import Index, in_order
 from components.storage.members import linked
-from components.storage.pictures import is_picture_name
 from components.storage.reading import Reader
 from schemas.error import VisageError
 

@@ -4,17 +4,16 @@ Order and augmentation follow from seed and epoch alone, so that an epoch is the
 before it.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 import tensorflow as tf
 
 from components.estimator import heads, pixels
 from components.estimator.settings import EstimatorSettings
+from components.step.resources import cores, free_memory
 from components.train.augment import augmented
 from components.train.settings import TrainSettings
 from schemas.error import VisageError
@@ -30,7 +29,7 @@ SHUFFLED = 20_000
 PARSED = 64
 """Encoded faces whose labels are read at once."""
 
-PARALLEL = len(os.sched_getaffinity(0))
+PARALLEL = cores()
 """Calls of a function at once."""
 
 AHEAD = 4
@@ -132,7 +131,7 @@ def _split(
     cache: str,
 ) -> Split:
     examples = sum(count.examples for count in counts)
-    small = examples * estimator.size**2 * 3 < psutil.virtual_memory().available / 4
+    small = examples * estimator.size**2 * 3 < free_memory() / 4
     kept = cache == "always" or (cache == "auto" and small)
     held = _decoded(_of(folds, tf.data.TFRecordDataset(paths)), estimator).cache() if kept else None
     labels: dict[str, Counter] = {"ages": Counter(), "age_classes": Counter(), "genders": Counter()}

@@ -74,21 +74,21 @@ def train_folds(settings: Settings, context: StepContext, strategy: tf.distribut
         _write(folder / COUNTS, counts)
     told = [json.loads((folder / COUNTS).read_text()) for folder in folders]
 
-    scale = heads.age_bins(settings.estimator.age, ages)
+    age_bins = heads.age_bins(settings.estimator.age, ages)
     if settings.estimator.age.head == "regression":
         # Of the single models on faces that they did not see; the average errs a little less.
-        scale = replace(scale, deviation=math.sqrt(statistics.fmean(counts["val_age_rmse"] ** 2 for counts in told)))
-    _average(folders, settings, context.output / "estimator", scale)
+        age_bins = replace(age_bins, std=math.sqrt(statistics.fmean(counts["val_age_rmse"] ** 2 for counts in told)))
+    _average(folders, settings, context.output / "estimator", age_bins)
     return _summary(told)
 
 
-def _average(folders: list[Path], settings: Settings, final: Path, scale: heads.AgeBins) -> None:
+def _average(folders: list[Path], settings: Settings, final: Path, age_bins: heads.AgeBins) -> None:
     """Save the average of the folders' estimators, which go once it is whole."""
     if not final.exists():
         partial = final.with_name(f".{final.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         members = [saved.load(folder / "estimator").network for folder in folders]
-        saved.save_average(members, settings.estimator, partial, scale)
+        saved.save_average(members, settings.estimator, partial, age_bins)
         partial.rename(final)
     for folder in folders:
         shutil.rmtree(folder / "estimator", ignore_errors=True)

@@ -30,23 +30,23 @@ class Learner:
         model: the one that steps change, in the precision that the recipe asks for.
         kept: the one that is validated and saved: float32, with the average of the weights where one is asked for.
         step: takes images and labels, and makes one step of them.
-        scale: what the age output means.
+        age_bins: what the age output means.
     """
 
     def __init__(
         self,
         settings: Settings,
-        scale: heads.AgeBins,
+        age_bins: heads.AgeBins,
         weights: losses.Weights,
         steps: int,
         strategy: tf.distribute.Strategy,
     ) -> None:
-        """Args are the recipe, the age scale, the weight of examples by label, the steps of an epoch, and the devices.
+        """Args are the recipe, the age bins, the weight of examples by label, the steps of an epoch, and the devices.
 
         Raises:
             VisageError: the recipe does not suit the devices.
         """
-        self.scale = scale
+        self.age_bins = age_bins
         self._settings = settings
         self._steps_an_epoch = steps
         self._steps = steps * settings.train.epochs
@@ -73,8 +73,8 @@ class Learner:
         apart = settings.train.average > 0 or policy != "float32"
         self._average = Average(self.model, model.build(settings.estimator), settings.train.average) if apart else None
         self.ema_model = self._average.model if self._average else self.model
-        self._objective = losses.objective(settings.estimator, scale)
-        self._weighted = losses.objective(settings.estimator, scale, weights, self._summed)
+        self._objective = losses.objective(settings.estimator, age_bins)
+        self._weighted = losses.objective(settings.estimator, age_bins, weights, self._summed)
         self._done = tf.Variable(0, trainable=False, dtype=tf.int64)
         self._failed = tf.Variable(-1, trainable=False, dtype=tf.int64)
         self._loss = tf.Variable(0.0, trainable=False)
@@ -133,7 +133,7 @@ class Learner:
         return {"val_loss": loss} | _figures(
             {name: value.numpy() for name, value in outputs.items()},
             {name: value.numpy() for name, value in labels.items()},
-            self.scale,
+            self.age_bins,
             classes=bool(self._settings.estimator.age.edges),
         )
 
@@ -210,9 +210,9 @@ class Learner:
 
 
 def _figures(
-    outputs: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], scale: heads.AgeBins, *, classes: bool
+    outputs: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], age_bins: heads.AgeBins, *, classes: bool
 ) -> dict[str, float]:
-    predictions = saved.interpret(outputs, scale)
+    predictions = saved.interpret(outputs, age_bins)
     figures = {}
     error = np.abs(predictions.age - labels["age"])[~np.isnan(labels["age"])]
     if error.size:

@@ -30,13 +30,13 @@ class Trained:
 
     Attributes:
         model: with the best weights, as `components.estimator.model.build` makes it.
-        scale: what its age output means.
+        age_bins: what its age output means.
         history: figures of every epoch.
         best: the epoch, from 1, whose weights the model has.
     """
 
     model: keras.Model
-    scale: heads.AgeBins
+    age_bins: heads.AgeBins
     history: list[dict[str, float]]
     best: int
 
@@ -57,8 +57,8 @@ def fit(
     """
     asked = settings.train
     keras.utils.set_random_seed(asked.seed)
-    scale = heads.age_bins(settings.estimator.age, train.ages)
-    learner = Learner(settings, scale, example_weights(settings, train), dataset.steps(train, asked), strategy)
+    age_bins = heads.age_bins(settings.estimator.age, train.ages)
+    learner = Learner(settings, age_bins, example_weights(settings, train), dataset.steps(train, asked), strategy)
     batch = min(asked.batch_size, train.examples)
     history = learner.resume(work / LAST)
     if history:
@@ -89,8 +89,8 @@ def fit(
     checkpoint.read(work / BEST, {"model": learner.ema_model.variables})
     best = _best(history, settings)
     if settings.estimator.age.head == "regression":
-        scale = dataclasses.replace(scale, deviation=history[best - 1]["val_age_rmse"])
-    return Trained(learner.ema_model, scale, history, best)
+        age_bins = dataclasses.replace(age_bins, std=history[best - 1]["val_age_rmse"])
+    return Trained(learner.ema_model, age_bins, history, best)
 
 
 def _best(history: list[dict[str, float]], settings: Settings) -> int:

@@ -42,7 +42,7 @@ def train(
     trained = loop.fit(settings, strategy, training, validation, work, folder / "tensorboard", tracker)
 
     shutil.rmtree(folder / "estimator", ignore_errors=True)
-    saved.save(trained.model, settings.estimator, folder / "estimator", trained.scale)
+    saved.save(trained.model, settings.estimator, folder / "estimator", trained.age_bins)
     curves.write_history(folder / "history.csv", trained.history)
     curves.draw(folder / "curves.png", trained.history, trained.best)
     shutil.rmtree(work)

@@ -33,4 +33,7 @@ STEP = Step(
     inputs=("ingest",),
     run=run,
     report_globs=("report.html", "anomalies.json", "statistics/*.pb"),
+    reads_champion=True,
+    champion_unless="validation.reference",
+    pages=("report",),
 )

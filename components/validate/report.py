@@ -10,14 +10,11 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from components.report import page
+from components.report import charts, page
 from components.validate.anomalies import Anomaly
 from components.validate.comparison import Comparison, Reference
 from components.validate.split_statistics import Description, common, feature
-from schemas.record import GENDERS, MAX_AGE, TRAIN
-
-COLOURS = {"female": "#b5527d", "male": "#3b7dbd", "unknown": "#999999"}
-_YEARS = 5
+from schemas.record import GENDERS, TRAIN
 
 
 def write(
@@ -29,28 +26,28 @@ def write(
 ) -> None:
     """Write the report as one HTML file."""
     held = {split: description for split, description in descriptions.items() if description.examples}
-    parts = [_verdict(anomalies), page.bullets(anomaly.message for anomaly in anomalies)]
-    parts += [page.heading("Splits"), _splits(descriptions)]
+    parts: list[page.Block] = [_verdict(anomalies), page.Bullets([anomaly.message for anomaly in anomalies])]
+    parts += [page.Heading("Splits"), _splits(descriptions)]
     if any(labels.age is not None for description in held.values() for labels in description.labels):
-        parts.append(page.picture(page.png(_ages(held)), "Ages by gender and split"))
+        parts.append(page.Picture(page.png(_ages(held)), "Ages by gender and split"))
     if any(labels.age_class is not None for description in held.values() for labels in description.labels):
-        parts += [page.heading("Age classes"), _classes(held)]
-    if held:
-        parts += [page.heading("What is missing"), page.picture(page.png(_missing(held)), "Examples without a label")]
-    parts += [page.heading("Skew and drift"), *_comparisons(comparisons, reference)]
+        parts += [page.Heading("Age classes"), _classes(held)]
+    if any(labels.gender is None or labels[:2] == (None, None) for d in held.values() for labels in d.labels):
+        parts += [page.Heading("What is missing"), page.Picture(page.png(_missing(held)), "Examples without a label")]
+    parts += [page.Heading("Skew and drift"), *_comparisons(comparisons, reference)]
     if reference and TRAIN in held:
         parts += _drift(held[TRAIN], reference)
-    parts += [page.heading("Features"), _features(held)]
+    parts += [page.Heading("Features"), _features(held)]
     page.write(path, "Validation of the examples", parts)
 
 
-def _verdict(anomalies: list[Anomaly]) -> str:
+def _verdict(anomalies: list[Anomaly]) -> page.Block:
     if not anomalies:
-        return page.paragraph("No anomalies: every split is as the schema wants it.", "good")
-    return page.paragraph("One anomaly." if len(anomalies) == 1 else f"{len(anomalies)} anomalies.", "bad")
+        return page.Paragraph("No anomalies: every split is as the schema wants it.", "good")
+    return page.Paragraph("One anomaly." if len(anomalies) == 1 else f"{len(anomalies)} anomalies.", "bad")
 
 
-def _splits(descriptions: Mapping[str, Description]) -> str:
+def _splits(descriptions: Mapping[str, Description]) -> page.Block:
     columns = [
         "split",
         "examples",
@@ -82,40 +79,28 @@ def _splits(descriptions: Mapping[str, Description]) -> str:
                 description.without_labels,
             ]
         )
-    return page.table(columns, rows)
+    return page.Table(columns, rows)
 
 
 def _ages(descriptions: Mapping[str, Description]) -> Figure:
-    figure = Figure(figsize=(10, 3), layout="constrained")
-    starts = range(0, MAX_AGE + 1, _YEARS)
-    for axes, (split, description) in zip(_row(figure, len(descriptions)), descriptions.items(), strict=True):
-        counts = Counter[tuple[str, int]]()
+    counts: dict[str, dict[str, Counter[int]]] = {}
+    for split, description in descriptions.items():
+        genders = counts.setdefault(split, {})
         for labels, count in description.labels.items():
             if isinstance(labels.age, int):
-                gender = labels.gender if labels.gender in GENDERS else "unknown"
-                counts[gender, labels.age // _YEARS * _YEARS] += count
-        below = [0] * len(starts)
-        for gender, colour in COLOURS.items():
-            heights = [counts[gender, start] for start in starts]
-            if any(heights):
-                axes.bar(starts, heights, _YEARS, below, align="edge", color=colour, label=gender)
-                below = [low + high for low, high in zip(below, heights, strict=True)]
-        axes.set(title=split, xlabel="age, years")
-    shown = {
-        label: handle for axes in figure.axes for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-    }
-    figure.legend(list(shown.values()), list(shown), loc="outside right upper", frameon=False)
-    return figure
+                gender = labels.gender if labels.gender in GENDERS else charts.UNKNOWN
+                genders.setdefault(gender, Counter())[labels.age] += count
+    return charts.ages(counts)
 
 
-def _classes(descriptions: Mapping[str, Description]) -> str:
+def _classes(descriptions: Mapping[str, Description]) -> page.Block:
     counts = {split: Counter[str]() for split in descriptions}
     for split, description in descriptions.items():
         for labels, count in description.labels.items():
             if labels.age_class is not None:
                 counts[split][labels.age_class] += count
     names = sorted(set().union(*counts.values()))
-    return page.table(["age class", *counts], [[name, *(held[name] for held in counts.values())] for name in names])
+    return page.Table(["age class", *counts], [[name, *(held[name] for held in counts.values())] for name in names])
 
 
 def _missing(descriptions: Mapping[str, Description]) -> Figure:
@@ -141,7 +126,7 @@ def _missing(descriptions: Mapping[str, Description]) -> Figure:
     return figure
 
 
-def _comparisons(comparisons: list[Comparison], reference: Reference | None) -> list[str]:
+def _comparisons(comparisons: list[Comparison], reference: Reference | None) -> list[page.Block]:
     columns = ["", "compared", "with", "feature", "distance", "measured", "allowed", "figures"]
     rows = [
         [
@@ -156,13 +141,13 @@ def _comparisons(comparisons: list[Comparison], reference: Reference | None) -> 
         ]
         for held in comparisons
     ]
-    parts = [page.table(columns, rows)] if rows else []
+    parts: list[page.Block] = [page.Table(columns, rows)] if rows else []
     if reference is None:
-        parts.append(page.paragraph("There is no champion yet whose training data these could be held against."))
+        parts.append(page.Paragraph("There is no champion yet whose training data these could be held against."))
     return parts
 
 
-def _drift(description: Description, reference: Reference) -> list[str]:
+def _drift(description: Description, reference: Reference) -> list[page.Block]:
     ages = {
         name: feature(statistics, "face/age")
         for name, statistics in ((TRAIN, description.statistics), (reference.name, reference.statistics))
@@ -183,10 +168,10 @@ def _drift(description: Description, reference: Reference) -> list[str]:
     axes.set(xlabel="age, years", ylabel="share a year")
     axes.yaxis.set_major_formatter("{x:.1%}")
     axes.legend(frameon=False)
-    return [page.picture(page.png(figure), f"Ages in train and in {reference.name}")]
+    return [page.Picture(page.png(figure), f"Ages in train and in {reference.name}")]
 
 
-def _features(descriptions: Mapping[str, Description]) -> str:
+def _features(descriptions: Mapping[str, Description]) -> page.Block:
     names = sorted({held.path.step[0] for d in descriptions.values() for held in d.statistics.datasets[0].features})
     rows = []
     for name in names:
@@ -194,7 +179,7 @@ def _features(descriptions: Mapping[str, Description]) -> str:
             held = feature(description.statistics, name)
             present = int(common(held).num_non_missing) if held else 0
             rows.append([name, split, present, description.examples - present, _range(held)])
-    return page.table(["feature", "split", "present", "absent", "values"], rows)
+    return page.Table(["feature", "split", "present", "absent", "values"], rows)
 
 
 def _range(held: Any) -> str:
@@ -211,7 +196,3 @@ def _range(held: Any) -> str:
     return ", ".join(
         f"{bucket.label} {int(bucket.sample_count):,}" for bucket in held.string_stats.rank_histogram.buckets
     )
-
-
-def _row(figure: Figure, count: int) -> list[Any]:
-    return list(figure.subplots(1, max(count, 1), squeeze=False)[0])

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -34,7 +33,7 @@ def validate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
         VisageError: the examples cannot be read, or there are anomalies and the settings make them fatal.
     """
     folder, index = context.inputs["ingest"], read_index(context.inputs["ingest"])
-    reference = _reference(settings)
+    reference = _reference(settings, context)
     descriptions = _describe(folder, index, context)
     for split, description in descriptions.items():
         path = context.output / "statistics" / f"{split}.pb"
@@ -69,14 +68,12 @@ def _describe(folder: Path, index: Mapping[str, list[Shard]], context: StepConte
     return {split: split_statistics.describe(folder, index.get(split, []), read) for split in splits}
 
 
-def _reference(settings: Settings) -> Reference | None:
+def _reference(settings: Settings, context: StepContext) -> Reference | None:
     """The file that the settings name, or what the champion was trained on; None where there is neither."""
     path = settings.validation.reference
     if path:
         return Reference(str(path), split_statistics.load(path.expanduser()))
-    if not os.environ.get("MLFLOW_TRACKING_URI"):
-        return None
-    champion = registry.champion(settings.registry.name)
+    champion = context.champion
     if champion is None:
         return None
     held = registry.download(champion) / "statistics" / f"{TRAIN}.pb"

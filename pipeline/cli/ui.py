@@ -9,6 +9,7 @@ from pathlib import Path
 from pipeline import tracking
 from pipeline.cli.arguments import Commands, add_root
 from schemas.error import VisageError
+from schemas.redaction import redact
 
 
 def add(commands: Commands) -> None:
@@ -30,7 +31,7 @@ def serve(root: Path, port: int) -> None:
     """
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     if uri and uri.startswith("http"):
-        print(f"MLFLOW_TRACKING_URI names a server, which has the UI itself: {uri}")
+        print(f"MLFLOW_TRACKING_URI names a server, which has the UI itself: {redact(uri)}")
         return
     tracking.use_store(root)
     with socket.socket() as probe:

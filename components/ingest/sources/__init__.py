@@ -28,7 +28,7 @@ def records(source: SourceSettings) -> Iterator[FaceRecord]:
 
 
 def photos_root(source: SourceSettings) -> str:
-    """What the paths of the records are relative to: a folder, a zip, a tar, or a folder that Beam's FileSystems read.
+    """What the paths of the records are relative to: a folder, a zip, a tar, or a folder of a store.
 
     Unless `source.photos` names it, it is where the labels lie: the archive or folder itself, or the folder of the file.
     """

@@ -13,7 +13,7 @@ from components.storage import places
 from components.storage.names import basename
 from schemas.record import FEMALE, MALE, FaceRecord
 
-_NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+\.jpe?g(\.chip\.jpe?g)?", re.IGNORECASE)
+_NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+\.\w+(\.chip\.\w+)?", re.IGNORECASE)
 _GENDERS = {"0": MALE, "1": FEMALE}
 
 

@@ -11,10 +11,10 @@ from components.estimator.settings import AgeSettings, EstimatorSettings
 
 
 def test_every_year_is_a_class_by_default():
-    scale = heads.age_bins(AgeSettings())
-    np.testing.assert_array_equal(scale.centres, np.arange(101))
-    assert scale.edges[0] == -0.5
-    assert scale.edges[-1] == 100.5
+    age_bins = heads.age_bins(AgeSettings())
+    np.testing.assert_array_equal(age_bins.centres, np.arange(101))
+    assert age_bins.edges[0] == -0.5
+    assert age_bins.edges[-1] == 100.5
 
 
 def test_a_scale_can_begin_and_end_elsewhere():
@@ -59,8 +59,8 @@ def test_the_second_of_two_gender_logits_is_the_woman():
 
 
 def test_a_regression_has_the_interval_of_its_errors():
-    scale = heads.AgeBins(np.empty(0), np.empty(0), deviation=5.0)
-    told = saved.interpret({"age": np.array([[40.0]])}, scale)
+    age_bins = heads.AgeBins(np.empty(0), np.empty(0), std=5.0)
+    told = saved.interpret({"age": np.array([[40.0]])}, age_bins)
     assert (told.age[0], told.age_std[0]) == (40, 5)
     assert told.age_low[0] == pytest.approx(40 - 1.6449 * 5)
     assert told.age_high[0] == pytest.approx(40 + 1.6449 * 5)

@@ -48,9 +48,9 @@ def test_mean_variance_weighs_the_squared_mean_and_the_variance():
 
 def test_errors_of_a_regression_are_in_years():
     settings = AgeSettings(head="regression", loss="squared_error")
-    scale = heads.age_bins(settings)
-    assert float(losses.squared_error(known(30), tf.constant([[33.0]]), scale, settings)[0]) == pytest.approx(9)
-    assert float(losses.absolute_error(known(30), tf.constant([[33.0]]), scale, settings)[0]) == pytest.approx(3)
+    age_bins = heads.age_bins(settings)
+    assert float(losses.squared_error(known(30), tf.constant([[33.0]]), age_bins, settings)[0]) == pytest.approx(9)
+    assert float(losses.absolute_error(known(30), tf.constant([[33.0]]), age_bins, settings)[0]) == pytest.approx(3)
 
 
 def test_squared_error_of_a_distribution_is_that_of_its_mean():

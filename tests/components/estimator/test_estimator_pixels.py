@@ -4,7 +4,6 @@ import io
 
 import keras
 import numpy as np
-import psutil
 import pytest
 import tensorflow as tf
 from PIL import Image
@@ -116,8 +115,7 @@ def test_whitening_is_kept_with_the_model(tmp_path):
 
 
 def test_a_covariance_beyond_memory_is_refused(monkeypatch):
-    free = psutil.virtual_memory()._replace(available=1_000_000)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    monkeypatch.setattr(pixels, "free_memory", lambda: 1_000_000)
     with pytest.raises(VisageError, match="covariance of 3072 x 3072"):
         white_model(side=32)
 

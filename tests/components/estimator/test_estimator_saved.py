@@ -87,10 +87,10 @@ def test_a_file_that_is_no_picture_is_a_clear_error(estimator):
 
 
 def test_a_certain_distribution_has_its_age_and_a_narrow_interval():
-    scale = heads.age_bins(SMALL.age)
+    age_bins = heads.age_bins(SMALL.age)
     shares = np.zeros((1, 101), np.float32)
     shares[0, 30] = 1
-    told = saved.interpret({"age": shares, "female": np.array([[0.9]])}, scale)
+    told = saved.interpret({"age": shares, "female": np.array([[0.9]])}, age_bins)
     assert told.age[0] == 30
     assert 29.5 <= told.age_low[0] < 30 < told.age_high[0] <= 30.5
     assert told.age_std[0] == pytest.approx(np.sqrt(1 / 12))
@@ -113,7 +113,7 @@ def test_a_folder_without_an_estimator_is_named(tmp_path):
 def test_a_damaged_model_file_is_named(folder, tmp_path):
     damaged = tmp_path / "damaged"
     damaged.mkdir()
-    (damaged / saved.MEANING).write_bytes((folder / saved.MEANING).read_bytes())
+    (damaged / saved.METADATA).write_bytes((folder / saved.METADATA).read_bytes())
     (damaged / saved.MODEL).write_bytes((folder / saved.MODEL).read_bytes()[:1000])
     with pytest.raises(VisageError, match="holds no estimator"):
         saved.load(damaged)
@@ -122,8 +122,8 @@ def test_a_damaged_model_file_is_named(folder, tmp_path):
 def test_an_estimator_of_a_newer_format_is_refused(folder, tmp_path):
     newer = tmp_path / "newer"
     newer.mkdir()
-    meaning = json.loads((folder / saved.MEANING).read_text())
-    (newer / saved.MEANING).write_text(json.dumps(meaning | {"format": saved.FORMAT + 1}))
+    meaning = json.loads((folder / saved.METADATA).read_text())
+    (newer / saved.METADATA).write_text(json.dumps(meaning | {"format": saved.FORMAT + 1}))
     with pytest.raises(VisageError, match="format"):
         saved.load(newer)
 
@@ -133,6 +133,6 @@ def test_code_smuggled_into_a_model_file_is_not_run(folder, tmp_path):
 
     image = keras.Input((32, 32, 3))
     keras.Model(image, {"age": keras.layers.Lambda(lambda x: x[:, 0, 0])(image)}).save(tmp_path / saved.MODEL)
-    (tmp_path / saved.MEANING).write_bytes((folder / saved.MEANING).read_bytes())
+    (tmp_path / saved.METADATA).write_bytes((folder / saved.METADATA).read_bytes())
     with pytest.raises(VisageError, match="holds no estimator"):
         saved.load(tmp_path)

@@ -7,18 +7,18 @@ from pathlib import Path
 import pytest
 
 from components import registry
+from components.registry import ModelVersion
 
 
 @contextmanager
-def champion_of(files: Mapping[str, Path], folder: Path) -> Iterator[None]:
-    """While this lasts, a model of these files is the champion `visage`, in a registry under the folder."""
+def champion_of(files: Mapping[str, Path], folder: Path) -> Iterator[ModelVersion]:
+    """While this lasts, a model of these files is the champion `visage`, in a registry under the folder; gives it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
-        _register(files, folder)
-        yield
+        yield _register(files, folder)
 
 
-def _register(files: Mapping[str, Path], folder: Path) -> None:
+def _register(files: Mapping[str, Path], folder: Path) -> ModelVersion:
     import mlflow
     from mlflow.pyfunc.model import PythonModel
 
@@ -35,4 +35,4 @@ def _register(files: Mapping[str, Path], folder: Path) -> None:
             pip_requirements=[],
         )
     mlflow.register_model(logged.model_uri, "visage")
-    registry.promote("visage/1")
+    return registry.promote("visage/1")

@@ -36,11 +36,14 @@ def settings(*overrides: str) -> Settings:
 def evaluate(tmp_path: Path):
     """Runs the step on a test split; gives its context and counts."""
 
-    def work(test: list[FaceExample], *overrides: str, train=TRAIN, **estimator) -> tuple[StepContext, dict[str, Any]]:
+    def work(
+        test: list[FaceExample], *overrides: str, train=TRAIN, champion=None, **estimator
+    ) -> tuple[StepContext, dict[str, Any]]:
         output = tmp_path / "output"
         output.mkdir()
         ingest = write_examples(tmp_path, train=train, validation=[], test=test)
-        context = StepContext({"ingest": ingest, "train": write_estimator(tmp_path, **estimator)}, output)
+        inputs = {"ingest": ingest, "train": write_estimator(tmp_path, **estimator)}
+        context = StepContext(inputs, output, champion=champion)
         return context, dict(run(settings(*overrides), context))
 
     return work
@@ -202,8 +205,8 @@ class TestBlessing:
 @pytest.fixture(scope="class")
 def champion(tmp_path_factory):
     folder = tmp_path_factory.mktemp("champion")
-    with champion_of({"estimator": write_estimator(folder, age_error=3) / "estimator"}, folder):
-        yield
+    with champion_of({"estimator": write_estimator(folder, age_error=3) / "estimator"}, folder) as version:
+        yield version
 
 
 class TestChampion:
@@ -212,7 +215,7 @@ class TestChampion:
     FACES: ClassVar = [face(n, 10 + 15 * n, 10 + 15 * n, 0.9, WOMAN) for n in range(5)]
 
     def test_a_better_model_takes_its_place(self, champion, evaluate):
-        context, counts = evaluate(self.FACES)
+        context, counts = evaluate(self.FACES, champion=champion)
         found = measured(context)
         assert found["blessed"], found["reasons"]
         assert found["champion"]["version"] == "1"
@@ -223,25 +226,25 @@ class TestChampion:
         assert "version 1, on the same faces" in (context.output / "report.html").read_text()
 
     def test_a_worse_one_does_not(self, champion, evaluate):
-        context, _ = evaluate(self.FACES, age_error=4)
+        context, _ = evaluate(self.FACES, age_error=4, champion=champion)
         assert re.fullmatch(
             r"The age MAE of \d\.\d\d years is worse than the \d\.\d\d of version 1, the champion, by more than 2%\.",
             "".join(measured(context)["reasons"]),
         )
 
     def test_a_little_worse_is_within_the_tolerance(self, champion, evaluate):
-        context, _ = evaluate(self.FACES, "evaluate.blessing.age_tolerance=0.5", age_error=4)
+        context, _ = evaluate(self.FACES, "evaluate.blessing.age_tolerance=0.5", age_error=4, champion=champion)
         assert measured(context)["blessed"]
 
     def test_one_that_tells_no_gender_does_not(self, champion, evaluate):
-        context, _ = evaluate(self.FACES, gender={"head": "none"})
+        context, _ = evaluate(self.FACES, gender={"head": "none"}, champion=champion)
         assert measured(context)["reasons"] == ["The estimator tells no gender, but version 1, the champion, does."]
 
     def test_that_cannot_be_loaded_ends_the_run_and_says_so(self, champion, evaluate):
         meaning = registry.download(registry.resolve("visage/1")) / "estimator" / "estimator.json"
         meaning.write_text("{}")
         with pytest.raises(VisageError, match="The champion visage/1 cannot be used: ") as caught:
-            evaluate(self.FACES)
+            evaluate(self.FACES, champion=champion)
         assert "visage models promote visage/VERSION" in caught.value.hint
 
 

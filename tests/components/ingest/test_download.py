@@ -2,6 +2,9 @@
 
 import hashlib
 import io
+import os
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -13,8 +16,10 @@ import pytest
 
 from components.ingest import download
 from components.ingest.download import ARCHIVES, Archive, unpack
+from pipeline.cli import main
 from schemas.error import VisageError
 
+PROJECT = Path(__file__).parents[3]
 PHOTO = b"\xff\xd8 a photo " * 1_000
 
 
@@ -71,6 +76,29 @@ def test_an_archive_is_fetched_checked_and_unpacked(published, mirror, tmp_path,
     assert "academic research purpose only" in shown
     assert "wiki_crop.tar: 0.0 of 0.0 MB" in shown
     assert f"source.path='{folder}'" in shown
+
+
+def test_the_command_fetches_what_the_function_does(published, mirror, tmp_path):
+    out = tmp_path / "out"
+    assert main(["download", "wiki-crop", "--out", str(out), "--accept-terms", "--mirror", mirror]) == 0
+    assert (out / "wiki_crop/17/a.jpg").read_bytes() == PHOTO
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["wiki-crop"], 2, "--accept-terms"),
+        (["wiki_crop", "--accept-terms"], 2, "Did you mean wiki-crop"),
+        (["wiki-crop", "--accept-terms"], 1, "other bytes than expected"),
+    ],
+)
+def test_the_command_as_a_process_ends_in_one_message(arguments, code, said, published, mirror, tmp_path):
+    command = [sys.executable, "-m", "pipeline.cli", "download", *arguments, "--out", "out", "--mirror", mirror]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_what_is_there_already_is_left_alone(published, tmp_path, capsys):

@@ -387,7 +387,7 @@ class TestTheSummary:
     def test_the_page_stands_by_itself(self, ingested):
         text = (ingested / "summary.html").read_text()
         assert "150 rows = 150 examples + 0 rejects" in text
-        assert "http" not in text.replace("http://www.w3.org", "")
+        assert "http" not in text
         assert Image.open(ingested / "faces.jpg").size[0] > 500
 
     def test_there_is_a_sheet_of_each_reason(self, tmp_path):

@@ -41,7 +41,9 @@ def metrics(**changed: Any) -> dict[str, Any]:
 def artifacts(root: Path, said: dict[str, Any], photo: PhotoSettings | None = None) -> dict[str, Path]:
     """The four artifacts that register reads, by step."""
     photo = photo or PhotoSettings(size=64)
-    _artifact(root, "ingest", settings={"photo": photo.model_dump(mode="json")}, counts={"rows": 300, "examples": 250})
+    counts = {"rows": 300, "examples": 250}
+    ingested = _artifact(root, "ingest", settings={"photo": photo.model_dump(mode="json")}, counts=counts)
+    write_examples(ingested / "examples.parquet")
     validated = _artifact(root, "validate")
     (validated / "statistics").mkdir()
     (validated / "statistics" / "train.pb").write_bytes(training_statistics())
@@ -49,6 +51,16 @@ def artifacts(root: Path, said: dict[str, Any], photo: PhotoSettings | None = No
     evaluated = _artifact(root, "evaluate")
     (evaluated / "metrics.json").write_text(json.dumps(said))
     return {step: root / step for step in ("ingest", "validate", "train", "evaluate")}
+
+
+def write_examples(file: Path) -> None:
+    """The part of an ingest's examples.parquet that register reads: two photos of each of 125 persons."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    persons = [f"made:{number}" for number in range(125)] * 2
+    splits = [("train", "train", "train", "validation", "test")[number % 5] for number in range(125)] * 2
+    parquet.write_table(pa.table({"person": persons, "split": splits}), file)
 
 
 def save_estimator(folder: Path, seed: int = 1) -> None:

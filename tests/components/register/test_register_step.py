@@ -1,23 +1,19 @@
 """The register step on a made-up model and a registry in SQLite."""
 
-import base64
-import io
 import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import mlflow
-import numpy as np
-import pandas as pd
 import pytest
-from PIL import Image
 
 from components import registry
 from components.estimator import saved
-from components.photo import PhotoSettings, crop_face, open_photo
+from components.photo import PhotoSettings
 from components.register import STEP
 from components.register.settings import Settings
 from components.step import StepContext, Tracker, execute
@@ -25,13 +21,13 @@ from schemas.error import VisageError
 from tests.components.register import made_up
 
 
-def job(made: Path, output: Path, fingerprint: str = "job-1") -> StepContext:
+def job(made: Path, output: Path, fingerprint: str = "job-1", **around: Any) -> StepContext:
     output.mkdir()
-    return StepContext({step: made / step for step in STEP.inputs}, output, fingerprint=fingerprint)
+    return StepContext({step: made / step for step in STEP.inputs}, output, fingerprint=fingerprint, **around)
 
 
-def register(made: Path, output: Path, fingerprint: str = "job-1") -> dict:
-    STEP.run(Settings(), job(made, output, fingerprint))
+def register(made: Path, output: Path, fingerprint: str = "job-1", **around: Any) -> dict:
+    STEP.run(Settings(), job(made, output, fingerprint, **around))
     return json.loads((output / "registered.json").read_text())
 
 
@@ -42,25 +38,9 @@ def saying(made: Path, folder: Path, **changed) -> Path:
     return folder
 
 
-def face(seed: int, side: int = 80) -> bytes:
-    noise = np.random.default_rng(seed).integers(0, 255, (10, 10, 3), np.uint8)
-    held = io.BytesIO()
-    Image.fromarray(noise).resize((side, side)).save(held, "JPEG")
-    return held.getvalue()
-
-
-@pytest.fixture
-def served(registered, monkeypatch):
-    """The registered model as MLflow loads it."""
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", registered)
-    return mlflow.pyfunc.load_model("models:/visage@champion")
-
-
 class TestWhatIsRegistered:
-    def test_a_blessed_model_becomes_champion_with_its_lineage_card_and_signature(self, made, store, monkeypatch):
-        monkeypatch.setenv("VISAGE_RECIPE", "default")
-        monkeypatch.setenv("VISAGE_GIT_COMMIT", "c0ffee")
-        registered = register(made, store / "out")
+    def test_a_blessed_model_becomes_champion_with_its_lineage_card_and_signature(self, made, store):
+        registered = register(made, store / "out", recipe="default", commit="c0ffee")
         assert registered | {"run_id": ""} == {
             "name": "visage",
             "version": "1",
@@ -77,7 +57,7 @@ class TestWhatIsRegistered:
         assert version.tags["age_mae"] == "5.25"
         assert "5.25 years (baseline 12.00 years)" in version.description
         model = mlflow.models.get_model_info(version.uri)
-        assert model.signature.inputs.input_names() == ["image", "path"]
+        assert model.signature.inputs.input_names() == ["image"]
         assert model.signature.outputs.input_names()[:3] == ["age", "age_std", "age_low"]
         card = (store / "out" / "card.md").read_text()
         assert "| gender: female | 90 | 5.00 years | unknown | 90.0% |" in card and "c0ffee" in card
@@ -95,6 +75,51 @@ class TestWhatIsRegistered:
             registered = register(made, store / "out")
         assert registered["run_id"] == run.info.run_id
         assert mlflow.get_run(run.info.run_id).data.metrics["age_mae"] == 5.25
+
+
+class TestPersons:
+    """Who is in which split of a registered model's data."""
+
+    def test_are_listed_with_their_split_and_the_number_of_their_examples(self, registered, monkeypatch):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", registered)
+        listed = registry.persons(registry.resolve("visage@champion")).to_pylist()
+        assert len(listed) == 125
+        assert listed[0] == {"person": "made:0", "split": "train", "examples": 2}
+        assert {"person": "made:123", "split": "validation", "examples": 2} in listed
+        assert [entry["person"] for entry in listed] == sorted(entry["person"] for entry in listed)
+
+    def test_are_printed_as_csv(self, registered, tmp_path):
+        command = [sys.executable, "-m", "pipeline.cli", "models", "persons", "1", "--root", str(tmp_path)]
+        environment = os.environ | {"MLFLOW_TRACKING_URI": registered}
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, cwd=Path(__file__).parents[3], check=False
+        )
+        assert done.returncode == 0, done.stderr
+        header, first, *others = done.stdout.splitlines()
+        assert (header, first, len(others)) == ("person,split,examples", "made:0,train,2", 124)
+
+    def test_go_with_the_run_and_not_with_every_copy_of_the_model(self, registered, monkeypatch):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", registered)
+        model = registry.download(registry.resolve("visage@champion")).parent
+        assert not list(model.rglob(registry.PERSONS))
+
+    def test_of_a_version_whose_run_has_no_list_are_asked_for_in_vain(self, made, store):
+        run_id = register(made, store / "out")["run_id"]
+        artifacts = Path(mlflow.get_run(run_id).info.artifact_uri.removeprefix("file://"))
+        (artifacts / registry.PERSONS).unlink()
+        with pytest.raises(VisageError, match=f"visage/1 holds no {registry.PERSONS}") as caught:
+            registry.persons(registry.resolve("visage/1"))
+        assert "ingest-fingerprint" in caught.value.hint
+        mlflow.delete_run(run_id)
+        with pytest.raises(VisageError, match="holds no"):
+            registry.persons(registry.resolve("visage/1"))
+
+    def test_without_examples_nothing_is_registered(self, made, store):
+        damaged = saying(made, store / "damaged")
+        (damaged / "ingest" / "examples.parquet").write_bytes(b"PAR1")
+        with pytest.raises(VisageError, match=r"examples.parquet cannot be read"):
+            register(damaged, store / "out")
+        assert registry.names() == []
 
 
 class TestAliases:
@@ -155,7 +180,9 @@ class TestTrouble:
     def test_a_server_that_is_away_is_one_message(self, made, tmp_path, monkeypatch):
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://someone:secret@127.0.0.1:9")
-        with pytest.raises(VisageError, match=r"MLflow at http://127.0.0.1:9 does not answer.*refused") as raised:
+        with pytest.raises(
+            VisageError, match=r"MLflow at http://someone:\*\*\*@127.0.0.1:9 does not answer.*refused"
+        ) as raised:
             register(made, tmp_path / "out")
         assert "secret" not in str(raised.value)
 
@@ -164,56 +191,3 @@ class TestTrouble:
         manifest = execute(STEP, Settings(), inputs, store / "artifact", Tracker())
         assert manifest.counts == {"name": "visage", "version": "1", "alias": "champion", "champion": "1"}
         assert registry.find("visage", "visage.fingerprint", manifest.fingerprint)
-
-
-class TestServed:
-    def test_a_picture_gives_the_numbers_of_the_estimator_itself(self, served):
-        photo = PhotoSettings(size=64)
-        jpegs = [face(seed) for seed in range(3)]
-        files = registry.download(registry.resolve("visage@champion"))
-        cropped = [np.asarray(crop_face(open_photo(jpeg, photo), None, photo)) for jpeg in jpegs]
-        wanted = saved.load(files / "estimator").predict_images(cropped)
-        answer = served.predict(pd.DataFrame({"image": [base64.b64encode(jpeg).decode() for jpeg in jpegs]}))
-        np.testing.assert_allclose(answer["age"], wanted.age, rtol=1e-5)
-        np.testing.assert_allclose(answer["age_high"], wanted.age_high, rtol=1e-5)
-        assert list(answer["gender"]) == ["female" if share >= 0.5 else "male" for share in wanted.female]
-        assert answer["reject"].isna().all()
-
-    def test_a_path_gives_the_same_as_the_bytes(self, served, tmp_path):
-        (tmp_path / "face.jpg").write_bytes(face(5))
-        answer = served.predict(
-            pd.DataFrame(
-                {"image": [base64.b64encode(face(5)).decode(), None], "path": [None, str(tmp_path / "face.jpg")]}
-            )
-        )
-        assert answer["age"][0] == pytest.approx(answer["age"][1], abs=1e-4)
-
-    def test_what_is_no_picture_costs_only_its_own_row(self, served):
-        good = base64.b64encode(face(1)).decode()
-        nothing = base64.b64encode(b"nothing").decode()
-        answer = served.predict(pd.DataFrame({"image": ["no base64!", nothing, good]}))
-        assert answer["reject"][0].startswith("not_a_photo: not base64")
-        assert answer["reject"][1].startswith("not_a_photo")
-        assert pd.isna(answer["reject"][2]) and answer["age"].isna().tolist() == [True, True, False]
-        assert pd.isna(answer["gender"][0])
-
-    @pytest.mark.slow
-    def test_it_loads_where_the_project_is_not_installed(self, served, tmp_path):
-        program = """
-import sys
-sys.meta_path = [finder for finder in sys.meta_path if "editable" not in getattr(finder, "__module__", "") + str(finder)]
-import base64, mlflow, pandas, pathlib
-model = mlflow.pyfunc.load_model("models:/visage@champion")
-import components
-assert "artifacts" in components.__file__, components.__file__
-image = base64.b64encode(pathlib.Path("face.jpg").read_bytes()).decode()
-print(model.predict(pandas.DataFrame({"image": [image]}))["age"][0])
-"""
-        (tmp_path / "face.jpg").write_bytes(face(5))
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        done = subprocess.run(
-            [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, done.stderr
-        wanted = served.predict(pd.DataFrame({"image": [base64.b64encode(face(5)).decode()]}))["age"][0]
-        assert float(done.stdout.split()[-1]) == pytest.approx(wanted, abs=1e-4)

@@ -67,7 +67,7 @@ class TestTheSameCommandAgain:
         """A registry of the test's own whose champion is the first of two versions of one model."""
         database = tmp_path / "mlflow.db"
         shutil.copyfile(registered.removeprefix("sqlite:///"), database)
-        for name in ("VISAGE_RECIPE", "VISAGE_GIT_COMMIT", "MLFLOW_EXPERIMENT_ID", *PATIENCE):
+        for name in ("MLFLOW_EXPERIMENT_ID", *PATIENCE):
             monkeypatch.setenv(name, "")  # so that what the command sets is taken back
             monkeypatch.delenv(name)
         monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)

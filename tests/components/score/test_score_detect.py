@@ -1,22 +1,25 @@
 """Face detection, on drawn faces and, where it is there, on real photos."""
 
 import csv
-import datetime
+import hashlib
 import io
 import json
 import os
+import subprocess
 import sys
 import zipfile
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from components.photo import PhotoSettings, crop_face, open_photo
-from components.score import STEP
+from components.score import STEP, yunet
 from components.score.detect import detector
 from components.score.faces import Detection, faces_of
 from components.score.settings import Settings
@@ -31,13 +34,10 @@ needs_photos = pytest.mark.skipif(not (SHARED / "photos.zip").is_file(), reason=
 
 
 @cache
-def portrait(seed: int = 4, side: int = 240) -> Image.Image:
+def portrait(seed: int = 5, side: int = 240) -> Image.Image:
     """A drawn face."""
-    drawn = Person(
-        *(1, "Ada", "female", datetime.date(1970, 1, 1), 30.0, 0.0, -0.5, 0.3, 1, 1, 0.0, 0.0, 0.0, 0.0, 0.0),
-        *(0.3, False, 60.0, 0.0, False, 0.0, 0.0, 0.0),
-    )
-    return Image.open(io.BytesIO(take(Shot(drawn, 30, 2020, PORTRAIT, side, side, (seed,))))).convert("RGB")
+    shot = Shot(Person(1, seed), 30, 2020, PORTRAIT, (side, side), (seed,))
+    return Image.open(io.BytesIO(take(shot))).convert("RGB")
 
 
 def group(*places: tuple[int, int], size: tuple[int, int] = (1000, 600)) -> Image.Image:
@@ -72,7 +72,7 @@ class TestDetectors:
         noise = np.random.default_rng(1).integers(0, 255, (300, 400, 3), np.uint8)
         assert find(Image.fromarray(noise)) == [] == find(Image.new("RGB", (400, 300), (200, 200, 200)))
 
-    @pytest.mark.parametrize("size", [(1, 1), (900, 1), (2500, 20), (24, 23), (30, 31)])
+    @pytest.mark.parametrize("size", [(1, 1), (900, 1), (2500, 20), (24, 23), (30, 31), (32, 32), (160, 32), (640, 10)])
     def test_photos_of_any_shape_are_looked_at(self, find, size):
         assert find(Image.new("RGB", size)) == []
 
@@ -80,22 +80,81 @@ class TestDetectors:
         (held,) = find(group((380, 200)).resize((4000, 2400)))
         assert 1520 <= held.left < held.right <= 2480 and 800 <= held.top < held.bottom <= 1760
 
-    def test_the_same_photo_gives_the_same_boxes(self, find):
+    def test_the_same_photo_gives_the_same_boxes_whatever_was_seen_before_and_on_however_many_threads(self, find):
         photo = group((40, 60), (720, 20))
-        assert find(photo) == find(photo)
+        first = find(photo)
+        find(portrait().resize((100, 70)))
+        assert find(photo) == first
+        threads = cv2.getNumThreads()
+        try:
+            cv2.setNumThreads(2)
+            assert find(photo) == first
+        finally:
+            cv2.setNumThreads(threads)
+
+    @pytest.mark.parametrize("kind", ["fast", "thorough"])
+    def test_a_job_keeps_its_cores_for_its_workers(self, kind):
+        cv2.setNumThreads(2)
+        detector(kind, None)
+        assert cv2.getNumThreads() == 1
+
+    @pytest.mark.parametrize("side", [48, 240, 640, 1500])
+    def test_a_face_that_fills_the_photo_is_found_at_any_size(self, find, side):
+        (held,) = find(portrait().crop((70, 70, 170, 170)).resize((side, side)))
+        assert held.right - held.left > 0.4 * side
+
+    def test_a_face_brings_its_eyes_nose_and_mouth(self, find):
+        (held,) = find(group((380, 200)).resize((2000, 1200)))
+        right_eye, left_eye, nose, right_mouth, left_mouth = held.landmarks
+        assert held.left < right_eye[0] < nose[0] < left_eye[0] < held.right
+        assert right_mouth[0] < left_mouth[0]
+        assert held.top < max(right_eye[1], left_eye[1]) < nose[1] < min(right_mouth[1], left_mouth[1]) < held.bottom
 
     def test_a_higher_threshold_finds_fewer(self):
         assert detector("fast", 0.99)(group((40, 60))) == []
 
-    @pytest.mark.parametrize(("kind", "package"), [("fast", "mediapipe"), ("thorough", "mtcnn")])
-    def test_without_its_package_the_message_says_what_to_install(self, monkeypatch, kind, package):
-        module = {"mediapipe": "mediapipe.python.solutions.face_detection", "mtcnn": "mtcnn"}[package]
-        monkeypatch.setitem(sys.modules, module, None)
-        with pytest.raises(
-            VisageError, match=rf"{package} is not installed.*\n.*visage\[detect\].*--faces whole"
-        ) as error:
-            detector(kind, None)
-        assert error.value.exit_code == 2
+    def test_the_thorough_one_finds_a_face_cut_in_half_and_says_where_its_other_half_would_be(self):
+        photo = group((380, 200)).crop((490, 0, 1000, 600))
+        (held,) = detector("thorough", 0.85)(photo)
+        assert held.left < -20 < 20 < held.right
+        assert detector("fast", 0.85)(photo) == []
+
+    def test_the_thorough_one_finds_smaller_faces(self):
+        crowd = Image.new("RGB", (1600, 900), (120, 125, 130))
+        small = portrait().resize((40, 40), Image.Resampling.HAMMING)
+        for place in range(100, 1600, 300):
+            crowd.paste(small, (place, 400))
+        assert len(detector("thorough", None)(crowd)) == 5
+        assert len(detector("fast", None)(crowd)) < 5
+
+
+class TestTheNetwork:
+    @pytest.mark.parametrize(("harm", "message"), [(b"\0", "is not the file of weights"), (None, "cannot be read")])
+    def test_other_weights_are_not_loaded(self, monkeypatch, tmp_path, harm, message):
+        if harm:
+            (tmp_path / yunet.WEIGHTS).write_bytes((files(yunet) / yunet.WEIGHTS).read_bytes()[:-1] + harm)
+        monkeypatch.setattr(yunet, "files", lambda package: tmp_path)
+        with pytest.raises(VisageError, match=message):
+            detector("fast", None)
+
+    def test_the_weights_come_with_an_installed_package_and_their_licence_too(self, tmp_path):
+        build = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path)]
+        egg = ["egg_info", "--egg-base", str(tmp_path)]
+        subprocess.run([*build[:3], *egg, *build[3:]], cwd=PROJECT, check=True, capture_output=True)
+        installed = tmp_path / "components" / "score" / "yunet"
+        assert {path.name for path in installed.iterdir()} == {"__init__.py", "LICENSE", yunet.WEIGHTS}
+        assert hashlib.sha256((installed / yunet.WEIGHTS).read_bytes()).hexdigest() == yunet.SHA256
+
+    def test_nothing_is_printed(self, tmp_path):
+        photo = tmp_path / "photo.png"
+        group((40, 60)).save(photo)
+        code = (
+            "import sys; from PIL import Image; from components.score.detect import detector\n"
+            "photo = Image.open(sys.argv[1])\n"
+            "assert len(detector('fast', None)(photo)) == len(detector('thorough', None)(photo)) == 1"
+        )
+        ran = subprocess.run([sys.executable, "-c", code, photo], cwd=PROJECT, check=True, capture_output=True)
+        assert (ran.stdout, ran.stderr) == (b"", b"")
 
 
 class TestFaces:
@@ -152,7 +211,7 @@ class TestTheStep:
 @needs_photos
 @pytest.mark.slow
 class TestRealPhotos:
-    """Against faces counted by eye; the detectors' README has the whole table."""
+    """Against faces counted by eye; components/score/README.md has the whole table."""
 
     @pytest.fixture(scope="class")
     @staticmethod
@@ -162,16 +221,20 @@ class TestRealPhotos:
             rows = list(csv.DictReader(table))
             return [(row, open_photo(archive.read(row["path"]), settings)) for row in rows]
 
-    def test_portraits_and_small_groups_are_found_and_nothing_in_the_banner(self, photos, find):
+    def test_as_many_faces_are_found_as_there_are_and_none_on_the_banner(self, photos, find):
         for row, photo in photos:
-            faces = int(row["faces"])
-            if faces in (7, 30):
-                continue
-            # In photo_05 a child stands at the edge whom the count by eye leaves out.
-            allowed = {faces, 3} if row["path"].endswith("photo_05.jpg") else {faces}
-            assert len(find(photo)) in allowed, row["path"]
+            there = int(row["faces"])
+            found = sum(min(held.right - held.left, held.bottom - held.top) >= 20 for held in find(photo))
+            if there == 7:
+                # Of the selfie the fast one may miss the face that the edge cuts in half.
+                assert found in (6, 7), row["path"]
+            elif there == 25:
+                # Of the team 25 were counted for certain, two more are likely.
+                assert 25 <= found <= 27, row["path"]
+            else:
+                assert found == there, row["path"]
 
-    def test_the_thorough_one_finds_the_selfie_and_the_team(self, photos):
+    def test_the_thorough_one_finds_the_whole_selfie(self, photos):
         find = detector("thorough", None)
-        found = {int(row["faces"]): len(find(photo)) for row, photo in photos if int(row["faces"]) in (7, 30)}
-        assert found[7] >= 6 and found[30] >= 25
+        (selfie,) = (photo for row, photo in photos if row["faces"] == "7")
+        assert len(find(selfie)) == 7

@@ -71,6 +71,16 @@ def test_a_text_in_quotes_is_what_stands_in_them():
     assert build(Everything, {}, ["source.path='7'"]).source.path == "7"
 
 
+@pytest.mark.parametrize("override", ["source.path=", "source.path= ", "source.path=''", 'source.path=""'])
+def test_an_empty_value_is_an_empty_text(override):
+    assert build(Everything, {"source": {"path": "somewhere"}}, [override]).source.path == ""
+
+
+def test_an_empty_value_is_no_number_and_no_null():
+    with pytest.raises(VisageError, match=r"train\.epochs"):
+        build(Everything, {}, ["train.epochs="])
+
+
 def test_settings_cannot_be_changed_afterwards():
     with pytest.raises(ValueError, match="frozen"):
         build(Everything, {}).train.epochs = 5  # type: ignore[misc]

@@ -131,7 +131,7 @@ def test_tensorboard_has_every_figure_of_every_epoch(two_epochs):
 
 
 def test_the_settings_stand_in_the_artifact(two_epochs):
-    held = json.loads((two_epochs / "estimator" / saved.MEANING).read_text())["settings"]
+    held = json.loads((two_epochs / "estimator" / saved.METADATA).read_text())["settings"]
     assert EstimatorSettings.model_validate(held) == recipe().estimator
 
 

@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ class TestSoundData:
         run(settings(), task)
         report = (task.output / "report.html").read_text()
         assert "No anomalies" in report
-        assert len(re.findall(r'src="data:image/png;base64,', report)) >= 2
+        assert len(re.findall(r'src="data:image/png;base64,', report)) >= 1
         assert not re.findall(r'(?:src|href)="(?!data:)', report)
 
     def test_classes_in_place_of_ages_pass(self, write_examples, job):
@@ -302,11 +303,11 @@ class TestDrift:
         (held / "estimator" / "model.keras").write_bytes(b"nobody loads it here")
         shutil.copy(reference, held / "statistics" / "train.pb")
         task = job(write_examples({"train": faces(400)}))
-        with champion_of({name: held / name for name in ("estimator", "statistics")}, held):
-            counts = run(settings(), task)
+        with champion_of({name: held / name for name in ("estimator", "statistics")}, held) as version:
+            counts = run(settings(), replace(task, champion=version))
             assert counts["compared_with"] == "visage/1"
             assert "train, face/age: unlike visage/1, Jensen-Shannon divergence 0." in counts["warnings"][0]
-            assert run(settings("registry.name=another"), task)["compared_with"] == "no champion"
+            assert run(settings(), task)["compared_with"] == "no champion"
 
     @pytest.mark.parametrize("content", [None, b"no statistics", b""])
     def test_a_reference_that_is_none(self, content, write_examples, job, tmp_path):

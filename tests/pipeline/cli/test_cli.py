@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pipeline.cli import main
+from pipeline.cli import main, parser
 
 HEAVY = (
     "tensorflow",
@@ -18,7 +18,7 @@ HEAVY = (
     "pyarrow",
     "kfp",
 )
-COMMANDS = ("run", "step", "labels", "demo-data", "download", "score", "models", "compile", "recipes", "ui")
+COMMANDS = tuple(next(action.choices for action in parser()._actions if isinstance(action.choices, dict)))
 
 
 def visage(*arguments: str) -> tuple[int, str, list[str]]:

@@ -46,6 +46,8 @@ def test_other_names_are_malformed_rows(tmp_path):
 
 def test_only_pictures_are_rows_and_their_order_is_fixed(tmp_path):
     names = ["b/2_1970-01-01_2000.JPG", "a/3_1970-01-01_2000.webp", "1_1970-01-01_2000.jpeg"]
+    others = [".heic", ".HEIF", ".avif", ".jp2", ".jfif", ".dng", ".jxl"]  # pictures, though not all of them are read
+    names += [f"c/{number}_1970-01-01_2000{extension}" for number, extension in enumerate(others)]
     touch(tmp_path, *names, "imdb.mat", "Thumbs.db", ".hidden.jpg", ".cache/4_1970-01-01_2000.jpg")
     assert [record.path for record in read(tmp_path)] == sorted(names)
 

@@ -1,0 +1,45 @@
+"""Charts that more than one step's page shows, and the one palette."""
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from schemas.record import FEMALE, MALE, MAX_AGE
+
+UNKNOWN = "unknown"
+COLOURS = {FEMALE: "#b5527d", MALE: "#3b7dbd", UNKNOWN: "#8c8c8c"}
+"""Colour of a gender. Their lightness differs, so that they can be told apart in grey too."""
+
+PLAIN = "#4878a8"
+"""Colour of what has no gender."""
+
+_YEARS = 5
+
+
+def ages(counts: Mapping[str, Mapping[str, Mapping[int, int]]]) -> Any:
+    """A matplotlib figure of examples by age, a panel a split, the genders on top of each other.
+
+    Args:
+        counts: by split, gender and age in years.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 3), layout="constrained")
+    starts = range(0, MAX_AGE + 1, _YEARS)
+    panels = figure.subplots(1, max(1, len(counts)), squeeze=False)[0]
+    for axes, (split, genders) in zip(panels, counts.items(), strict=False):
+        below = [0] * len(starts)
+        for gender, colour in COLOURS.items():
+            grouped = Counter[int]()
+            for age, count in genders.get(gender, {}).items():
+                grouped[age // _YEARS * _YEARS] += count
+            if grouped:
+                heights = [grouped[start] for start in starts]
+                axes.bar(starts, heights, _YEARS, below, align="edge", color=colour, label=gender)
+                below = [low + high for low, high in zip(below, heights, strict=True)]
+        axes.set(title=split, xlabel="age, years")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("examples")
+    handles = {label: bars for axes in panels for bars, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(list(handles.values()), list(handles), loc="outside right upper", frameon=False)
+    return figure

@@ -1,0 +1,124 @@
+"""The registered model as others load and serve it."""
+
+import base64
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+from fastapi.testclient import TestClient
+from mlflow.pyfunc import scoring_server
+from PIL import Image
+
+from components import registry
+from components.estimator import saved
+from components.photo import PhotoSettings, crop_face, open_photo
+from tests.components.register.installed import install
+
+
+def face(seed: int, side: int = 80) -> bytes:
+    noise = np.random.default_rng(seed).integers(0, 255, (10, 10, 3), np.uint8)
+    held = io.BytesIO()
+    Image.fromarray(noise).resize((side, side)).save(held, "JPEG")
+    return held.getvalue()
+
+
+def text(jpeg: bytes) -> str:
+    return base64.b64encode(jpeg).decode()
+
+
+@pytest.fixture(scope="module")
+def served(registered):
+    """The registered model as MLflow loads it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", registered)
+        yield mlflow.pyfunc.load_model("models:/visage@champion")
+
+
+@pytest.fixture(scope="module")
+def ask(served):
+    """Asks MLflow's own server for predictions; gives status and answer."""
+    client = TestClient(scoring_server.init(served))
+
+    def post(columns: list[str], *rows: list) -> tuple[int, str]:
+        answer = client.post("/invocations", json={"dataframe_split": {"columns": columns, "data": list(rows)}})
+        return answer.status_code, answer.text
+
+    return post
+
+
+def test_a_picture_gives_the_numbers_of_the_estimator_itself(served):
+    photo = PhotoSettings(size=64)
+    jpegs = [face(seed) for seed in range(3)]
+    files = registry.download(registry.resolve("visage@champion"))
+    cropped = [np.asarray(crop_face(open_photo(jpeg, photo), None, photo)) for jpeg in jpegs]
+    wanted = saved.load(files / "estimator").predict_images(cropped)
+    answer = served.predict(pd.DataFrame({"image": [text(jpeg) for jpeg in jpegs]}))
+    np.testing.assert_allclose(answer["age"], wanted.age, rtol=1e-5)
+    np.testing.assert_allclose(answer["age_high"], wanted.age_high, rtol=1e-5)
+    assert list(answer["gender"]) == ["female" if share >= 0.5 else "male" for share in wanted.female]
+    assert answer["reject"].isna().all()
+
+
+def test_base64_may_have_line_breaks(served):
+    broken = base64.encodebytes(face(5)).decode()
+    assert "\n" in broken.strip()
+    answer = served.predict(pd.DataFrame({"image": [broken, text(face(5))]}))
+    assert answer["age"][0] == pytest.approx(answer["age"][1], abs=1e-4)
+
+
+def test_what_is_no_picture_costs_only_its_own_row(served):
+    answer = served.predict(pd.DataFrame({"image": ["no base64!", text(b"nothing"), text(face(1)), ""]}))
+    assert answer["reject"][0].startswith("not_a_photo: not base64")
+    assert answer["reject"][1].startswith("not_a_photo")
+    assert answer["reject"][3].startswith("photo_missing")
+    assert pd.isna(answer["reject"][2]) and answer["age"].isna().tolist() == [True, True, False, True]
+    assert pd.isna(answer["gender"][0])
+
+
+def test_no_file_of_the_server_is_read(ask, tmp_path):
+    (tmp_path / "face.jpg").write_bytes(face(5))
+    status, said = ask(["path"], [str(tmp_path / "face.jpg")])
+    assert status == 400 and "image" in said
+    status, said = ask(["image", "path"], [None, str(tmp_path / "face.jpg")])
+    assert status == 400 or json.loads(said)["predictions"][0]["age"] is None
+    status, said = ask(["image"], [str(tmp_path / "face.jpg")])
+    assert json.loads(said)["predictions"][0]["reject"].startswith("not_a_photo: not base64")
+
+
+def test_a_request_without_pictures_is_told_what_to_send(ask):
+    status, said = ask(["image"])
+    assert status == 400 and "holds no picture" in said
+    status, said = ask(["picture"], [text(face(1))])
+    assert status == 400 and "missing inputs ['image']" in said
+
+
+@pytest.mark.slow
+def test_it_loads_from_its_own_requirements_alone(served, registered, tmp_path):
+    program = """
+import sys
+sys.path.insert(0, "installed")
+import base64, mlflow, pathlib, pandas
+model = mlflow.pyfunc.load_model(sys.argv[1])
+import components
+assert "code" in components.__file__, components.__file__
+image = base64.b64encode(pathlib.Path("face.jpg").read_bytes()).decode()
+print(model.predict(pandas.DataFrame({"image": [image]}))["age"][0])
+"""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", registered)
+        model = mlflow.artifacts.download_artifacts("models:/visage@champion", dst_path=str(tmp_path / "model"))
+    install((Path(model) / "requirements.txt").read_text().splitlines(), tmp_path / "installed")
+    (tmp_path / "face.jpg").write_bytes(face(5))
+    bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    command = [sys.executable, "-I", "-S", "-c", program, model]
+    done = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    wanted = served.predict(pd.DataFrame({"image": [text(face(5))]}))["age"][0]
+    assert float(done.stdout.split()[-1]) == pytest.approx(wanted, abs=1e-4)

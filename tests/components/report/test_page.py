@@ -1,0 +1,58 @@
+"""Pages that stand by themselves."""
+
+import io
+import re
+
+from PIL import Image
+
+from components.report import charts, page
+
+
+def jpeg() -> bytes:
+    held = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(held, "JPEG")
+    return held.getvalue()
+
+
+def written(tmp_path, *blocks: page.Block) -> str:
+    page.write(tmp_path / "page.html", "A & B", blocks)
+    return (tmp_path / "page.html").read_text()
+
+
+def test_every_text_is_escaped(tmp_path):
+    evil = "<script>alert(1)</script>"
+    text = written(
+        tmp_path,
+        page.Heading(evil),
+        page.Paragraph(evil),
+        page.Bullets([evil]),
+        page.Table([evil], [[evil]], evil),
+        page.Picture(jpeg(), f'" onerror="{evil}', "jpeg"),
+    )
+    assert "<script" not in text and 'onerror="' not in text
+    assert "<title>A &amp; B</title>" in text
+
+
+def test_numbers_are_set_to_the_right_and_nothing_is_a_dash(tmp_path):
+    text = written(tmp_path, page.Table(["what", "how many"], [["a", 1234], ["b", None], ["c", 0.12345]]))
+    assert re.findall(r'<td class="number">(.*?)</td>', text) == ["1,234", "–", "0.123"]
+    assert "<td>a</td>" in text
+
+
+def test_a_figure_of_a_column_of_words_is_a_word(tmp_path):
+    assert "<td>7</td>" in written(tmp_path, page.Table(["x"], [["six"], [7]]))
+
+
+def test_pictures_are_held_by_the_page_and_several_stand_beside_each_other(tmp_path):
+    one = page.Picture(jpeg(), "a face", "jpeg")
+    text = written(tmp_path, one, page.Pictures([one, one]))
+    assert text.count('src="data:image/jpeg;base64,') == 3
+    assert text.count('class="grid"') == 1
+    assert not re.findall(r'(?:src|href)="(?!data:)', text)
+
+
+def test_ages_are_drawn_for_the_genders_that_there_are():
+    figure = charts.ages({"train": {"female": {30: 2, 31: 1}, "unknown": {5: 1}}, "test": {}})
+    assert [axes.get_title() for axes in figure.axes] == ["train", "test"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["female", "unknown"]
+    assert max(bar.get_height() for bar in figure.axes[0].patches) == 3
