@@ -132,7 +132,10 @@ class _Remote:
         return read_remote(url, self._max_bytes, held.size)
 
     def version(self, name: str) -> str:
-        found = self._found(name)
+        try:
+            found = self._found(name)
+        except PhotoRejected:  # it may not be read, as whoever reads it will hear
+            return ""
         return f"{found[1].size}-{found[1].version}" if found else ""
 
     def _found(self, name: str) -> tuple[str, remote.Found] | None:

@@ -47,7 +47,9 @@ class Listing:
         self._encoding = names_encoding
         self._indices: dict[Source, int] = {}
         self._seen: set[int] = set()
-        named = dict.fromkeys(path for text in inputs for path in _expanded(text))
+        expanded = [_expanded(text) for text in inputs]
+        named = dict.fromkeys(path for found in expanded for path in found)
+        self._by_themselves = {found[0] for found in expanded if len(found) == 1}
         self._folders = {path.rstrip("/") for path in named if _is_folder(path)}
         self._named = [path for path in named if path.rstrip("/") not in self._folders or not self._is_inside(path)]
 
@@ -73,15 +75,22 @@ class Listing:
 
     def _file(self, path: str, file: BinaryIO) -> Iterator[Entry]:
         if lists.is_list(path):
-            for line in lists.paths(path, file):
-                yield from self._single(line)
+            try:
+                for line in lists.paths(path, file):
+                    yield from self._single(line)
+            except VisageError as error:
+                if path in self._by_themselves:
+                    raise
+                # A table beside photos that happened to fit a pattern is no reason to score none of them.
+                yield from self._single(path, f"no list: it {error.message.removeprefix(f'{path} ')}")
             return
         archive = kinds.archive_of(path, file)
         if archive:
             yield from self._in(archive, self._archive(archive))
             return
         file.seek(0)
-        yield from self._single(path, kinds.kind_of(file.read(16)))
+        kind = kinds.kind_of(file.read(16))
+        yield from self._single(path, f"{kind}, which is not opened: unpack it first" if kind else "")
 
     def _archive(self, archive: Source) -> Iterator[Entry]:
         """The files of an archive; a reject in the place of what cannot be read of it."""
@@ -99,14 +108,15 @@ class Listing:
         index = self._indices[source]
         return (entry.in_source(index) for entry in found)
 
-    def _single(self, path: str, kind: str = "") -> Iterator[Entry]:
+    def _single(self, path: str, no_photo: str = "") -> Iterator[Entry]:
+        """A file by itself; a reject if it is known what else it is."""
         digest = hash(path)
         if digest in self._seen or self._is_inside(path):
             return
         self._seen.add(digest)
         entry = contents.of_file(os.fsencode(path))
-        if kind:
-            entry = replace(entry, reason="not_a_photo", detail=f"{kind}, which is not opened: unpack it first")
+        if no_photo:
+            entry = replace(entry, reason="not_a_photo", detail=no_photo)
         elif names.is_url(path) and (why := remote.objection(path)):
             entry = replace(entry, reason="photo_missing", detail=why)
         yield from self._in(Source("folder", path.rpartition("/")[0]), [entry])

@@ -100,6 +100,13 @@ def test_a_table_without_one_is_one_message(photos):
         of(photos, "id,where\n1,q/0.jpg\n", "list.csv")
 
 
+def test_a_table_that_a_pattern_fits_is_one_reject(photos):
+    (photos / "q" / "labels.csv").write_text("id,age\n1,30\n")
+    found = listed(photos / "q" / "*")
+    assert found["0.jpg"] == b"\0"
+    assert found["labels.csv"] == "not_a_photo: no list: it has no column `path`, but id, age."
+
+
 def test_a_parquet_list_has_the_same_rules(photos):
     paths = ['"q/0.jpg"', "q\\1.jpg", unicodedata.normalize("NFC", "q/é.jpg"), "https://example.com/a.jpg"]
     pq.write_table(pa.table({"path": paths}), photos / "list.parquet")
