@@ -93,16 +93,16 @@ def test_a_photo_that_changed_in_place_is_decoded(first, source, decoded, tmp_pa
 
 
 def test_unchanged_photos_are_not_even_read(first, source, monkeypatch, tmp_path):
-    from components.ingest import photos
+    from components.storage import by_name
 
     paths = set()
-    real = photos._Folder.read
+    real = by_name._Folder.read
 
-    def read(self: photos._Folder, path: str) -> bytes:
+    def read(self: by_name._Folder, path: str) -> bytes:
         paths.add(path)
         return real(self, path)
 
-    monkeypatch.setattr(photos._Folder, "read", read)
+    monkeypatch.setattr(by_name._Folder, "read", read)
     ingest(source.write(), tmp_path / "out", previous=first[1])
     assert paths == {"broken.jpg", "copy.jpg", "other age.jpg", "01/8.jpg"}  # rejects, to show them on a sheet
 

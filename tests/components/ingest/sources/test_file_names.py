@@ -2,8 +2,10 @@
 
 import zipfile
 
-from components.ingest.sources import file_names, place, records
+from components.ingest.sources import file_names, records
 from components.ingest.sources.settings import SourceSettings
+from components.storage import places
+from components.storage.places import Picture
 from tests.components.ingest.sources.imdb_wiki_files import shared_data
 
 
@@ -62,7 +64,7 @@ def test_photos_in_a_zip(tmp_path):
 def test_every_name_of_the_real_set_gives_the_age_and_person_of_its_mat(monkeypatch):
     labelled = list(records(SourceSettings(path=str(shared_data() / "wiki.mat"))))
     # The photos themselves are not there; their names are.
-    monkeypatch.setattr(place, "photo_names", lambda root: [record.path for record in labelled])
+    monkeypatch.setattr(places, "picture_names", lambda *_: [Picture(record.path) for record in labelled])
     named = list(file_names.records(SourceSettings(kind="file_names", path="wiki")))
     assert len(named) == 62_328
     assert [(record.age, record.person) for record in named] == [(record.age, record.person) for record in labelled]
