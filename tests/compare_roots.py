@@ -42,7 +42,8 @@ def shards(root: Path) -> dict[str, str]:
 
 
 def examples(root: Path) -> list[dict]:
-    return parquet.read_table(newest(root, "ingest") / "examples.parquet").to_pylist()
+    """The listing of the examples, without the times of the photos' files, which were drawn one after the other."""
+    return parquet.read_table(newest(root, "ingest") / "examples.parquet").drop(["version"]).to_pylist()
 
 
 def rejects(root: Path) -> list:
