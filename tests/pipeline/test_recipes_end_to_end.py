@@ -45,7 +45,9 @@ FURTHER = {
     "age_class_regularised": FIVE_POOLINGS,
     "age_class_vgg16_frozen": PUBLISHED,
     "age_class_vgg16_trainable": PUBLISHED,
-    "default": ["evaluate.blessing={min_examples: 1, max_baseline_ratio: 100, min_gender_accuracy: 0}"],
+    "default": [
+        "evaluate.blessing={min_examples: 1, max_baseline_ratio: 100, min_gender_accuracy: 0, beat_baseline: false}"
+    ],
     "dex": PUBLISHED + NARROW,
     "dex_ensemble": [*PUBLISHED, *NARROW, "ingest.split.folds=2", "train.folds=2"],
     "face2age_vgg16": PUBLISHED + NARROW,
