@@ -72,7 +72,7 @@ def test_the_last_screenful_tells_rows_quality_model_scores_and_the_way_to_the_u
     for reason, count in expected["rejects"].items():
         assert f"{reason} {count:,}" in said
     metrics = json.loads((artifact(root, "evaluate") / "metrics.json").read_text())
-    (mae,) = (line for line in said.splitlines() if "age MAE" in line)
+    (mae,) = (line for line in said.splitlines() if "age MAE, years" in line)
     assert f"{metrics['age_mae']:.2f}" in mae
     assert f"{metrics['baseline_age_mae']:.2f}" in mae
     assert "visage version 1, alias" in said
