@@ -13,7 +13,6 @@ from components.beam_job import BeamSettings
 from components.estimator.settings import EstimatorSettings
 from components.evaluate.settings import EvaluateSettings
 from components.ingest.settings import IngestSettings
-from components.ingest.sources import photos_root
 from components.ingest.sources.settings import SourceSettings
 from components.photo import PhotoSettings
 from components.registry import RegistrySettings
@@ -23,7 +22,7 @@ from components.step.settings import Section
 from components.train.settings import TrainSettings
 from components.validate.settings import ValidationSettings
 from schemas.error import VisageError
-from schemas.secrets import redacted
+from schemas.redaction import redacted
 
 FOLDER = Path(__file__).with_name("recipes")
 
@@ -71,21 +70,13 @@ def load(name: str, overrides: Iterable[str] = ()) -> Recipe:
     values, description = _read(name)
     overrides = list(overrides)
     where = f"the recipe {name}" + (" with --set" if overrides else "")
-    return Recipe(name, description, _with_photos(settings.build(RecipeSettings, values, overrides, where)))
+    return Recipe(name, description, settings.build(RecipeSettings, values, overrides, where))
 
 
 def names() -> list[str]:
     """The recipes that come with Visage; `default` first."""
     held = sorted(path.stem for path in FOLDER.glob("*.yaml"))
     return sorted(held, key=lambda name: name != "default")
-
-
-def _with_photos(whole: RecipeSettings) -> RecipeSettings:
-    """A recipe that names no photos to score has the photos of its source scored."""
-    if whole.score.photos or not whole.source.path:
-        return whole
-    photos = (photos_root(whole.source),)
-    return whole.model_copy(update={"score": whole.score.model_copy(update={"photos": photos})})
 
 
 def as_yaml(recipe: Recipe) -> str:

@@ -1,25 +1,27 @@
 """MLflow: one parent run a pipeline run, one child run a step, wherever the step runs.
 
 The server is the one that MLFLOW_TRACKING_URI names; the local runner sets it to a SQLite file under the root where it is
-not set. The parent is found by its tag `visage.run`, so that steps in containers of their own find the same one.
+not set. The parent is found by its tag `visage.run`, so that steps in containers of their own find the same one. Every run
+ends: FINISHED, FAILED, or KILLED; what was killed with all that could have said so is ended by the next run of its owner.
 """
 
 import os
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import uuid
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from components.registry import mlflow_server
 from components.registry.mlflow_server import PATIENCE, explaining_mlflow_errors
-from components.step import Step, Tracker, identity
+from components.step import Step, Tracker, identity, imports
 from components.step.settings import Section, dotted
 from schemas.artifact import Manifest
 from schemas.error import VisageError
-from schemas.secrets import redact, redacted
+from schemas.redaction import redact, redacted
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 EXPERIMENT = "visage"
 RUN_TAG = "visage.run"
 ROOT_TAG = "visage.root"
+OWNER_TAG = "visage.owner"
+OWNER_FILE = ".owner"
 STEP_TAG = "visage.step"
 
 
@@ -39,12 +43,14 @@ class PipelineRun:
         recipe: name of the recipe.
         root: the pipeline root, for a local run; else empty.
         commit: of the project, as `git_commit` gives it.
+        owner: who may end the runs that this one leaves open, as `owner_of` gives it; empty where nobody may.
     """
 
     key: str
     recipe: str
     root: str = ""
     commit: str = ""
+    owner: str = ""
 
 
 def local_store(root: Path) -> str:
@@ -80,11 +86,31 @@ def git_commit() -> str:
     """
     if os.environ.get("VISAGE_GIT_COMMIT"):
         return os.environ["VISAGE_GIT_COMMIT"]
-    command = ["git", "-C", str(identity.PROJECT), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
+    command = ["git", "-C", str(imports.PROJECT), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""
+
+
+def owner_of(folder: Path) -> str:
+    """A mark of a folder that no other folder has, on this machine or another; whoever has the folder's lock owns its runs.
+
+    A path would not do: another host has the same. It is kept in the folder, with the number of the very file: a copy of the
+    folder is another folder.
+    """
+    file = folder / OWNER_FILE
+    try:
+        mark, _, number = file.read_text().partition(" ")
+        if mark and number == str(file.stat().st_ino):
+            return mark
+    except FileNotFoundError:
+        pass
+    mark = uuid.uuid4().hex
+    file.unlink(missing_ok=True)
+    with file.open("x") as new:
+        new.write(f"{mark} {os.fstat(new.fileno()).st_ino}")
+    return mark
 
 
 class MlflowTracker(Tracker):
@@ -107,6 +133,12 @@ class MlflowTracker(Tracker):
         self.watcher.tag(name, value)
         with explaining_mlflow_errors():
             self.client.set_tag(self.run_id, name, redact(value))
+
+    def reports(self, folder: Path, globs: Sequence[str]) -> None:
+        with explaining_mlflow_errors():
+            for file in sorted({file for pattern in globs for file in folder.glob(pattern)}):
+                inside = file.relative_to(folder).parent
+                self.client.log_artifact(self.run_id, str(file), None if inside == Path() else str(inside))
 
 
 @contextmanager
@@ -132,9 +164,10 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
             mlflow.start_run(run_id=child)
         yield MlflowTracker(client, child, watcher)
         with explaining_mlflow_errors():
+            _move_to_parent(client, child, experiment, pipeline_run)
             mlflow.end_run("FINISHED")
-    except BaseException:
-        _end_quietly("FAILED")
+    except BaseException as error:
+        _end_quietly("FAILED" if isinstance(error, Exception) else "KILLED")
         raise
 
 
@@ -152,72 +185,132 @@ def record(tracker: MlflowTracker, step: Step, manifest: Manifest, folder: Path)
                 client.set_tag(run_id, name, str(value))
         client.set_tag(run_id, "visage.fingerprint", manifest.fingerprint)
         for source, digest in manifest.inputs.items():
-            client.set_tag(run_id, f"visage.input.{source}", digest)
+            client.set_tag(run_id, f"{identity.INPUT_TAG}{source}", digest)
         if step.name == "ingest":
             parent = client.get_run(run_id).data.tags["mlflow.parentRunId"]
             client.set_tag(parent, "visage.data_fingerprint", manifest.fingerprint)
-        for pattern in step.report_globs:
-            for file in sorted(folder.glob(pattern)):
-                inside = file.relative_to(folder).parent
-                client.log_artifact(run_id, str(file), None if inside == Path() else str(inside))
+    tracker.reports(folder, step.report_globs)
 
 
-def note_reuse(pipeline_run: PipelineRun, reused: Mapping[str, str]) -> None:
-    """Note in the parent run which steps were not run anew, with the fingerprint of the artifact that served."""
+@contextmanager
+def parent_run(pipeline_run: PipelineRun) -> Iterator[None]:
+    """While this lasts, a step runs; how that ends, the parent run ends too."""
+    try:
+        yield
+    except BaseException as error:
+        with suppress(VisageError):  # if the server is away too, the step's own failure is what must be told
+            close(pipeline_run, "FAILED" if isinstance(error, Exception) else "KILLED", {}, {})
+        raise
+    close(pipeline_run, "FINISHED", {}, {})
+
+
+def close(pipeline_run: PipelineRun, status: str, figures: Mapping[str, Any], reused: Mapping[str, str]) -> None:
+    """End the parent run, and what of its children was left open.
+
+    Args:
+        pipeline_run: whose parent it is.
+        status: `FINISHED`, `FAILED` or `KILLED`.
+        figures: of the whole run.
+        reused: fingerprint of the artifact of every step that was not run anew.
+    """
     with explaining_mlflow_errors():
         client = mlflow_server.client()
-        parent = _parent(client, _experiment(client, pipeline_run.root), pipeline_run)
+        experiment = _experiment(client, pipeline_run.root)
+        parent = _parent(client, experiment, pipeline_run)
         for step, digest in reused.items():
             client.set_tag(parent, f"visage.reused.{step}", digest)
         if "ingest" in reused:
             client.set_tag(parent, "visage.data_fingerprint", reused["ingest"])
-
-
-def close(pipeline_run: PipelineRun, status: str, figures: Mapping[str, Any]) -> None:
-    """End the parent run as `FINISHED`, `FAILED` or `KILLED`, with the figures of the whole run."""
-    with explaining_mlflow_errors():
-        client = mlflow_server.client()
-        parent = _parent(client, _experiment(client, pipeline_run.root), pipeline_run)
         for name, value in figures.items():
             if isinstance(value, int | float):
                 client.log_metric(parent, name, float(value))
+        for child in _runs(client, experiment, pipeline_run.key):
+            if child.info.status == "RUNNING" and child.info.run_id != parent:
+                client.set_terminated(child.info.run_id, "KILLED")
         client.set_terminated(parent, status)
 
 
+def close_by_children(pipeline_run: PipelineRun, steps: Collection[str]) -> str:
+    """End the parent run of steps that ran each on its own; gives the status: `FINISHED` if each of the steps is."""
+    with explaining_mlflow_errors():
+        client = mlflow_server.client()
+        runs = _runs(client, _experiment(client, pipeline_run.root), pipeline_run.key)
+    finished = {run.data.tags.get(STEP_TAG) for run in runs if run.info.status == "FINISHED"}
+    status = "FINISHED" if finished.issuperset(steps) else "FAILED"
+    close(pipeline_run, status, {}, {})
+    return status
+
+
 def close_abandoned(pipeline_run: PipelineRun) -> None:
-    """End the runs that killed pipeline runs on the same root left open."""
+    """End the runs that killed pipeline runs of the same owner left open."""
     with explaining_mlflow_errors():
         client = mlflow_server.client()
         experiment = _experiment(client, pipeline_run.root)
-        for run in client.search_runs([experiment], "attributes.status = 'RUNNING'"):
-            tags = run.data.tags  # compared here: MLflow's query language has no way to write every path
-            if tags.get(ROOT_TAG) == pipeline_run.root and tags.get(RUN_TAG) != pipeline_run.key:
+        query = f"attributes.status = 'RUNNING' and tags.`{OWNER_TAG}` = '{pipeline_run.owner}'"
+        for run in client.search_runs([experiment], query):
+            if run.data.tags.get(RUN_TAG) != pipeline_run.key:
                 client.set_terminated(run.info.run_id, "KILLED")
 
 
 def _experiment(client: "MlflowClient", root: str) -> str:
+    from mlflow.exceptions import MlflowException
+
     found = client.get_experiment_by_name(EXPERIMENT)
     if found:
         return found.experiment_id
     local = root and os.environ.get("MLFLOW_TRACKING_URI", "").startswith("sqlite:")
     place = (Path(root) / "mlartifacts").as_uri() if local else None
-    return client.create_experiment(EXPERIMENT, artifact_location=place)
+    try:
+        return client.create_experiment(EXPERIMENT, artifact_location=place)
+    except MlflowException:
+        found = client.get_experiment_by_name(EXPERIMENT)
+        if found:  # another run has been faster
+            return found.experiment_id
+        raise
 
 
 def _parent(client: "MlflowClient", experiment: str, pipeline_run: PipelineRun) -> str:
-    query = f"tags.`{RUN_TAG}` = '{pipeline_run.key}' and tags.`{STEP_TAG}` = 'pipeline'"
-    found = client.search_runs([experiment], query, max_results=1)
+    """The parent run, made if there is none yet.
+
+    Two containers that find none at the same moment make two: all agree on the first of them, and the other goes.
+    """
+    found = _parents(client, experiment, pipeline_run.key)
     if found:
-        return found[0].info.run_id
+        return found[0]
     tags = _lineage(pipeline_run) | {STEP_TAG: "pipeline"}
     name = f"{Path(pipeline_run.recipe).stem} {time.strftime('%Y-%m-%d %H:%M')}"
-    return client.create_run(experiment, run_name=name, tags=tags).info.run_id
+    made = client.create_run(experiment, run_name=name, tags=tags).info.run_id
+    first = _parents(client, experiment, pipeline_run.key)[0]
+    if first != made:
+        client.delete_run(made)
+    return first
+
+
+def _parents(client: "MlflowClient", experiment: str, key: str) -> list[str]:
+    held = [run for run in _runs(client, experiment, key) if run.data.tags.get(STEP_TAG) == "pipeline"]
+    return [run.info.run_id for run in sorted(held, key=lambda run: (run.info.start_time, run.info.run_id))]
+
+
+def _move_to_parent(client: "MlflowClient", child: str, experiment: str, pipeline_run: PipelineRun) -> None:
+    """See that a child is under the parent that all agree on: when it was made, another may just have been made too."""
+    parents = _parents(client, experiment, pipeline_run.key)
+    held = client.get_run(child).data.tags["mlflow.parentRunId"]
+    if parents and held != parents[0]:
+        client.set_tag(child, "mlflow.parentRunId", parents[0])
+        if held in parents:
+            client.delete_run(held)
+
+
+def _runs(client: "MlflowClient", experiment: str, key: str) -> list[Any]:
+    """The parent and the children of a pipeline run."""
+    return list(client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{key}'"))
 
 
 def _lineage(pipeline_run: PipelineRun) -> dict[str, str]:
     return {
         RUN_TAG: pipeline_run.key,
         ROOT_TAG: pipeline_run.root,
+        OWNER_TAG: pipeline_run.owner,
         "visage.recipe": pipeline_run.recipe,
         "visage.git_commit": pipeline_run.commit,
         "visage.lock": identity.of_lock(),

@@ -1,6 +1,6 @@
 """The one error type that a person sees."""
 
-from schemas.secrets import redact
+from schemas.redaction import redact
 
 
 class VisageError(Exception):

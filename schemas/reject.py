@@ -18,6 +18,7 @@ REASONS: Mapping[str, str] = {
     "photo_missing": "there is no such file",
     "photo_too_large": "the photo has more bytes or pixels than allowed",
     "not_a_photo": "the file is not a picture",
+    "photo_unsupported": "the picture is of a format that is not read, such as camera raw",
     "photo_unreadable": "the picture is cut short or damaged",
     "photo_too_small": "the face has fewer pixels than allowed",
     "duplicate": "the same picture was taken once already",
@@ -60,13 +61,14 @@ def arrow_schema() -> Any:
 def write_rejects(path: Path, rejects: Iterable[Reject]) -> None:
     """Write rejects as one Parquet file."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from schemas.arrow_files import parquet as pq
 
     pq.write_table(pa.Table.from_pylist([asdict(reject) for reject in rejects], schema=arrow_schema()), path)
 
 
 def read_rejects(path: Path) -> list[Reject]:
     """Read the rejects that `write_rejects` wrote."""
-    import pyarrow.parquet as pq
+    from schemas.arrow_files import parquet as pq
 
     return [Reject(**row) for row in pq.read_table(path).to_pylist()]

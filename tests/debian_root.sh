@@ -36,7 +36,7 @@ mount --bind /dev "$root/dev"
 mount --bind /dev/shm "$root/dev/shm"
 
 inside() {
-    env -u PYTHONPATH -u VIRTUAL_ENV HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
+    env -u PYTHONPATH -u VIRTUAL_ENV -u PIP_FIND_LINKS HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 \
         chroot "$root" sh -c 'cd /visage && exec "$@"' sh "$@"
 }
 # The tests ask git which commit they run on.

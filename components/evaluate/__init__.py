@@ -30,4 +30,5 @@ STEP = Step(
     run=run,
     report_globs=("report.html", "metrics.json", "*.png"),
     reads_champion=True,
+    pages=("plots", "report"),
 )

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from components.ingest.faces import Place, TakenFace
+from schemas.arrow_files import ipc
 from schemas.record import FaceRecord
 
 COLUMNS = pa.schema(
@@ -68,11 +69,11 @@ def places_of(table: pa.Table) -> list[Place]:
 def pack_faces(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
     # The local runner keeps what went through a shuffle, several times, to its end.
-    with pa.ipc.new_stream(sink, COLUMNS, options=pa.ipc.IpcWriteOptions(compression="lz4")) as stream:
+    with ipc.new_stream(sink, COLUMNS, options=ipc.IpcWriteOptions(compression="lz4")) as stream:
         stream.write_table(table)
     return sink.getvalue().to_pybytes()
 
 
 def unpack_faces(blocks: Iterable[bytes]) -> pa.Table:
     """The faces of many blocks, as one table."""
-    return pa.concat_tables(pa.ipc.open_stream(block).read_all() for block in blocks).combine_chunks()
+    return pa.concat_tables(ipc.open_stream(block).read_all() for block in blocks).combine_chunks()

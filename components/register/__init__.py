@@ -1,16 +1,33 @@
 """Register: the trained estimator becomes a version in the registry, with its lineage, card and the alias it has earned."""
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from components import registry
 from components.register.settings import Settings
-from components.step import Step, StepContext
+from components.step import Step, StepContext, Surroundings
+from schemas.artifact import read_manifest
 
 
 def _run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     from components.register.run import run
 
     return run(settings, context)
+
+
+def _is_current(artifact: Path, surroundings: Surroundings) -> bool:
+    """Whether the registry at hand holds the version, and the champion is the one that the artifact names."""
+    from components.register.run import FINGERPRINT
+
+    held = json.loads((artifact / "registered.json").read_text())
+    version = registry.find(held["name"], FINGERPRINT, read_manifest(artifact).fingerprint)
+    champion = surroundings.champion
+    return version is not None and (version.version, champion and champion.version) == (
+        held["version"],
+        held["champion_version"],
+    )
 
 
 STEP = Step(
@@ -20,5 +37,5 @@ STEP = Step(
     inputs=("ingest", "validate", "train", "evaluate"),
     run=_run,
     report_globs=("card.md", "registered.json"),
-    reads_champion=True,
+    is_current=_is_current,
 )

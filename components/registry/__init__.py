@@ -1,16 +1,19 @@
 """The model registry: which versions exist, which one is champion, and where a version's files are."""
 
 from components.registry.model_versions import (
+    BEST,
     CHALLENGER,
     CHAMPION,
-    REPLACED,
+    PERSONS,
     ModelVersion,
     RegistrySettings,
     challenge,
     champion,
+    champions,
     download,
     find,
     names,
+    persons,
     promote,
     resolve,
     rollback,
@@ -18,16 +21,19 @@ from components.registry.model_versions import (
 )
 
 __all__ = [
+    "BEST",
     "CHALLENGER",
     "CHAMPION",
-    "REPLACED",
+    "PERSONS",
     "ModelVersion",
     "RegistrySettings",
     "challenge",
     "champion",
+    "champions",
     "download",
     "find",
     "names",
+    "persons",
     "promote",
     "resolve",
     "rollback",

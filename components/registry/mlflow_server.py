@@ -1,13 +1,15 @@
 """Talking to MLflow: where its server is, how long one that is away is waited for, and one message where it stays away."""
 
+import fcntl
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from schemas.error import VisageError
-from schemas.secrets import redact
+from schemas.redaction import redact
 
 PATIENCE = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
@@ -23,6 +25,9 @@ def client() -> Any:
         os.environ.setdefault(name, value)
     import mlflow
 
+    for uri in {mlflow.get_tracking_uri(), mlflow.get_registry_uri()}:
+        if uri.startswith("sqlite:"):
+            _make_store(uri)
     return mlflow.MlflowClient()
 
 
@@ -52,6 +57,37 @@ def explaining_mlflow_errors() -> Iterator[None]:
             "What was made so far is kept. Check MLFLOW_TRACKING_URI and that the server runs, then give the same command "
             "again: it goes on from here.",
         ) from error
+
+
+def _make_store(uri: str) -> None:
+    """Make a SQLite store that is not there yet; whoever else is at it is waited for.
+
+    MLflow makes its tables by a hundred migrations, in the open: two processes that begin at once break them, and one that is
+    killed leaves a store that no command can use. Here the store is made under another name and renamed when it is whole.
+    """
+    from sqlalchemy.engine import make_url
+
+    url = make_url(uri)
+    if not url.database or url.database == ":memory:" or _is_there(store := Path(url.database)):
+        return
+    with explaining_mlflow_errors():
+        store.parent.mkdir(parents=True, exist_ok=True)
+        with store.with_name(f".{store.name}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _is_there(store):
+                return
+            import mlflow
+
+            partial = store.with_name(f".{store.name}.partial")
+            for left in store.parent.glob(f"{partial.name}*"):
+                left.unlink()
+            made = url.set(database=str(partial)).render_as_string(hide_password=False)
+            mlflow.MlflowClient(made, made).search_experiments(max_results=1)
+            partial.rename(store)
+
+
+def _is_there(store: Path) -> bool:
+    return store.exists() and store.stat().st_size > 0
 
 
 def _cause(error: Exception) -> str:

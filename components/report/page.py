@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from schemas.secrets import redact
+from schemas.redaction import redact
 
 
 @dataclass(frozen=True)

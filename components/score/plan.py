@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from components.score.entry import Entry, Source
+from components.storage.entry import Entry, Source
+from schemas.arrow_files import ipc
 
 PART = 500
 """Files in a part: about a second's work, which is what a killed job loses on each worker."""
@@ -54,7 +55,7 @@ class Plan:
     def part(self, number: int) -> list[Entry]:
         """The entries of a part."""
         with pa.memory_map(str(self.folder / _ENTRIES)) as file:
-            batch = pa.ipc.open_file(file).get_batch(number)
+            batch = ipc.open_file(file).get_batch(number)
             return [Entry(*values) for values in zip(*(column.to_pylist() for column in batch.columns), strict=True)]
 
     def work_units(self, parts: Sequence[int], workers: int) -> list[list[int]]:
@@ -66,7 +67,7 @@ class Plan:
         work_units: list[list[int]] = []
         streams: dict[int, list[int]] = {}
         with pa.memory_map(str(self.folder / _ENTRIES)) as file:
-            batches = pa.ipc.open_file(file)
+            batches = ipc.open_file(file)
             for number in parts:
                 source = batches.get_batch(number).column("source")[0].as_py()
                 if self.sources[source].is_stream:
@@ -99,7 +100,7 @@ def write(
     folder.mkdir(parents=True, exist_ok=True)
     files = 0
     entries, values = iter(listing), attrgetter(*_SCHEMA.names)
-    with pa.OSFile(str(folder / _ENTRIES), "wb") as file, pa.ipc.new_file(file, _SCHEMA) as writer:
+    with pa.OSFile(str(folder / _ENTRIES), "wb") as file, ipc.new_file(file, _SCHEMA) as writer:
         while held := list(islice(entries, size)):
             columns = zip(*map(values, held), strict=True)
             writer.write_batch(

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from components.score.parts import Counts, rejects_file, scores_file, tally_of
+from schemas.arrow_files import parquet as pq
 from schemas.error import VisageError
 from schemas.reject import arrow_schema as rejects_schema
 from schemas.score import arrow_schema

@@ -2,12 +2,15 @@
 
 import argparse
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from components.step import Step, Surroundings, Tracker, execute, log_setup
+from components.step import Step, Surroundings, Tracker, execute, log_setup, native_log
 from components.step.settings import Section, build, load_yaml, merge
 from schemas.artifact import Manifest
 from schemas.error import VisageError
@@ -81,7 +84,7 @@ def surroundings_of(step: Step, settings: Any, recipe: str = "", commit: str = "
         VisageError: the registry does not answer.
     """
     uri, champion = os.environ.get("MLFLOW_TRACKING_URI", ""), None
-    if uri and step.reads_champion:
+    if uri and "registry" in step.settings.model_fields:
         from components import registry
 
         champion = registry.champion(settings.registry.name)
@@ -97,11 +100,13 @@ def report(manifest: Manifest, out: Path) -> None:
 
 
 def main(step: Step, argv: Sequence[str] | None = None) -> int:
-    """Entry point of `python -m components.NAME`; gives the exit code."""
+    """Entry point of `python -m components.NAME`; gives the exit code. Without `argv` it is the whole process."""
     parser = argparse.ArgumentParser(prog=f"python -m components.{step.name}", description=step.summary)
     add_arguments(parser)
     parser.add_argument("--debug", action="store_true", help="show tracebacks and the libraries' messages")
     arguments = parser.parse_args(argv)
+    if argv is None and not arguments.debug:
+        native_log.hide()
     log_setup.set_up(debug=arguments.debug)
 
     def work() -> None:
@@ -113,9 +118,13 @@ def main(step: Step, argv: Sequence[str] | None = None) -> int:
 
 
 def guarded(work: Callable[[], None], *, debug: bool) -> int:
-    """Do the work; an error that a person can mend becomes one message. Gives the exit code."""
+    """Do the work; an error that a person can mend becomes one message. Gives the exit code.
+
+    A SIGTERM, as service managers and clusters send it, stops the work as Ctrl-C does.
+    """
     try:
-        work()
+        with _stopped_by(signal.SIGTERM):
+            work()
     except VisageError as error:
         if debug:
             raise
@@ -132,6 +141,18 @@ def guarded(work: Callable[[], None], *, debug: bool) -> int:
         print(f"visage: {error.filename or 'input or output'}: {error.strerror}", file=sys.stderr)
         return 1
     return 0
+
+
+@contextmanager
+def _stopped_by(number: int) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
 
 
 def _text(given: str) -> str:

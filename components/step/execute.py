@@ -1,18 +1,27 @@
 """Running a step: from its settings and inputs to a whole artifact."""
 
+import fcntl
+import logging
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from components.step.identity import of_step
+from components.step import identity
+from components.step.identity import Identity
 from components.step.settings import Section
 from components.step.step import Step, StepContext, Surroundings, Tracker
 from schemas import artifact
 from schemas.error import VisageError
 
-_NONE = Surroundings()
+log = logging.getLogger("visage.step")
+
+_ALONE = Surroundings()
+
+_WORK = ".work"
+"""File of a partial folder: the identity that it is being written for. Whoever writes into the folder holds its lock."""
 
 
 def execute(
@@ -21,60 +30,164 @@ def execute(
     inputs: Mapping[str, Path],
     final: Path,
     tracker: Tracker,
-    surroundings: Surroundings = _NONE,
+    surroundings: Surroundings = _ALONE,
+    known: Identity | None = None,
 ) -> artifact.Manifest:
     """Run a step and make what it writes the artifact `final`.
 
     The output is written beside `final` and renamed when it is whole. If the step fails or is killed, the partial folder
-    stays: a resumable step goes on from it, any other starts it anew.
+    stays: a resumable step goes on from it if it is given the same work again, any other starts anew.
+
+    Args:
+        step: to run.
+        settings: its settings.
+        inputs: folder of every input artifact, by the input's name.
+        final: folder that the artifact is to be.
+        tracker: where metrics and progress go.
+        surroundings: of the run.
+        known: the step's identity, where it has been taken already; files outside can be many.
 
     Raises:
         VisageError: the step failed in a way that a person can mend; an input is not a whole artifact; `final` holds
-            something that is no artifact.
+            something that is no artifact; another job is writing there.
     """
     if final.exists() and not artifact.is_whole(final) and (not final.is_dir() or any(final.iterdir())):
         raise VisageError(
             f"{final} holds something that no step made.", "Name a folder that is new or empty.", usage=True
         )
-    identity = of_step(step.name, settings, inputs)
-    partial = artifact.partial_folder(final)
-    if partial.exists() and not (step.resumable and _same_work(partial, identity.digest)):
-        shutil.rmtree(partial)
-    partial.mkdir(parents=True, exist_ok=True)
-    (partial / _WORK).write_text(identity.digest)
-    started, clock = datetime.now(UTC), time.monotonic()
-    previous = newest(final.parent, besides=final)
-    context = StepContext(inputs, partial, previous, tracker, identity.digest, **vars(surroundings))
-    counts = dict(step.run(settings, context))
-    (partial / _WORK).unlink()
-    manifest = artifact.Manifest(
-        step=step.name,
-        fingerprint=identity.digest,
-        settings=identity.settings,
-        inputs=identity.inputs,
-        external=identity.external,
-        code=identity.code,
-        lock=identity.lock,
-        counts=counts,
-        started=started.isoformat(timespec="seconds"),
-        seconds=round(time.monotonic() - clock, 3),
-    )
-    artifact.publish(partial, final, manifest)
+    known = known or identity.of_step(step, settings, inputs, surroundings.champion)
+    partial = artifact.partial_folder(final, known.digest)
+    for line in not_gone_on_with(step, known, partial, artifact.partial_folders(final)):
+        log.warning("%s", line)
+    with _sole_use(final, partial):
+        if not step.resumable:
+            _empty(partial)
+        started, clock = datetime.now(UTC), time.monotonic()
+        previous = newest(final.parent, step.name, besides=final)
+        context = StepContext(inputs, partial, previous, tracker, known.digest, **vars(surroundings))
+        (partial / _WORK).write_text(known.as_json())
+        try:
+            counts = dict(step.run(settings, context))
+        except VisageError:
+            with suppress(VisageError):  # if the server is away too, the step's own failure is what must be told
+                tracker.reports(partial, step.report_globs)
+            raise
+        manifest = artifact.Manifest(
+            step=step.name,
+            fingerprint=known.digest,
+            settings=known.settings,
+            inputs=known.inputs,
+            external=known.external,
+            champion=known.champion,
+            code=known.code,
+            installed=known.installed,
+            lock=identity.of_lock(),
+            counts=counts,
+            started=started.isoformat(timespec="seconds"),
+            seconds=round(time.monotonic() - clock, 3),
+        )
+        artifact.publish(partial, final, manifest)
+        (final / _WORK).unlink(missing_ok=True)
+    for left in artifact.partial_folders(final):  # NAME is taken now: no job can go on there
+        log.info("removed what an interrupted job of %s had left in %s", step.name, left)
+        shutil.rmtree(left, ignore_errors=True)
     return manifest
 
 
-def newest(folder: Path, besides: Path | None = None) -> Path | None:
-    """The whole artifact in a folder that was made last."""
+def newest(folder: Path, step: str, besides: Path | None = None) -> Path | None:
+    """The whole artifact of a step in a folder that was made last; those of other steps do not count."""
     if not folder.is_dir():
         return None
-    whole = [held for held in folder.iterdir() if held != besides and held.name[0] != "." and artifact.is_whole(held)]
-    return max(whole, key=lambda held: (held / artifact.MANIFEST).stat().st_mtime, default=None)
+    made = [held for held in folder.iterdir() if held != besides and held.name[0] != "." and _is_of(step, held)]
+    return max(made, key=lambda held: (held / artifact.MANIFEST).stat().st_mtime, default=None)
 
 
-_WORK = ".work"
-"""File of a partial folder that says which fingerprint it is being written for."""
+def not_gone_on_with(step: Step, now: Identity, mine: Path, partials: Iterable[Path]) -> list[str]:
+    """A line about each job of a resumable step that was interrupted and is not gone on with; none if its own is.
+
+    Args:
+        step: that is about to run.
+        now: its identity.
+        mine: its partial folder, if it was interrupted before.
+        partials: folders that interrupted jobs of the step have left.
+    """
+    if not step.resumable or (mine / _WORK).exists():
+        return []
+    return [
+        f"{step.name} is done anew: the interrupted job in {partial} is another one "
+        f"({_listed(now.changes(_read(partial)))}). It stays until this one is done; to go on with it instead, take back what "
+        "was changed."
+        for partial in partials
+        if partial != mine
+    ]
 
 
-def _same_work(partial: Path, digest: str) -> bool:
-    work = partial / _WORK
-    return work.is_file() and work.read_text() == digest
+def collect_outdated(step: Step, now: Identity, partials: Iterable[Path]) -> list[str]:
+    """Remove the partial folders of a step that no run will use again; gives a line about each.
+
+    Those are the ones that a step which cannot resume has left, and the ones made from code, packages, files or inputs that
+    are not what they were. What differs in settings alone, or was made against another champion, may be gone on with.
+    Nobody may be writing to them.
+    """
+    lines = []
+    for partial in partials:
+        changed = now.changes(_read(partial))
+        if step.resumable and not changed.keys() & {"inputs", "files", "code", "installed", "work"}:
+            continue
+        shutil.rmtree(partial, ignore_errors=True)
+        lines.append(f"removed what an interrupted job of {step.name} had left in {partial} ({_listed(changed)})")
+    return lines
+
+
+def _listed(changed: Mapping[str, str]) -> str:
+    return "; ".join(f"{kind}: {names}" for kind, names in changed.items()) or "the same work"
+
+
+def _read(partial: Path) -> str:
+    try:
+        return (partial / _WORK).read_text()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _is_of(step: str, folder: Path) -> bool:
+    try:
+        return artifact.is_whole(folder) and artifact.read_manifest(folder).step == step
+    except VisageError:
+        return False
+
+
+@contextmanager
+def _sole_use(final: Path, partial: Path) -> Iterator[None]:
+    """Make the partial folder, and keep what will be `final` to this job.
+
+    Raises:
+        VisageError: another job is writing it.
+    """
+    partial.mkdir(parents=True, exist_ok=True)
+    held = []
+    try:
+        for folder in artifact.partial_folders(final):
+            lock = (folder / _WORK).open("a")
+            held.append(lock)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise VisageError(
+                    f"Another job is writing to {final}.", "Wait for it, or choose another folder."
+                ) from error
+        yield
+    finally:
+        for lock in held:
+            lock.close()
+
+
+def _empty(folder: Path) -> None:
+    """Remove all that a folder holds but the note on its work, whose lock is held."""
+    for held in folder.iterdir():
+        if held.name == _WORK:
+            continue
+        if held.is_dir() and not held.is_symlink():
+            shutil.rmtree(held)
+        else:
+            held.unlink()

@@ -5,7 +5,7 @@ import os
 import sys
 import warnings
 
-from schemas.secrets import redact
+from schemas.redaction import redact
 
 
 class _Formatter(logging.Formatter):

@@ -6,7 +6,7 @@ artifact once it returns.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,9 @@ class Tracker:
     def tag(self, name: str, value: str) -> None:
         """One fact about the run, for instance the device it ran on."""
         log.info("%s: %s", name, value)
+
+    def reports(self, folder: Path, globs: Sequence[str]) -> None:
+        """Files worth showing, by their patterns within a folder: of an artifact, or of what a step left when it failed."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,11 @@ class StepContext:
     champion: "ModelVersion | None" = None
     root: Path | None = None
 
+    def place_of(self, file: str) -> str:
+        """Where a person finds a report, though the step fails: for its message."""
+        tracked = ", and among the artifacts of this step's run in MLflow" if self.tracking_uri else ""
+        return f"{self.output / file}{tracked}"
+
 
 @dataclass(frozen=True)
 class Step:
@@ -87,12 +95,20 @@ class Step:
         name: also the name of its folder under `components`.
         summary: one line for people.
         settings: model whose fields are the sections of the recipe that the step reads.
-        inputs: the steps whose artifacts it reads.
+        inputs: the steps whose artifacts it reads, or waits for.
         run: does the work; takes settings and a context and gives the counts and figures for the manifest. It imports
             what is heavy.
         report_globs: file patterns within the artifact that are worth keeping in MLflow: plots, reports.
         resumable: whether the step can go on from what an interrupted run left in its output folder.
-        reads_champion: whether the step reads `champion` of its context; it has `registry` among its settings then.
+        reads_champion: whether what comes out depends on `champion` of the context; the step has `registry` among its settings
+            then, and of these the champion counts, not the name.
+        champion_unless: a setting, by dotted name, that takes the champion's place where it is set.
+        gates: those of `inputs` that only have to be there; what they hold decides nothing.
+        pages: modules of the step that only draw and write what people look at. A change of theirs makes nothing anew.
+        files_outside: gives, from the settings, a place and the names of files in it that are read, beside what the settings
+            marked `external_path` name; the place is empty where there are none.
+        nothing_to_do: says from the settings why the step would have nothing to do; empty where it has.
+        is_current: whether an artifact that is there still says what is so, in these surroundings; asked before it is reused.
     """
 
     name: str
@@ -103,3 +119,9 @@ class Step:
     report_globs: tuple[str, ...] = ()
     resumable: bool = False
     reads_champion: bool = False
+    champion_unless: str = ""
+    gates: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
+    files_outside: Callable[[Any], tuple[str, Iterable[str]]] | None = None
+    nothing_to_do: Callable[[Any], str] | None = None
+    is_current: Callable[[Path, Surroundings], bool] | None = None

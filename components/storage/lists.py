@@ -110,7 +110,8 @@ def _of_table(place: str, text: io.TextIOWrapper) -> Iterator[str]:
 
 def _of_parquet(place: str, file: BinaryIO) -> Iterator[str]:
     import pyarrow as pa
-    import pyarrow.parquet as pq
+
+    from schemas.arrow_files import parquet as pq
 
     try:
         table = pq.ParquetFile(file)

@@ -26,4 +26,6 @@ STEP = Step(
     run=run,
     report_globs=("**/history.csv", "**/*.png"),
     resumable=True,
+    gates=("validate",),
+    pages=("curves",),
 )

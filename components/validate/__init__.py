@@ -34,4 +34,6 @@ STEP = Step(
     run=run,
     report_globs=("report.html", "anomalies.json", "statistics/*.pb"),
     reads_champion=True,
+    champion_unless="validation.reference",
+    pages=("report",),
 )

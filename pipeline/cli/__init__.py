@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
-from components.step import command, log_setup
+from components.step import command, log_setup, native_log
 from pipeline.cli import cluster, data, models, recipes, run, score, step, ui
 from pipeline.cli.arguments import Commands, formatter
 
@@ -19,8 +19,10 @@ exit codes: 0 done, 1 the run failed, 2 wrong usage or settings
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Entry point of `visage`; gives the exit code."""
+    """Entry point of `visage`; gives the exit code. Without `argv` it is the whole process."""
     arguments = parser().parse_args(argv)
+    if argv is None and not arguments.debug:
+        native_log.hide()
     log_setup.set_up(debug=arguments.debug)
     return command.guarded(lambda: arguments.work(arguments), debug=arguments.debug)
 

@@ -12,15 +12,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from components import registry, score
+from components import score
 from components.score.settings import Settings
 from components.step import Surroundings, Tracker, execute, identity
+from components.step.identity import Identity
 from pipeline import tracking
 from pipeline.cli.arguments import Commands, add_recipe, add_root
 from pipeline.local import display
 from pipeline.recipe import Recipe
 from pipeline.tracking import PipelineRun
-from schemas.artifact import is_whole, read_manifest
+from schemas.artifact import is_whole, partial_folder, read_manifest
 from schemas.error import VisageError
 
 _EPILOG = """\
@@ -86,8 +87,9 @@ def run(recipe: Recipe, out: Path | None, root: Path) -> None:
         _one(console, settings)
         return
     final = out.absolute()
-    by = _scored_by(final, settings)
-    if by and by == str(registry.resolve(settings.score.model)):
+    known = identity.of_step(score.STEP, settings, {})
+    by = _scored_by(final, known)
+    if by and score.is_current(final, Surroundings()):
         console.print(f"{out}: this job is done already", highlight=False, soft_wrap=True)
     else:
         if by:
@@ -102,27 +104,31 @@ def run(recipe: Recipe, out: Path | None, root: Path) -> None:
             recipe.name, tracking.git_commit(), os.environ["MLFLOW_TRACKING_URI"], root=root.absolute()
         )
         key = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-score"
-        pipeline_run = PipelineRun(key, recipe.name, commit=around.commit)
-        with display.for_console(console) as shown:
+        partial = partial_folder(final, known.digest)
+        partial.mkdir(parents=True, exist_ok=True)
+        owner = tracking.owner_of(partial)  # the runs of this very job, when it was interrupted before
+        pipeline_run = PipelineRun(key, recipe.name, commit=around.commit, owner=owner)
+        watcher = _ProgressTracker(shown := display.for_console(console))
+        with shown, tracking.parent_run(pipeline_run):
             shown.started("score")
-            with tracking.step_run(pipeline_run, score.STEP, settings, _ProgressTracker(shown)) as tracker:
-                manifest = execute(score.STEP, settings, {}, final, tracker, around)
+            with tracking.step_run(pipeline_run, score.STEP, settings, watcher) as tracker:
+                manifest = execute(score.STEP, settings, {}, final, tracker, around, known)
                 tracking.record(tracker, score.STEP, manifest, final)
             shown.ended("score", "done")
-        tracking.close(pipeline_run, "FINISHED", {})
+        tracking.close_abandoned(pipeline_run)
+        (final / tracking.OWNER_FILE).unlink(missing_ok=True)
     for name, value in read_manifest(final).counts.items():
         told = f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if isinstance(value, float) else value
         console.print(f"  {name.replace('_', ' '):<18} {told}", highlight=False)
     console.print(f"{out / 'scores'}\n{out / 'summary.html'}", highlight=False, soft_wrap=True)
 
 
-def _scored_by(final: Path, settings: Settings) -> str | None:
+def _scored_by(final: Path, known: Identity) -> str | None:
     """The model version by which this very job was done into a folder; None if it was not."""
     if not is_whole(final):
         return None
     manifest = read_manifest(final)
-    same = manifest.fingerprint == identity.of_step(score.STEP.name, settings, {}).digest
-    return str(manifest.counts["model"]) if same else None
+    return str(manifest.counts["model"]) if manifest.fingerprint == known.digest else None
 
 
 def _check_free(final: Path) -> None:

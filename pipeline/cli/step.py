@@ -3,6 +3,8 @@
 import argparse
 import os
 import time
+from contextlib import nullcontext
+from pathlib import Path
 
 from components.step import Step, Tracker, command, execute
 from pipeline.cli.arguments import Commands
@@ -22,6 +24,11 @@ def add(commands: Commands) -> None:
     parser.add_argument("--recipe", metavar="NAME|FILE", default="default", help="recipe that the settings start from")
     command.add_arguments(parser)
     parser.add_argument("--run", default="", metavar="KEY", help="key of the pipeline run that this step belongs to")
+    parser = commands.add(
+        "end-run", _end_run, "end the MLflow run of a pipeline run whose steps ran alone, as a cluster does"
+    )
+    parser.add_argument("key", metavar="KEY", help="that its steps were given with --run")
+    parser.add_argument("steps", nargs="+", metavar="STEP", help="that must have finished for the run to have done so")
 
 
 def _step(arguments: argparse.Namespace) -> None:
@@ -40,15 +47,42 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
 
     changed = recipe.of(step).model_dump(mode="json", exclude_defaults=True)
     settings = command.settings_of(step, arguments, changed)
+    reason = step.nothing_to_do(settings) if step.nothing_to_do else ""
     inputs, out = command.inputs_of(step, arguments), arguments.out.absolute()
     name = os.environ.get("VISAGE_RECIPE") or recipe.name  # a container is told what its settings come from
     surroundings = command.surroundings_of(step, settings, name, tracking.git_commit())
     if not surroundings.tracking_uri:
-        command.report(execute(step, settings, inputs, out, Tracker(), surroundings), arguments.out)
+        if reason:
+            _skip(step, reason, out)
+        else:
+            command.report(execute(step, settings, inputs, out, Tracker(), surroundings), arguments.out)
         return
-    key = arguments.run or f"{time.strftime('%Y%m%d-%H%M%S')}-{step.name}"
+    key = arguments.run or f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{step.name}"
     pipeline_run = tracking.PipelineRun(key, name, commit=surroundings.commit)
-    with tracking.step_run(pipeline_run, step, settings, Tracker()) as tracker:
+    whole = nullcontext() if arguments.run else tracking.parent_run(pipeline_run)
+    with whole, tracking.step_run(pipeline_run, step, settings, Tracker()) as tracker:
+        if reason:
+            tracker.tag("visage.skipped", reason)
+            _skip(step, reason, out)
+            return
         manifest = execute(step, settings, inputs, out, tracker, surroundings)
         tracking.record(tracker, step, manifest, out)
     command.report(manifest, arguments.out)
+
+
+def _skip(step: Step, reason: str, out: Path) -> None:
+    """Leave an empty folder: whoever waits for the step's output finds one."""
+    out.mkdir(parents=True, exist_ok=True)
+    print(f"{step.name}: skipped, {reason}")
+
+
+def _end_run(arguments: argparse.Namespace) -> None:
+    from pipeline import dag, tracking
+
+    steps = [dag.named(name).name for name in arguments.steps]
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        print("MLFLOW_TRACKING_URI names no server: no run was tracked.")
+        return
+    recipe = os.environ.get("VISAGE_RECIPE", "")
+    status = tracking.close_by_children(tracking.PipelineRun(arguments.key, recipe), steps)
+    print(f"{arguments.key}: {status}")

@@ -9,7 +9,7 @@ from pathlib import Path
 from pipeline import tracking
 from pipeline.cli.arguments import Commands, add_root
 from schemas.error import VisageError
-from schemas.secrets import redact
+from schemas.redaction import redact
 
 
 def add(commands: Commands) -> None:

@@ -12,11 +12,12 @@ from components.step import Step
 from pipeline.dag import STEPS, in_order
 from pipeline.recipe import Recipe
 from schemas.error import VisageError
-from schemas.secrets import holds_secret
+from schemas.redaction import holds_secret
 
 PIPELINE = "visage"
 OUTPUT = "artifact"
-MISSING, INSTALL = "Kubeflow Pipelines' SDK is not installed.", "pip install 'visage[kubeflow]'"
+MISSING = "Kubeflow Pipelines' SDK is not installed."
+INSTALL = "`make env` installs it; by hand, in the project's folder: pip install -e '.[kubeflow]'."
 
 
 @dataclass(frozen=True)
@@ -64,16 +65,17 @@ def compile_pipeline(recipe: Recipe, containers: Containers, out: Path) -> None:
     @dsl.pipeline(name=PIPELINE, description=recipe.description or "From photos to a registered model and to scores")
     def visage(settings: dict = changed) -> None:
         tasks: dict[str, Any] = {}
-        for step in in_order(STEPS):
-            task = components[step.name](
-                settings=settings,
-                run=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
-                **{f"{name}_artifact": tasks[name].outputs[OUTPUT] for name in step.inputs},
-            )
-            task.set_display_name(step.name)
-            task.set_env_variable("MLFLOW_TRACKING_URI", containers.tracking_uri)
-            task.set_env_variable("VISAGE_RECIPE", recipe.name)
-            tasks[step.name] = task
+        end = dsl.container_component(_end_run(containers.image))(run=dsl.PIPELINE_JOB_ID_PLACEHOLDER)
+        _surround(end, "end-run", recipe, containers)
+        with dsl.ExitHandler(end, name="steps"):
+            for step in in_order(STEPS):
+                task = components[step.name](
+                    settings=settings,
+                    run=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+                    **{f"{name}_artifact": tasks[name].outputs[OUTPUT] for name in step.inputs},
+                )
+                _surround(task, step.name, recipe, containers)
+                tasks[step.name] = task
         if containers.gpus:
             tasks["train"].set_accelerator_type("nvidia.com/gpu").set_accelerator_limit(containers.gpus)
 
@@ -82,6 +84,27 @@ def compile_pipeline(recipe: Recipe, containers: Containers, out: Path) -> None:
         compiler.Compiler().compile(visage, str(out))
     except OSError as error:
         raise VisageError(f"{out} cannot be written: {error.strerror}") from error
+
+
+def _surround(task: Any, name: str, recipe: Recipe, containers: Containers) -> None:
+    task.set_display_name(name)
+    task.set_env_variable("MLFLOW_TRACKING_URI", containers.tracking_uri)
+    task.set_env_variable("VISAGE_RECIPE", recipe.name)
+
+
+def _end_run(image: str) -> Any:
+    """The task after all others, however they ended: it ends the run in MLflow.
+
+    How they ended it sees in MLflow: Kubeflow's own backend tells it a task only from version 2.6 on.
+    """
+    from kfp import dsl
+
+    def end_run(run: str) -> dsl.ContainerSpec:
+        arguments = ["end-run", run, *(step.name for step in STEPS)]
+        return dsl.ContainerSpec(image=image, command=["visage"], args=arguments)
+
+    end_run.__doc__ = "end the pipeline run in MLflow, as finished or failed"
+    return end_run
 
 
 def _component(step: Step, image: str) -> Any:

@@ -40,11 +40,22 @@ class Display:
         """A step that need not be run, because what it would make is there."""
         self._line(step, "reused")
 
+    def skipped(self, step: str, reason: str) -> None:
+        """A step that has nothing to do."""
+        self._line(step, f"skipped: {reason}")
+
+    def note(self, step: str, text: str) -> None:
+        """Something about a step that a person should know."""
+        self._line(step, text)
+
     def started(self, step: str) -> None:
         self.begun[step] = self.told[step] = time.monotonic()
         self._line(step, "started")
 
     def progress(self, step: str, done: int, total: int | None, unit: str) -> None:
+        """How far a step is; one that has ended, or never started, says nothing more."""
+        if step not in self.begun:
+            return
         now = time.monotonic()
         first_time, first_done = self.first.setdefault((step, unit), (now, done))
         if now - self.told.get(step, 0) < _SECONDS_BETWEEN_LINES or now == first_time:
@@ -58,11 +69,11 @@ class Display:
         """Metrics go to MLflow and the log; a line each would bury the rest."""
 
     def ended(self, step: str, how: str) -> None:
-        """`runtime_only`: done, reused, failed."""
-        self._line(step, f"{how} in {time.monotonic() - self.begun[step]:.1f} s")
+        """The end of a step: done or failed."""
+        self._line(step, f"{how} in {time.monotonic() - self.begun.pop(step):.1f} s")
 
     def _line(self, step: str, text: str) -> None:
-        self.console.print(f"{step:<9} {text}", highlight=False)
+        self.console.print(f"{step:<9} {text}", highlight=False, markup=False, soft_wrap=True)
 
 
 class LiveDisplay(Display):
@@ -100,12 +111,16 @@ class LiveDisplay(Display):
         self.tasks[step] = self.bars.add_task(step, total=None, unit="", rate="", note="")
 
     def progress(self, step: str, done: int, total: int | None, unit: str) -> None:
+        if step not in self.tasks:
+            return
         now = time.monotonic()
         first_time, first_done = self.first.setdefault((step, unit), (now, done))
         rate = (done - first_done) / max(now - first_time, 1e-3)
         self.bars.update(self.tasks[step], completed=done, total=total, unit=unit, rate=f"{rate:,.0f}/s")
 
     def metric(self, step: str, name: str, value: float, epoch: int | None) -> None:
+        if step not in self.tasks:
+            return
         notes = self.notes.setdefault(step, {})
         notes[name] = value
         latest = list(notes.items())[-3:]

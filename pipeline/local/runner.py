@@ -1,19 +1,17 @@
-"""The local runner: the DAG on this machine, each step once, nothing twice.
+"""The local runner: the DAG on this machine, one step after another, each once, nothing twice.
 
 ROOT/artifacts/STEP/FINGERPRINT   what the steps wrote
 ROOT/logs/RUN/STEP.log            what they said
 ROOT/mlflow.db, ROOT/mlartifacts  the MLflow store, unless MLFLOW_TRACKING_URI names another
+ROOT/.owner                       whose the runs in MLflow are
 """
 
 import errno
 import fcntl
-import multiprocessing
 import os
-import threading
+import shutil
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,17 +19,21 @@ from typing import Any
 
 from components import registry
 from components.step import Step, Surroundings, identity
+from components.step.execute import collect_outdated, not_gone_on_with
+from components.step.identity import Identity
 from pipeline import tracking
 from pipeline.dag import STEPS, in_order, named
 from pipeline.local import worker
 from pipeline.local.display import Display
+from pipeline.local.process import WorkerDied, WorkerProcess
+from pipeline.local.worker import Event
 from pipeline.recipe import Recipe
 from pipeline.tracking import PipelineRun
-from schemas.artifact import Manifest, is_whole, read_manifest
+from schemas.artifact import Manifest, is_whole, partial_folder, read_manifest
 from schemas.error import VisageError
 
 _ORPHANS_END = 20.0
-"""Seconds to wait for the workers of a killed run; they end as soon as they notice, within moments."""
+"""Seconds to wait for the worker of a killed run; it ends as soon as it notices, within moments."""
 
 
 @dataclass
@@ -42,12 +44,14 @@ class Outcome:
         artifacts: folder of every step's artifact, by step.
         manifests: their manifests.
         reused: names of the steps that were not run anew.
+        skipped: why a step had nothing to do, by step.
         seconds: of the whole run.
     """
 
     artifacts: dict[str, Path] = field(default_factory=dict)
     manifests: dict[str, Manifest] = field(default_factory=dict)
     reused: list[str] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
 
 
@@ -59,8 +63,9 @@ def run(
     force: Collection[str] = (),
     command: str = "",
     steps: Sequence[Step] = STEPS,
+    process: WorkerProcess | None = None,
 ) -> Outcome:
-    """Run every step whose artifact is not on disk yet, independent ones side by side.
+    """Run every step whose artifact is not on disk yet.
 
     Args:
         recipe: the settings.
@@ -69,6 +74,7 @@ def run(
         force: names of steps to run anew; what depends on them follows.
         command: that goes on after a failure, for the message.
         steps: the DAG.
+        process: in which the steps work; None: one of this run's own.
 
     Raises:
         VisageError: a step failed, the root cannot be used, or another run is using it.
@@ -77,9 +83,8 @@ def run(
         named(name, steps)
     clock = time.monotonic()
     root = root.absolute()
-    with _sole_use(root):
-        session = _Session(recipe, root, display, set(force), command, in_order(steps))
-        outcome = session.run()
+    with _sole_use(root), WorkerProcess(tracking.environment(root), root / ".workers") as own:
+        outcome = _Session(recipe, root, display, set(force), command, process or own).run(in_order(steps))
     outcome.seconds = time.monotonic() - clock
     return outcome
 
@@ -88,116 +93,147 @@ class _Session:
     """One pipeline run in progress."""
 
     def __init__(
-        self, recipe: Recipe, root: Path, display: Display, force: set[str], command: str, steps: list[Step]
+        self, recipe: Recipe, root: Path, display: Display, force: set[str], command: str, process: WorkerProcess
     ) -> None:
         self.recipe, self.root, self.display, self.force = recipe, root, display, force
-        self.command, self.steps = command, steps
+        self.command, self.process = command, process
+        server = tracking.environment(root)["MLFLOW_TRACKING_URI"]
+        self.surroundings = Surroundings(recipe.name, tracking.git_commit(), server, root=root)
         key = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-        self.environment = tracking.environment(root)
-        self.surroundings = Surroundings(
-            recipe.name, tracking.git_commit(), self.environment["MLFLOW_TRACKING_URI"], root=root
-        )
-        self.pipeline_run = PipelineRun(key, recipe.name, str(root), self.surroundings.commit)
+        self.pipeline_run = PipelineRun(key, recipe.name, str(root), self.surroundings.commit, tracking.owner_of(root))
         self.logs = root / "logs" / key
         self.outcome = Outcome()
-        self.running: dict[Future[Manifest], Step] = {}
-        self.finals: dict[str, Path] = {}
+        self.current = ""
+        self.begun = self.ran_something = False
 
-    def run(self) -> Outcome:
-        waiting = self._reuse(list(self.steps))
-        if not waiting:
-            return self.outcome
-        with self._workers() as pool:
-            try:
-                self._ask(pool, tracking.close_abandoned, self.pipeline_run)
-                reused = {name: self.outcome.manifests[name].fingerprint for name in self.outcome.reused}
-                self._ask(pool, tracking.note_reuse, self.pipeline_run, reused)
-                if any(step.reads_champion for step in waiting):
-                    champion = self._ask(pool, registry.champion, self.recipe.settings.registry.name)
-                    self.surroundings = replace(self.surroundings, champion=champion)
-                while waiting or self.running:
-                    waiting = self._start(pool, waiting)
-                    self._finish(pool)
-                    waiting = self._reuse(waiting)
-                self._ask(pool, tracking.close, self.pipeline_run, "FINISHED", self._figures())
-            except BrokenProcessPool as error:
-                names = ", ".join(step.name for step in self.running.values()) or "a step"
-                raise self._failure(
-                    names, "its process was killed, perhaps for want of memory (the system's log knows)"
-                ) from error
+    def run(self, steps: Sequence[Step]) -> Outcome:
+        try:
+            if any(step.reads_champion for step in steps):
+                self._begin()
+                champion = self._ask(registry.champion, self.recipe.settings.registry.name)
+                self.surroundings = replace(self.surroundings, champion=champion)
+            for step in steps:
+                self._step(step)
+        except WorkerDied as error:
+            name = self.current or "pipeline"
+            cause = f"its process was ended {error}; if not by a person, perhaps for want of memory (the system's log knows)"
+            self._end("FAILED")
+            raise self._failure(name, cause) from error
+        except KeyboardInterrupt:
+            self.process.kill()
+            self._end("KILLED")
+            raise
+        except Exception as error:
+            self._end("FAILED")
+            if not self.current:
+                raise
+            raise self._failure(self.current, error) from error
+        self._end("FINISHED")
         return self.outcome
 
-    def _reuse(self, waiting: list[Step]) -> list[Step]:
-        """Take over what is on disk already; what remains must be run."""
-        remaining = []
-        for step in waiting:
-            inputs = self._inputs(step)
-            if inputs is None:
-                remaining.append(step)
-                continue
-            digest = identity.of_step(step.name, self.recipe.of(step), inputs).digest
-            final = self.root / "artifacts" / step.name / digest[:16]
-            self.finals[step.name] = final
-            if is_whole(final) and step.name not in self.force:
-                self.outcome.reused.append(step.name)
-                self._done(step, read_manifest(final))
-                self.display.reused(step.name)
-            else:
-                remaining.append(step)
-        return remaining
+    def _step(self, step: Step) -> None:
+        """Take over what is on disk already, or run the step."""
+        settings = self.recipe.of(step)
+        reason = step.nothing_to_do(settings) if step.nothing_to_do else ""
+        if reason:
+            self.outcome.skipped[step.name] = reason
+            self.display.skipped(step.name, reason)
+            return
+        inputs = {name: self.outcome.artifacts[name] for name in step.inputs}
+        known = identity.of_step(step, settings, inputs, self.surroundings.champion)
+        folder = self.root / "artifacts" / step.name
+        done = None if step.name in self.force else self._done_before(step, known, folder)
+        if done:
+            self.outcome.reused.append(step.name)
+            self._take(step, done, read_manifest(done))
+            self.display.reused(step.name)
+            return
+        self._begin()
+        final = folder / known.digest[:16]
+        mine = partial_folder(final, known.digest)
+        for line in not_gone_on_with(step, known, mine, sorted(folder.glob(".*.partial"))):
+            self.display.note(step.name, line)
+        self.display.started(step.name)
+        self.current, self.ran_something = step.name, True
+        how = "failed"
+        try:
+            log_file = self.logs / f"{step.name}.log"
+            run, around = self.pipeline_run, self.surroundings
+            manifest = self._call(worker.run_step, step, settings, inputs, final, log_file, run, around, known)
+            how = "done"
+        finally:
+            self.display.ended(step.name, how)
+        self.current = ""
+        self._take(step, final, manifest)
+        for line in collect_outdated(step, known, sorted(folder.glob(".*.partial"))):
+            self.display.note(step.name, line)
+        for left in folder.glob(".*.replaced"):
+            shutil.rmtree(left, ignore_errors=True)
 
-    def _start(self, pool: ProcessPoolExecutor, waiting: list[Step]) -> list[Step]:
-        remaining = []
-        for step in waiting:
-            inputs = self._inputs(step)
-            if inputs is None:
-                remaining.append(step)
-                continue
-            self.display.started(step.name)
-            final, log_file = self.finals[step.name], self.logs / f"{step.name}.log"
-            settings, run, around = self.recipe.of(step), self.pipeline_run, self.surroundings
-            future = pool.submit(worker.run_step, step, settings, inputs, final, log_file, run, around)
-            self.running[future] = step
-        return remaining
+    def _done_before(self, step: Step, known: Identity, folder: Path) -> Path | None:
+        """The artifact that the step would make, if it is there and still says what is so."""
+        final = folder / known.digest[:16]
+        if not is_whole(final):
+            final = self._behind_the_champion(step, folder) or final
+        if not is_whole(final):
+            return None
+        if step.is_current and not self._ask(step.is_current, final, self.surroundings):
+            return None
+        return final
 
-    def _finish(self, pool: ProcessPoolExecutor) -> None:
-        done, _ = wait(self.running, return_when=FIRST_COMPLETED)
-        failed: tuple[Step, BaseException] | None = None
-        for future in done:
-            error = future.exception()
-            if isinstance(error, BrokenProcessPool):
-                raise error
-            step = self.running.pop(future)
-            if error is None:
-                self._done(step, future.result())
-                self.display.ended(step.name, "done")
-            else:
-                self.display.ended(step.name, "failed")
-                failed = failed or (step, error)
-        if failed:
-            wait(self.running)  # what runs beside it is not lost
-            failure = self._failure(failed[0].name, failed[1])
-            with suppress(VisageError):  # if the server is away too, the step's own failure is what must be told
-                self._ask(pool, tracking.close, self.pipeline_run, "FAILED", {})
-            raise failure from failed[1]
+    def _behind_the_champion(self, step: Step, folder: Path) -> Path | None:
+        """The artifact by way of which the champion was registered, if it is this step's, of the same inputs and settings.
 
-    def _done(self, step: Step, manifest: Manifest) -> None:
-        self.outcome.artifacts[step.name] = self.finals[step.name]
+        A model that has become champion need not be compared with itself.
+        """
+        champion = self.surroundings.champion
+        if not step.reads_champion or champion is None:
+            return None
+        digest = champion.tags.get(f"{identity.INPUT_TAG}{step.name}", "")
+        made = folder / digest[:16]
+        if not digest or not is_whole(made):
+            return None
+        inputs = {name: self.outcome.artifacts[name] for name in step.inputs}
+        as_then = identity.of_step(step, self.recipe.of(step), inputs, read_manifest(made).champion)
+        return made if as_then.digest == digest else None
+
+    def _take(self, step: Step, folder: Path, manifest: Manifest) -> None:
+        self.outcome.artifacts[step.name] = folder
         self.outcome.manifests[step.name] = manifest
 
-    def _inputs(self, step: Step) -> dict[str, Path] | None:
-        """Folders of what a step reads; None while some of it is not there yet."""
-        if any(name not in self.outcome.artifacts for name in step.inputs):
-            return None
-        return {name: self.outcome.artifacts[name] for name in step.inputs}
+    def _begin(self) -> None:
+        """End in MLflow what runs on this root before this one had to leave open."""
+        if not self.begun:
+            self.begun = True
+            self._ask(tracking.close_abandoned, self.pipeline_run)
 
-    def _figures(self) -> dict[str, object]:
-        """The counts of all steps by `STEP.name`, so that pipeline runs can be compared as rows of one table."""
-        held = self.outcome.manifests.items()
-        return {f"{step}.{name}": value for step, manifest in held for name, value in manifest.counts.items()}
+    def _end(self, status: str) -> None:
+        """End the run in MLflow, if there is one; with the figures of all steps by `STEP.name`, to compare runs by."""
+        if not self.ran_something:
+            return
+        figures = {
+            f"{step}.{name}": value
+            for step, manifest in self.outcome.manifests.items()
+            for name, value in manifest.counts.items()
+        }
+        reused = {name: self.outcome.manifests[name].fingerprint for name in self.outcome.reused}
+        if status == "FINISHED":
+            self._ask(tracking.close, self.pipeline_run, status, figures, reused)
+            return
+        with suppress(VisageError, WorkerDied, worker.StepFailure):  # the step's own failure is what must be told
+            self._ask(tracking.close, self.pipeline_run, status, {}, reused)
 
-    def _ask(self, pool: ProcessPoolExecutor, function: Callable[..., Any], *arguments: object) -> Any:
-        return pool.submit(worker.call, function, self.logs / "mlflow.log", *arguments).result()
+    def _ask(self, function: Callable[..., Any], *arguments: object) -> Any:
+        return self._call(worker.call, function, self.logs / "mlflow.log", *arguments)
+
+    def _call(self, function: Callable[..., Any], *arguments: object) -> Any:
+        return self.process.call(function, *arguments, on_event=self._show)
+
+    def _show(self, event: Event) -> None:
+        if event.kind == "progress":
+            self.display.progress(event.step, *event.values)
+        else:
+            self.display.metric(event.step, *event.values)
 
     def _failure(self, name: str, error: BaseException | str) -> VisageError:
         cause, hint = (error.message, error.hint) if isinstance(error, VisageError) else (str(error), "")
@@ -209,37 +245,6 @@ class _Session:
             lines.append(f"To go on from this step: {self.command}")
         usage = isinstance(error, VisageError) and error.usage
         return VisageError(f"The step {name} failed: {cause}", "\n".join(lines), usage=usage)
-
-    @contextmanager
-    def _workers(self) -> Iterator[ProcessPoolExecutor]:
-        """Processes that run steps; a second one starts only when two steps are ready at once."""
-        context = multiprocessing.get_context("spawn")
-        events = context.SimpleQueue()
-        listener = threading.Thread(target=self._listen, args=(events,), daemon=True)
-        listener.start()
-        pool = ProcessPoolExecutor(
-            max_workers=len(self.steps),
-            mp_context=context,
-            initializer=worker.start,
-            initargs=(events, self.environment, str(self.root / ".workers")),
-        )
-        try:
-            yield pool
-        except BaseException:
-            for process in list((pool._processes or {}).values()):
-                process.terminate()
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-            events.put(None)
-            listener.join(timeout=5)
-
-    def _listen(self, events: "multiprocessing.SimpleQueue[worker.Event | None]") -> None:
-        while (event := events.get()) is not None:
-            if event.kind == "progress":
-                self.display.progress(event.step, *event.values)
-            else:
-                self.display.metric(event.step, *event.values)
 
 
 @contextmanager

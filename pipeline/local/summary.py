@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.local.runner import Outcome
-from schemas.secrets import redact
+from schemas.redaction import redact
 
 
 def show(console: Console, outcome: Outcome, root: Path) -> None:
@@ -19,14 +19,12 @@ def show(console: Console, outcome: Outcome, root: Path) -> None:
     data = _read(outcome, "ingest", "summary.json")
     metrics = _read(outcome, "evaluate", "metrics.json")
     registered = _read(outcome, "register", "registered.json")
-    scores = _read(outcome, "score", "summary.json")
 
     console.print()
     _show_data(console, data)
     _show_quality(console, metrics)
     _show_model(console, registered, metrics)
-    console.print(f"[bold]Scores[/]  {_scored(scores)}", highlight=False)
-    console.print(f"        {outcome.artifacts['score'] / 'scores'}", highlight=False, soft_wrap=True)
+    _show_scores(console, outcome)
     for number, page in enumerate(page for name in outcome.artifacts for page in _pages(outcome, name)):
         console.print(f"[bold]{'' if number else 'Pages':<7}[/] {page}", highlight=False, soft_wrap=True)
     console.print(f"[bold]MLflow[/]  {_ui_command(root)}", highlight=False, soft_wrap=True)
@@ -75,6 +73,14 @@ def _show_model(console: Console, registered: dict[str, Any], metrics: dict[str,
     console.print(f"[bold]Model[/]   {registered['name']} version {registered['version']}, {alias}", highlight=False)
     if not metrics["blessed"]:
         _paragraph(console, f"not blessed: {' '.join(metrics['reasons'])}")
+
+
+def _show_scores(console: Console, outcome: Outcome) -> None:
+    if "score" in outcome.skipped:
+        console.print(f"[bold]Scores[/]  none: {outcome.skipped['score']}", highlight=False)
+        return
+    console.print(f"[bold]Scores[/]  {_scored(_read(outcome, 'score', 'summary.json'))}", highlight=False)
+    console.print(f"        {outcome.artifacts['score'] / 'scores'}", highlight=False, soft_wrap=True)
 
 
 def _paragraph(console: Console, text: str) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import sys
 import threading
 import time
@@ -10,18 +11,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import parent_process
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from components.step import Step, Surroundings, Tracker, execute, log_setup
+from components.step.identity import Identity
 from components.step.settings import Section
 from pipeline import tracking
 from pipeline.tracking import PipelineRun
 from schemas.artifact import Manifest
 from schemas.error import VisageError
-
-_events: Any = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,14 @@ class Event:
     values: tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class Result:
+    """What a call gave: its number, and a value or the exception that it ended with."""
+
+    call: int
+    value: Any
+
+
 class StepFailure(Exception):
     """A step ended with an error nobody foresaw; the message is its type and text, the log holds the traceback."""
 
@@ -51,27 +59,55 @@ class Watcher(Tracker):
 
     def metric(self, name: str, value: float, step: int | None = None) -> None:
         super().metric(name, value, step)
-        _events.put(Event(self.step, "metric", (name, float(value), step)))
+        _send(Event(self.step, "metric", (name, float(value), step)))
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
         now = time.monotonic()
         if now - self.last > 0.2 or done == total:
             self.last = now
-            _events.put(Event(self.step, "progress", (done, total, unit)))
+            _send(Event(self.step, "progress", (done, total, unit)))
 
 
-def start(events: Any, environment: Mapping[str, str], alive: str) -> None:
-    """Prepare a worker: environment, the lock that says it lives, and its end if the runner dies.
+_runner: Connection | None = None
+_sending = threading.Lock()
+"""Steps tell of their progress from threads of theirs too."""
 
-    A runner that is killed cannot stop its workers. They watch it, so that none writes on while the next run starts.
+
+def serve(runner: Connection, environment: Mapping[str, str], alive: str) -> None:
+    """The life of a worker: do what the runner calls for, one thing after another, until it is gone.
+
+    A runner that is killed cannot stop its worker. The worker watches it, so that it does not write on while the next run
+    starts; its own children, which are in a group with it, end with it.
     """
-    global _events
-    _events = events
+    global _runner
+    _runner = runner
+    os.setpgrp()  # and so Ctrl-C is the runner's to answer
     os.environ.update(environment)
     _hold(Path(alive))
-    runner = parent_process()
-    if runner is not None:
-        threading.Thread(target=lambda: (wait([runner.sentinel]), os._exit(1)), daemon=True).start()
+    parent = parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    while True:
+        try:
+            call, function, arguments = runner.recv()
+        except (EOFError, ConnectionError):
+            return
+        try:
+            value = function(*arguments)
+        except Exception as error:
+            value = error
+        _send(Result(call, value))
+
+
+def _end_with(runner: int) -> None:
+    wait([runner])
+    os.killpg(0, signal.SIGKILL)
+
+
+def _send(message: Event | Result) -> None:
+    if _runner is not None:
+        with _sending:
+            _runner.send(message)
 
 
 def run_step(
@@ -82,6 +118,7 @@ def run_step(
     log_file: Path,
     pipeline_run: PipelineRun,
     surroundings: Surroundings,
+    known: Identity,
 ) -> Manifest:
     """Run one step to a whole artifact, with its log in a file and its child run in MLflow.
 
@@ -94,7 +131,7 @@ def run_step(
 
         def work() -> Manifest:
             with tracking.step_run(pipeline_run, step, settings, Watcher(step.name)) as tracker:
-                manifest = execute(step, settings, inputs, final, tracker, surroundings)
+                manifest = execute(step, settings, inputs, final, tracker, surroundings, known)
                 tracking.record(tracker, step, manifest, final)
                 return manifest
 

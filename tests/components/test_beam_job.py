@@ -8,6 +8,7 @@ import apache_beam as beam
 import pytest
 
 from components.beam_job import BeamSettings, errors_reach_driver, pipeline, run
+from components.step import Step
 from components.step.identity import of_step
 from components.step.settings import Section
 from schemas.error import VisageError
@@ -81,9 +82,10 @@ def test_a_programming_error_stays_one():
 
 
 def test_runner_and_workers_are_no_part_of_what_comes_out():
+    step = Step("ingest", "", Everything, (), lambda settings, context: {})
     one = Everything(beam=BeamSettings(workers=1))
     other = Everything(beam=BeamSettings(workers=7, runner="flink", options=("--flink_master=x",)))
-    assert of_step("ingest", one, {}).digest == of_step("ingest", other, {}).digest
+    assert of_step(step, one, {}).digest == of_step(step, other, {}).digest
 
 
 def test_other_runners_get_their_options():

@@ -2,8 +2,9 @@
 
 import pytest
 
+from components.score import nothing_to_do
 from pipeline import recipe
-from pipeline.dag import STEPS
+from pipeline.dag import STEPS, named
 from schemas.error import VisageError
 
 
@@ -64,11 +65,14 @@ def test_every_step_gets_the_sections_that_it_reads():
     assert loaded.of(train).model_dump()["train"]["epochs"] == 9
 
 
-def test_photos_to_score_are_those_of_the_source_unless_they_are_named(tmp_path):
+def test_a_recipe_that_names_no_album_scores_nothing_and_looks_for_faces_in_one_that_it_names(tmp_path):
+    """The photos of the source, with those that were trained on, are no album."""
     loaded = recipe.load("default", [f"source.path={tmp_path}"])
-    assert loaded.settings.score.photos == (str(tmp_path),)
+    assert loaded.settings.score.photos == ()
+    assert "score.photos" in nothing_to_do(loaded.of(named("score")))
     loaded = recipe.load("default", [f"source.path={tmp_path}", "score.photos=[a.zip]"])
-    assert loaded.settings.score.photos == ("a.zip",)
+    assert loaded.settings.score.faces == "detect"
+    assert nothing_to_do(loaded.of(named("score"))) == ""
 
 
 @pytest.mark.parametrize("name", recipe.names())

@@ -4,11 +4,7 @@ import csv
 import io
 import json
 import os
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
-from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
@@ -22,8 +18,9 @@ from components.ingest.sources.settings import SourceSettings
 from pipeline import recipe, tracking
 from pipeline.dag import STEPS
 from pipeline.demo.archive import draw_archive
-from pipeline.local import runner, worker
+from pipeline.local import runner
 from pipeline.local.display import Display
+from pipeline.local.process import WorkerProcess
 from schemas.record import FEMALE
 
 pytestmark = pytest.mark.slow
@@ -48,7 +45,9 @@ FURTHER = {
     "age_class_regularised": FIVE_POOLINGS,
     "age_class_vgg16_frozen": PUBLISHED,
     "age_class_vgg16_trainable": PUBLISHED,
-    "default": ["evaluate.blessing={min_examples: 1, max_baseline_ratio: 100, min_gender_accuracy: 0}"],
+    "default": [
+        "evaluate.blessing={min_examples: 1, max_baseline_ratio: 100, min_gender_accuracy: 0, beat_baseline: false}"
+    ],
     "dex": PUBLISHED + NARROW,
     "dex_ensemble": [*PUBLISHED, *NARROW, "ingest.split.folds=2", "train.folds=2"],
     "face2age_vgg16": PUBLISHED + NARROW,
@@ -96,23 +95,15 @@ def root(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def process(root, tmp_path_factory) -> Iterator[ProcessPoolExecutor]:
+def process(root, tmp_path_factory) -> Iterator[WorkerProcess]:
     """The one process in which the steps of all recipes run, so that TensorFlow is imported once and not for every recipe."""
-    context = get_context("spawn")
-    events = context.SimpleQueue()
-    reader = threading.Thread(target=lambda: [None for _ in iter(events.get, None)], daemon=True)
-    reader.start()
     environment = tracking.environment(root) | {"MLFLOW_TRACKING_URI": tracking.local_store(root)}
-    alive = str(tmp_path_factory.mktemp("alive") / "workers")
-    with ProcessPoolExecutor(1, context, worker.start, (events, environment, alive)) as pool:
-        yield pool
-    events.put(None)
-    reader.join()
+    with WorkerProcess(environment, tmp_path_factory.mktemp("alive") / "worker") as process:
+        yield process
 
 
 @pytest.mark.parametrize("name", recipe.names())
-def test_a_recipe_goes_from_photos_to_a_registered_version_and_its_scores(name, sources, root, process, monkeypatch):
-    monkeypatch.setattr(runner._Session, "_workers", lambda session: nullcontext(process))
+def test_a_recipe_goes_from_photos_to_a_registered_version_and_its_scores(name, sources, root, process):
     kind = recipe.load(name).settings.source.kind
     changes = [f"source.path={sources[kind]}", *SCALED, *FURTHER.get(name, [])]
     scaled = recipe.load(name, changes)
@@ -120,7 +111,7 @@ def test_a_recipe_goes_from_photos_to_a_registered_version_and_its_scores(name, 
     client = MlflowClient(tracking.local_store(root))
     champion = next((held.aliases.get("champion") for held in client.search_registered_models()), None)
 
-    outcome = runner.run(scaled, root, Display(Console(file=io.StringIO())), steps=steps)
+    outcome = runner.run(scaled, root, Display(Console(file=io.StringIO())), steps=steps, process=process)
 
     assert list(outcome.manifests) == ["ingest", "validate", "train", "evaluate", "register"]
     metrics = json.loads((outcome.artifacts["evaluate"] / "metrics.json").read_text())
@@ -134,7 +125,8 @@ def test_a_recipe_goes_from_photos_to_a_registered_version_and_its_scores(name, 
     assert str((metrics["champion"] or {"version": None})["version"]) == str(champion)
 
     scoring = [f"score.photos=[{sources['album']}]", "score.faces=whole", f"score.model=visage/{version.version}"]
-    outcome = runner.run(recipe.load(name, [*changes, *scoring]), root, Display(Console(file=io.StringIO())))
+    scored = recipe.load(name, [*changes, *scoring])
+    outcome = runner.run(scored, root, Display(Console(file=io.StringIO())), process=process)
 
     assert set(outcome.reused) == {step.name for step in steps}
     scores = pd.read_parquet(outcome.artifacts["score"] / "scores")

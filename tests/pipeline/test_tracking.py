@@ -1,17 +1,22 @@
 """What MLflow holds of a pipeline run, and what happens while its server is away."""
 
 import io
+import shutil
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
-from pipeline import tracking
+from components.step import Tracker
+from pipeline import dag, tracking
+from pipeline.cli import main
 from pipeline.local import runner
 from pipeline.local.display import Display
 from schemas.artifact import is_whole
@@ -25,15 +30,24 @@ def run(root, **settings):
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """A root on which the toy pipeline ran, was killed, and ran again with another value; and a client of its store."""
+    """A root on which the toy pipeline ran, was killed, failed, and ran again with another value; and a client of its store."""
     root = tmp_path_factory.mktemp("somebody's root")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         run(root)
-        with pytest.raises(VisageError):
-            run(root, fail="total:killed")
+        for fail in ("total:killed", "total"):
+            with pytest.raises(VisageError):
+                run(root, fail=fail)
         outcome = run(root, value=4)
     return root, MlflowClient(tracking.local_store(root)), outcome
+
+
+@pytest.fixture
+def store(finished, monkeypatch) -> tuple[MlflowClient, str]:
+    """A client of a store that is there already, and its experiment; MLFLOW_TRACKING_URI names it."""
+    root, client, _ = finished
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", tracking.local_store(root))
+    return client, client.get_experiment_by_name(tracking.EXPERIMENT).experiment_id
 
 
 def runs(client, query=""):
@@ -44,7 +58,7 @@ def runs(client, query=""):
 def test_one_parent_a_pipeline_run_and_one_child_a_step(finished):
     _, client, _ = finished
     parents = runs(client, "tags.`visage.step` = 'pipeline'")
-    assert len(parents) == 3
+    assert len(parents) == 4
     children = runs(client, f"tags.`mlflow.parentRunId` = '{parents[-1].info.run_id}'")
     assert sorted(child.data.tags["visage.step"] for child in children) == ["double", "draw", "square", "total"]
     assert {child.info.status for child in children} == {"FINISHED"}
@@ -65,13 +79,168 @@ def test_a_child_holds_settings_metrics_time_and_lineage(finished):
     assert total.data.tags["visage.git_commit"] == tracking.git_commit()
 
 
-def test_runs_that_were_killed_do_not_stay_open(finished):
+def test_every_run_ends_as_it_ended(finished):
     _, client, _ = finished
     assert runs(client, "attributes.status = 'RUNNING'") == []
-    assert {run.data.tags["visage.step"] for run in runs(client, "attributes.status = 'KILLED'")} == {
-        "total",
-        "pipeline",
+    parents = runs(client, "tags.`visage.step` = 'pipeline'")
+    assert [parent.info.status for parent in parents] == ["FINISHED", "FAILED", "FAILED", "FINISHED"]
+    totals = runs(client, "tags.`visage.step` = 'total'")
+    assert [total.info.status for total in totals] == ["FINISHED", "KILLED", "FAILED", "FINISHED"]
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {project!r})
+from components.step.command import guarded
+from tests.pipeline.test_tracking import run
+if __name__ == "__main__":
+    sys.exit(guarded(lambda: run(Path(sys.argv[1]), seconds={{"draw": 600}}), debug=False))
+"""
+
+
+def ended_by(tmp_path, *signals) -> tuple[int, str]:
+    """Start the toy pipeline, send it signals when its first step is at work; exit code, and what it said."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(project=str(Path(__file__).parents[2])))
+    process = subprocess.Popen([sys.executable, script, tmp_path / "root"], stderr=subprocess.PIPE, text=True)
+    while not list(tmp_path.glob("root/artifacts/draw/.*.partial/half")):
+        time.sleep(0.05)
+        assert process.poll() is None
+    for each in signals:
+        process.send_signal(each)
+    _, said = process.communicate(timeout=120)
+    return process.returncode, said
+
+
+def test_a_run_that_is_told_to_stop_ends_as_killed_with_its_step(store, tmp_path):
+    client, _ = store
+    code, said = ended_by(tmp_path, signal.SIGTERM)
+    assert code == 130
+    assert said == "visage: stopped. The same command goes on from here.\n"
+    query = f"tags.`{tracking.OWNER_TAG}` = '{tracking.owner_of(tmp_path / 'root')}'"
+    assert {run.data.tags["visage.step"]: run.info.status for run in runs(client, query)} == {
+        "pipeline": "KILLED",
+        "draw": "KILLED",
     }
+
+
+def test_what_was_killed_without_a_word_is_ended_by_the_next_run_of_its_root_and_no_other(store, tmp_path):
+    client, _ = store
+    ended_by(tmp_path, signal.SIGKILL)
+    query = f"tags.`{tracking.OWNER_TAG}` = '{tracking.owner_of(tmp_path / 'root')}'"
+    assert {run.info.status for run in runs(client, query)} == {"RUNNING"}
+    run(tmp_path / "another root")
+    assert {run.info.status for run in runs(client, query)} == {"RUNNING"}
+    run(tmp_path / "root")
+    assert [run.info.status for run in runs(client, query)].count("KILLED") == 2
+    assert "RUNNING" not in {run.info.status for run in runs(client, query)}
+
+
+def test_a_run_on_another_host_with_the_same_path_is_not_ended(store, tmp_path):
+    client, experiment = store
+    root = tmp_path / "root"
+    tags = {tracking.ROOT_TAG: str(root), tracking.OWNER_TAG: "somebody else", tracking.RUN_TAG: "theirs"}
+    theirs = client.create_run(experiment, tags=tags).info.run_id
+    run(root)
+    assert client.get_run(theirs).info.status == "RUNNING"
+    client.set_terminated(theirs)
+
+
+def test_a_copy_of_a_root_is_another_owner_and_a_root_that_was_moved_is_not(tmp_path):
+    (tmp_path / "root").mkdir()
+    mark = tracking.owner_of(tmp_path / "root")
+    assert tracking.owner_of(tmp_path / "root") == mark
+    shutil.copytree(tmp_path / "root", tmp_path / "copy")
+    assert tracking.owner_of(tmp_path / "copy") != mark
+    (tmp_path / "root").rename(tmp_path / "moved")
+    assert tracking.owner_of(tmp_path / "moved") == mark
+
+
+def test_two_first_runs_on_one_store_share_the_experiment(store, monkeypatch):
+    client, experiment = store
+    looked, look = [], client.get_experiment_by_name
+
+    def too_early(name):
+        looked.append(name)
+        return None if len(looked) == 1 else look(name)
+
+    monkeypatch.setattr(client, "get_experiment_by_name", too_early)
+    assert tracking._experiment(client, "") == experiment
+
+
+class TestStepsInContainers:
+    """Steps that have no runner: `visage step NAME --run KEY`, and `visage end-run KEY STEP...` at the end."""
+
+    @staticmethod
+    def container(step, key, fail=False):
+        try:
+            with tracking.step_run(tracking.PipelineRun(key, "toy"), step, toy.Settings(), Tracker()):
+                assert not fail
+        except AssertionError:
+            pass
+
+    def test_two_at_once_have_one_parent(self, store, tmp_path, monkeypatch):
+        client, _ = store
+        draw, double = toy.STEPS[:2]
+        both = threading.Barrier(2, timeout=60)
+        parents = tracking._parents
+
+        def parents_seen_together(client, experiment, key):
+            found = parents(client, experiment, key)
+            if not found:
+                both.wait()  # each has seen that there is none
+            return found
+
+        monkeypatch.setattr(tracking, "_parents", parents_seen_together)
+        pool = [threading.Thread(target=self.container, args=(step, "at-once")) for step in (draw, double)]
+        for thread in pool:
+            thread.start()
+        for thread in pool:
+            thread.join()
+        held = runs(client, "tags.`visage.run` = 'at-once'")
+        (parent,) = [run.info.run_id for run in held if run.data.tags["visage.step"] == "pipeline"]
+        children = [run.data.tags["mlflow.parentRunId"] for run in held if run.data.tags["visage.step"] != "pipeline"]
+        assert children == [parent, parent]
+
+    @pytest.mark.parametrize(("fails", "status"), [(False, "FINISHED"), (True, "FAILED")])
+    def test_the_last_task_ends_the_parent_as_the_steps_ended(self, store, capsys, fails, status):
+        client, _ = store
+        key = f"ends-{status}"
+        for step, fail in zip(dag.STEPS[:2], (False, fails), strict=True):
+            self.container(step, key, fail)
+        assert main(["end-run", key, "ingest", "validate"]) == 0
+        assert capsys.readouterr().out == f"{key}: {status}\n"
+        (parent,) = runs(client, f"tags.`visage.run` = '{key}' and tags.`visage.step` = 'pipeline'")
+        assert parent.info.status == status
+
+    def test_a_pipeline_of_which_a_step_never_started_has_failed(self, store, capsys):
+        self.container(dag.STEPS[0], "cut-short")
+        assert main(["end-run", "cut-short", "ingest", "validate"]) == 0
+        assert capsys.readouterr().out == "cut-short: FAILED\n"
+
+    def test_a_container_that_was_killed_does_not_leave_its_run_open(self, store):
+        client, experiment = store
+        self.container(dag.STEPS[0], "killed")
+        tags = {tracking.RUN_TAG: "killed", tracking.STEP_TAG: "validate"}
+        left = client.create_run(experiment, tags=tags).info.run_id
+        main(["end-run", "killed", "ingest", "validate"])
+        assert client.get_run(left).info.status == "KILLED"
+
+
+@pytest.mark.parametrize("command", ["step", "score"])
+def test_what_fails_alone_ends_its_parent_too(store, tmp_path, command):
+    client, _ = store
+    before = {run.info.run_id for run in runs(client)}
+    (tmp_path / "faces").mkdir()
+    told = {
+        "step": ["step", "ingest", "--set", f"source.path={tmp_path / 'nowhere'}"],
+        "score": ["score", str(tmp_path / "faces"), "--model", "nobody@champion"],
+    }
+    assert main([*told[command], "--out", str(tmp_path / "out")]) != 0
+    made = [run for run in runs(client) if run.info.run_id not in before]
+    assert {run.data.tags["visage.step"] for run in made} == {"pipeline", "ingest" if command == "step" else "score"}
+    assert {run.info.status for run in made} == {"FAILED"}
 
 
 def test_the_parent_says_what_was_reused(finished, monkeypatch):

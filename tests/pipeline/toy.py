@@ -5,6 +5,7 @@ draw -> double -> total, and draw -> square -> total.
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import Any
 
 from pydantic import Field
 
-from components.step import Step, StepContext
+from components.registry import RegistrySettings
+from components.step import Step, StepContext, Surroundings, Tracker
 from components.step.settings import Section, external_path, runtime_only
 from pipeline.recipe import Recipe, RecipeSettings
 from schemas.error import VisageError
@@ -24,10 +26,17 @@ class ToySettings(Section):
     workers: int = runtime_only(1, "how many at once")
     fail: str = ""
     seconds: Mapping[str, float] = Field({}, description="how long a step sleeps, by step")
+    late: str = Field("", description="the step that tells of its progress after its end")
+    nothing: bool = False
 
 
 class Settings(Section):
     toy: ToySettings = ToySettings()
+
+
+class ComparingSettings(Section):
+    toy: ToySettings = ToySettings()
+    registry: RegistrySettings = RegistrySettings()
 
 
 class ToyRecipe(RecipeSettings):
@@ -48,10 +57,19 @@ def _work(name: str, settings: Settings, context: StepContext, result: int) -> M
         raise KeyError("nobody foresaw this")
     if toy.fail == f"{name}:killed":
         os.kill(os.getpid(), signal.SIGKILL)
+    if toy.late == name:
+        threading.Thread(target=_tell_late, args=(context.tracker,), daemon=True).start()
     (context.output / "half").unlink()
     (context.output / "result").write_text(str(result))
     context.tracker.metric("result", result)
     return {"result": result}
+
+
+def _tell_late(tracker: Tracker) -> None:
+    time.sleep(0.2)
+    for _ in range(2000):
+        tracker.metric("late", 1)
+        tracker.progress(1, 1, "things, with a name that is long enough to fill whatever they wait in")
 
 
 def _read(context: StepContext, name: str) -> int:
@@ -74,6 +92,24 @@ def total(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     return _work("total", settings, context, _read(context, "double") + _read(context, "square"))
 
 
+def compare(settings: ComparingSettings, context: StepContext) -> Mapping[str, Any]:
+    (context.output / "champion").write_text(str(context.champion))
+    return {"champion": str(context.champion)}
+
+
+def accept(settings: Settings, context: StepContext) -> Mapping[str, Any]:
+    (context.output / "accepted").write_text("yes")
+    return {}
+
+
+def accepted(artifact: Path, surroundings: Surroundings) -> bool:
+    return (artifact / "accepted").exists()
+
+
+def nothing_to_do(settings: Settings) -> str:
+    return "there is nothing to do" if settings.toy.nothing else ""
+
+
 STEPS = (
     Step("draw", "draws", Settings, (), draw),
     Step("double", "doubles", Settings, ("draw",), double),
@@ -81,9 +117,22 @@ STEPS = (
     Step("total", "adds", Settings, ("double", "square"), total),
 )
 
+COMPARING = (
+    STEPS[0],
+    Step("compare", "compares", ComparingSettings, ("draw",), compare, reads_champion=True),
+    Step("double", "doubles", Settings, ("draw", "compare"), double, gates=("compare",)),
+)
 
-def recipe(**toy: Any) -> Recipe:
-    return Recipe("toy", "", ToyRecipe(toy=ToySettings(**toy)))
+ASKED_FIRST = (
+    STEPS[0],
+    Step("accept", "accepts", Settings, ("draw",), accept, is_current=accepted, nothing_to_do=nothing_to_do),
+)
+
+RESUMABLE = (Step("draw", "draws", Settings, (), draw, resumable=True),)
+
+
+def recipe(registered: str = "visage", **toy: Any) -> Recipe:
+    return Recipe("toy", "", ToyRecipe(toy=ToySettings(**toy), registry=RegistrySettings(name=registered)))
 
 
 def calls(root: Path, step: str) -> int:

@@ -1,7 +1,10 @@
 """The register step on a made-up model and a registry in SQLite."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,10 @@ from components.estimator import saved
 from components.photo import PhotoSettings
 from components.register import STEP
 from components.register.settings import Settings
-from components.step import StepContext, Tracker, execute
+from components.registry.learned_from import LearnedFrom
+from components.step import StepContext, Surroundings, Tracker, execute
 from schemas.error import VisageError
+from schemas.example import FaceExample
 from tests.components.register import made_up
 
 
@@ -74,6 +79,51 @@ class TestWhatIsRegistered:
         assert mlflow.get_run(run.info.run_id).data.metrics["age_mae"] == 5.25
 
 
+class TestPersons:
+    """Who is in which split of a registered model's data."""
+
+    def test_are_listed_with_their_split_and_the_number_of_their_examples(self, registered, monkeypatch):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", registered)
+        listed = registry.persons(registry.resolve("visage@champion")).to_pylist()
+        assert len(listed) == 125
+        assert listed[0] == {"person": "made:0", "split": "train", "examples": 2}
+        assert {"person": "made:123", "split": "validation", "examples": 2} in listed
+        assert [entry["person"] for entry in listed] == sorted(entry["person"] for entry in listed)
+
+    def test_are_printed_as_csv(self, registered, tmp_path):
+        command = [sys.executable, "-m", "pipeline.cli", "models", "persons", "1", "--root", str(tmp_path)]
+        environment = os.environ | {"MLFLOW_TRACKING_URI": registered}
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, cwd=Path(__file__).parents[3], check=False
+        )
+        assert done.returncode == 0, done.stderr
+        header, first, *others = done.stdout.splitlines()
+        assert (header, first, len(others)) == ("person,split,examples", "made:0,train,2", 124)
+
+    def test_go_with_the_run_and_not_with_every_copy_of_the_model(self, registered, monkeypatch):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", registered)
+        model = registry.download(registry.resolve("visage@champion")).parent
+        assert not list(model.rglob(registry.PERSONS))
+
+    def test_of_a_version_whose_run_has_no_list_are_asked_for_in_vain(self, made, store):
+        run_id = register(made, store / "out")["run_id"]
+        artifacts = Path(mlflow.get_run(run_id).info.artifact_uri.removeprefix("file://"))
+        (artifacts / registry.PERSONS).unlink()
+        with pytest.raises(VisageError, match=f"visage/1 holds no {registry.PERSONS}") as caught:
+            registry.persons(registry.resolve("visage/1"))
+        assert "ingest-fingerprint" in caught.value.hint
+        mlflow.delete_run(run_id)
+        with pytest.raises(VisageError, match="holds no"):
+            registry.persons(registry.resolve("visage/1"))
+
+    def test_without_examples_nothing_is_registered(self, made, store):
+        damaged = saying(made, store / "damaged")
+        (damaged / "ingest" / "examples.parquet").write_bytes(b"PAR1")
+        with pytest.raises(VisageError, match=r"examples.parquet cannot be read"):
+            register(damaged, store / "out")
+        assert registry.names() == []
+
+
 class TestAliases:
     def test_a_model_that_was_not_blessed_stays_a_challenger(self, made, store):
         worse = saying(made, store / "worse", blessed=False, reasons=["age MAE 9.0 is above 8.0"])
@@ -95,6 +145,40 @@ class TestAliases:
         tags = registry.resolve("visage/2").tags
         assert "evaluated against no champion, but the champion is now visage/1" in tags["visage.decided"]
 
+    def test_of_two_that_were_blessed_against_the_same_champion_the_second_stays_a_challenger(
+        self, made, store, monkeypatch
+    ):
+        """The second becomes champion after the first has looked and before it acts."""
+        register(made, store / "first")
+        better = saying(made, store / "better", champion={"version": "1"})
+        look = registry.champion
+
+        def look_and_be_late(name):
+            held = look(name)
+            if not (store / "third").exists():
+                register(better, store / "third", "job-3")
+            return held
+
+        monkeypatch.setattr(registry, "champion", look_and_be_late)
+        late = register(better, store / "second", "job-2")
+        assert (late["alias"], late["champion_version"]) == ("challenger", "3")
+        assert "the champion is now visage/3" in registry.resolve("visage/2").tags["visage.decided"]
+        assert registry.rollback("visage").version == "1"
+
+    def test_a_version_says_what_it_learned_from_and_which_is_the_best_so_far(self, made, store):
+        best = {"age_mae": "self", "age_class_accuracy": "", "gender_accuracy": "1"}
+        register(saying(made, store / "good", best=best), store / "out")
+        version = registry.resolve("visage@champion")
+        assert {name: version.tags[f"visage.best.{name}"] for name in best} == best
+        learned_from = LearnedFrom.read(registry.download(version))
+        assert learned_from is not None
+        persons = made_up.PERSONS
+        known = {
+            split: learned_from.knows(FaceExample(b"", 1, 1, persons[split], "made", "", "another photo"))
+            for split in persons
+        }
+        assert known == {"train": True, "validation": True, "test": False}
+
 
 class TestRunAgain:
     def test_the_same_artifact_is_not_registered_twice(self, made, store):
@@ -104,7 +188,7 @@ class TestRunAgain:
         assert (store / "second" / "card.md").read_text() == (store / "first" / "card.md").read_text()
 
     def test_a_kill_before_the_alias_is_mended_by_the_next_run(self, made, store, monkeypatch):
-        monkeypatch.setattr(registry, "promote", lambda reference: (_ for _ in ()).throw(KeyboardInterrupt))
+        monkeypatch.setattr(registry, "promote", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             register(made, store / "killed")
         monkeypatch.undo()
@@ -119,6 +203,37 @@ class TestRunAgain:
         register(better, store / "second", "job-2")
         registry.rollback("visage")
         assert register(better, store / "again", "job-2")["champion_version"] == "1"
+
+
+class TestIsCurrent:
+    """Whether what the step once registered is still so; asked before its artifact is reused."""
+
+    @staticmethod
+    def made_by_the_step(made, store):
+        execute(STEP, Settings(), {step: made / step for step in STEP.inputs}, store / "artifact", Tracker())
+        return store / "artifact"
+
+    def asked(self, artifact) -> bool:
+        assert STEP.is_current
+        return STEP.is_current(artifact, Surroundings(champion=registry.champion("visage")))
+
+    def test_an_old_root_with_a_new_server_registers_anew(self, made, store, empty_registry, monkeypatch):
+        artifact = self.made_by_the_step(made, store)
+        assert self.asked(artifact)
+        shutil.copyfile(empty_registry, store / "another.db")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store / 'another.db'}")
+        assert not self.asked(artifact)
+
+    def test_when_the_champion_has_moved_the_step_names_the_one_that_scores_now(self, made, store):
+        artifact = self.made_by_the_step(made, store)
+        register(made, store / "other", "job-2")
+        registry.promote("visage/2")
+        assert not self.asked(artifact)
+        self.made_by_the_step(made, store)
+        assert self.asked(artifact)
+        registered = json.loads((artifact / "registered.json").read_text())
+        assert (registered["version"], registered["scoring_version"]) == ("1", "2")
+        assert len(registry.versions("visage")) == 2
 
 
 class TestTrouble:

@@ -39,12 +39,25 @@ def spec(compiled):
 def test_the_sdks_own_loader_reads_it_back(compiled):
     loaded = kfp.components.load_component_from_file(str(compiled))
     assert loaded.name == "visage"
-    assert set(loaded.pipeline_spec.root.dag.tasks) == {step.name for step in dag.STEPS}
+    assert set(loaded.pipeline_spec.root.dag.tasks) == {"exit-handler-1", "end-run"}
+
+
+def test_the_run_in_mlflow_is_ended_after_all_steps_however_they_ended(spec):
+    """Without the final status of the steps, which Kubeflow's own backend tells from version 2.6 on only."""
+    task = spec["root"]["dag"]["tasks"]["end-run"]
+    assert task["dependentTasks"] == ["exit-handler-1"]
+    assert task["triggerPolicy"]["strategy"] == "ALL_UPSTREAM_TASKS_COMPLETED"
+    assert "taskFinalStatus" not in json.dumps(task)
+    container = spec["deploymentSpec"]["executors"]["exec-end-run"]["container"]
+    arguments = [argument.replace("{{$.inputs.parameters['run']}}", "key-1") for argument in container["args"]]
+    parsed = parser().parse_args([*container["command"][1:], *arguments])
+    assert (parsed.key, parsed.steps) == ("key-1", [step.name for step in dag.STEPS])
+    assert {entry["name"] for entry in container["env"]} == {"MLFLOW_TRACKING_URI", "VISAGE_RECIPE"}
 
 
 def test_every_step_waits_for_what_it_reads(spec):
     for step in dag.STEPS:
-        task = spec["root"]["dag"]["tasks"][step.name]
+        task = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"][step.name]
         fed = {
             name: given["taskOutputArtifact"]["producerTask"]
             for name, given in task["inputs"].get("artifacts", {}).items()
@@ -104,7 +117,9 @@ def test_gpus_are_the_train_steps_alone(tmp_path, spec):
     compile_pipeline(recipe.load("strong"), Containers("visage", "http://mlflow", gpus=2), file)
     asked = {name: held["container"].get("resources") for name, held in executors(file).items()}
     assert asked.pop("exec-train")["accelerator"]["resourceType"] == "nvidia.com/gpu"
-    assert asked == dict.fromkeys(f"exec-{step.name}" for step in dag.STEPS if step.name != "train")
+    assert asked == dict.fromkeys(
+        [*(f"exec-{step.name}" for step in dag.STEPS if step.name != "train"), "exec-end-run"]
+    )
     assert "resources" not in spec["deploymentSpec"]["executors"]["exec-train"]["container"]
 
 
@@ -112,7 +127,7 @@ def test_gpus_are_the_train_steps_alone(tmp_path, spec):
     ("overrides", "tracking_uri", "told"),
     [
         (["beam.options=[--s3_secret_access_key=hunter2]"], "http://mlflow", "settings under beam"),
-        (["source.path=https://me:hunter2@host/x"], "http://mlflow", "settings under source"),
+        (["source.path=https://me:hunter2@host/x"], "http://mlflow", "source.path holds a credential"),
         ([], "http://me:hunter2@mlflow", "tracking server"),
     ],
 )
