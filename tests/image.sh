@@ -81,11 +81,11 @@ server.stop(0)
 import adlfs, gcsfs, s3fs
 '
 
-echo "The command, and the pipeline on a small archive; the second time every step is reused:"
+echo "The command, and what make run does; the second time every step is reused:"
 inside visage recipes
-inside visage demo-data pipeline-root/demo-archive --photos 400 --seed 1
-inside visage run --recipe demo --set train.epochs=2
-again=$(inside visage run --recipe demo --set train.epochs=2)
+inside visage demo-data pipeline-root/demo-archive --photos 2000 --seed 1
+inside visage run --recipe demo
+again=$(inside visage run --recipe demo)
 echo "$again"
 [ "$(echo "$again" | grep -c ' reused$')" -eq 6 ]
 echo "The image works: $(inside python --version), $(inside getconf GNU_LIBC_VERSION)"

@@ -112,7 +112,9 @@ def test_nothing_that_the_image_leaves_out_is_imported_or_unknown():
     imported = {name.lower().replace("_", "-") for name in distributions(files)}
     assert "numpy" in imported
     for name in without():
-        assert re.search(rf"^{re.escape(name)}==", LOCK, re.MULTILINE), f"{name} is not in the lock: is it still needed here?"
+        assert re.search(rf"^{re.escape(name)}==", LOCK, re.MULTILINE), (
+            f"{name} is not in the lock: is it still needed here?"
+        )
         assert name == "tensorflow" or name not in imported
 
 
