@@ -66,11 +66,12 @@ def examples(ingest: Path, test: Sequence[Shard], photo: PhotoSettings) -> Itera
     boxes = _boxes(ingest)
     with _opened(settings.get("source", {})) as read:
         for example in held:
-            if (example.path, example.sha256) not in boxes:
+            key = example.path, example.sha256, example.person
+            if key not in boxes:
                 raise CropsUnavailableError(
                     f"Its faces are cropped otherwise, and {_LISTING} does not list {example.path}."
                 )
-            yield _cropped(example, boxes[example.path, example.sha256], read, photo)
+            yield _cropped(example, boxes[key], read, photo)
 
 
 def _cropped(example: FaceExample, box: Any, read: Callable[[str], bytes], photo: PhotoSettings) -> FaceExample | None:
@@ -88,21 +89,21 @@ def _cropped(example: FaceExample, box: Any, read: Callable[[str], bytes], photo
     return replace(example, jpeg=face.jpeg, height=face.height, width=face.width)
 
 
-def _boxes(ingest: Path) -> dict[tuple[str, str], Any]:
-    """Where the face is on each photo, by the photo's path and digest; None where the whole photo is the face."""
+def _boxes(ingest: Path) -> dict[tuple[str, str, str], Any]:
+    """Where the face is, by the photo's path and digest and the person; None where the whole photo is the face."""
     import pyarrow as pa
 
     from schemas.arrow_files import parquet
 
     try:
         listed = parquet.read_table(
-            ingest / _LISTING, columns=["path", "sha256", "box"], filters=[("split", "=", TEST)]
+            ingest / _LISTING, columns=["path", "sha256", "person", "box"], filters=[("split", "=", TEST)]
         )
     except (OSError, pa.ArrowInvalid) as error:
         raise CropsUnavailableError(
             f"Its faces are cropped otherwise, and {_LISTING} cannot be read: {error}."
         ) from error
-    return {(row["path"], row["sha256"]): row["box"] for row in listed.to_pylist()}
+    return {(row["path"], row["sha256"], row["person"]): row["box"] for row in listed.to_pylist()}
 
 
 @contextmanager
