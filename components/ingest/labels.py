@@ -3,17 +3,18 @@
 import csv
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from components.ingest.sources import place, records
+from components.ingest.sources import records
 from components.ingest.sources.settings import SourceSettings
 from components.step.settings import Section
+from components.storage.names import way_out
 from schemas.error import VisageError
 from schemas.record import MAX_AGE, SPLITS, TEST, TRAIN, VALIDATION, FaceRecord
 from schemas.reject import REASONS
@@ -51,6 +52,11 @@ class SplitSettings(Section):
         description="the fold that is the test split; the next one is validation, the others train. null: by the shares",
     )
     given: bool = Field(True, description="keep to the split that the source gives, where it gives one")
+    cut_from_train: tuple[Literal["validation", "test"], ...] = Field(
+        (),
+        description="splits that the source does not give: they get their shares of the persons that it gives to train, as "
+        "`[validation]`",
+    )
 
     @model_validator(mode="after")
     def _possible(self) -> "SplitSettings":
@@ -71,8 +77,15 @@ def split_of(record: FaceRecord, settings: SplitSettings) -> str:
 
     It follows from a hash of the person and the seed alone, so that further rows and persons move nobody.
     """
+    if settings.given and record.split == TRAIN and settings.cut_from_train:
+        dealt = _dealt(record, settings)
+        return dealt if dealt in settings.cut_from_train else TRAIN
     if settings.given and record.split is not None:
         return record.split
+    return _dealt(record, settings)
+
+
+def _dealt(record: FaceRecord, settings: SplitSettings) -> str:
     if settings.test_fold is not None:
         after = (fold_of(record, settings) - settings.test_fold) % settings.folds
         return {0: TEST, 1: VALIDATION}.get(after, TRAIN)
@@ -92,7 +105,7 @@ def fold_of(record: FaceRecord, settings: SplitSettings) -> int:
 
 def _objections(record: FaceRecord, settings: FilterSettings) -> Iterator[tuple[str, str]]:
     """All that speaks against a row, in the order of `REASONS`."""
-    escape = place.way_out(record.path)
+    escape = way_out(record.path)
     if escape:
         yield "unsafe_path", escape
     if record.malformed:
@@ -120,6 +133,30 @@ def _draw(person: str, purpose: str, seed: int) -> float:
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
 
 
+_SETTINGS = {
+    "unsafe_path": "Name the folder that the paths begin with as source.photos.",
+    "age_out_of_range": "The limits are ingest.filter.min_age and ingest.filter.max_age.",
+    "age_unknown": "Is it the right column, or file? ingest.filter.unknown_age=true keeps rows whose gender is known.",
+    "gender_unknown": "ingest.filter.unknown_gender=true keeps rows whose age is known.",
+    "low_face_score": "The limit is ingest.filter.min_face_score.",
+    "second_face": "ingest.filter.second_face=true keeps them.",
+    "excluded": "The list is ingest.exclude.",
+}
+"""What to set where every row is rejected, by the reason that most rows have; a malformed row's detail says it itself."""
+
+
+def advice(reasons: Counter[str], details: Mapping[str, str]) -> str:
+    """What to do if no row is kept, as sentences.
+
+    Args:
+        reasons: how many rows were rejected for which reason.
+        details: of the first row that was rejected for a reason.
+    """
+    reason, _ = reasons.most_common(1)[0]
+    detail = f", the first: {details[reason]}" if details.get(reason) else ""
+    return f"Most are {reason}{detail}. {_SETTINGS.get(reason, '')}".rstrip()
+
+
 COLUMNS = ("row", "path", "person", "age", "age_class", "gender", "face_score", "split", "fold", "reason", "detail")
 """Columns of the list that `write_labels` writes; split and fold are empty for a reject, reason and detail for a kept row."""
 
@@ -141,10 +178,11 @@ def write_labels(source: SourceSettings, keep: FilterSettings, deal: SplitSettin
     if out.suffix.lower() not in _WRITERS:
         raise VisageError(f"{out} must end in {' or '.join(_WRITERS)}.", usage=True)
     counts: Counter[str] = Counter()
+    details: dict[str, str] = {}
     partial = out.with_name(f".{out.name}.partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _WRITERS[out.suffix.lower()](partial, _listed(source, keep, deal, counts))
+        _WRITERS[out.suffix.lower()](partial, _listed(source, keep, deal, counts, details))
         if not counts["rows"]:
             raise VisageError(f"{source.path} holds no rows.", "Name the data set's own folder or label file.")
         partial.replace(out)
@@ -153,18 +191,23 @@ def write_labels(source: SourceSettings, keep: FilterSettings, deal: SplitSettin
     finally:
         with suppress(OSError):
             partial.unlink()
-    print(_summary(counts))
+    print(_summary(counts, details))
     return counts
 
 
 def _listed(
-    source: SourceSettings, keep: FilterSettings, deal: SplitSettings, counts: Counter[str]
+    source: SourceSettings,
+    keep: FilterSettings,
+    deal: SplitSettings,
+    counts: Counter[str],
+    details: dict[str, str],
 ) -> Iterator[tuple[Any, ...]]:
     for record in records(source):
         labels = record.age, record.age_class, record.gender, record.face_score
         rejected = reject_of(record, keep)
         if rejected:
             counts.update(["rows", rejected[0]])
+            details.setdefault(*rejected)
             yield record.row, record.path, record.person, *labels, None, None, *rejected
         else:
             split = split_of(record, deal)
@@ -196,14 +239,13 @@ def _write_parquet(file: Path, rows: Iterator[tuple[Any, ...]]) -> None:
 _WRITERS = {".csv": _write_csv, ".parquet": _write_parquet}
 
 
-def _summary(counts: Counter[str]) -> str:
+def _summary(counts: Counter[str], details: Mapping[str, str]) -> str:
     lines = [("rows", counts["rows"], ""), ("kept", counts["kept"], "")]
     lines += [(f"  {split}", counts[split], "") for split in SPLITS]
     lines += [("rejected", counts["rows"] - counts["kept"], "")]
     lines += [(f"  {reason}", counts[reason], meaning) for reason, meaning in REASONS.items() if counts[reason]]
     shown = [f"{name:<20}{count:>10,}  {meaning}".rstrip() for name, count, meaning in lines]
     if not counts["kept"]:
-        shown.append(
-            "No row is kept. The rules are under ingest.filter, for instance ingest.filter.unknown_gender=true."
-        )
+        reasons = Counter({reason: counts[reason] for reason in REASONS if counts[reason]})
+        shown.append(f"No row is kept. {advice(reasons, details)}")
     return "\n".join(shown)

@@ -12,6 +12,7 @@ from typing import Any
 
 from components.beam_job import pipeline
 from components.beam_job import run as run_pipeline
+from components.ingest import labels
 from components.ingest.faces import SPOOL, read_rows, spooled_rows
 from components.ingest.processes import processes
 from components.ingest.settings import Settings
@@ -34,7 +35,7 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     """
     from components.ingest import job as beam_job
     from components.ingest import summary
-    from components.ingest.photos import open_photos
+    from components.storage.by_name import open_files
 
     clock = time.monotonic()
     spool = context.output / SPOOL
@@ -44,13 +45,15 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
         beam_job.build(work, settings, context.output, context.previous)
         run_pipeline(work)
     counted = read_rows(spool)
-    shutil.rmtree(spool)
     rejects = read_rejects(context.output / "rejects.parquet")
     check(context.output, counted.rows if counted else 0, rejects, settings)
     figures = summary.describe(context.output, rejects, context.previous)
     figures["seconds"] = round(time.monotonic() - clock, 2)
     figures["photos_per_second"] = round(figures["photos"] / figures["seconds"], 1)
-    summary.write(context.output, figures, rejects, open_photos(photos_root(settings.source), settings.photo.max_bytes))
+    source = settings.source
+    photos = open_files(photos_root(source), settings.photo.max_bytes, source.names_encoding, scratch=spool)
+    summary.write(context.output, figures, rejects, photos)
+    shutil.rmtree(spool)
     for line in _table(figures):
         log.info(line)
     return {name: value for name, value in figures.items() if name not in ("splits", "ages", "sides")}
@@ -84,7 +87,7 @@ def check(folder: Path, rows: int, rejects: list[Reject], settings: Settings) ->
         raise VisageError(
             f"{rows} rows were read, but {sum(examples.values())} examples and {len(rejects)} rejects came out.", _FAULT
         )
-    _check_enough(settings, examples, rejects)
+    _check_enough(folder, settings, examples, rejects)
     _check_apart(folder, sum(examples.values()), settings)
 
 
@@ -92,7 +95,9 @@ _FAULT = "This is a fault of ingest, not of the data: please report it, with the
 _OF_PHOTOS = [reason for reason in REASONS if reason.startswith("photo_") or reason == "not_a_photo"]
 
 
-def _check_enough(settings: Settings, examples: Mapping[str, int], rejects: list[Reject]) -> None:
+def _check_enough(folder: Path, settings: Settings, examples: Mapping[str, int], rejects: list[Reject]) -> None:
+    from components.ingest.examples_index import read_columns
+
     where = settings.source.path
     if not rejects and not any(examples.values()):
         raise VisageError(f"{where} holds no rows.", "Name the data set's own folder or label file as source.path.")
@@ -106,14 +111,23 @@ def _check_enough(settings: Settings, examples: Mapping[str, int], rejects: list
                 "Say where the photos are with source.photos.",
             )
         listed = ", ".join(f"{count} {reason} ({REASONS[reason]})" for reason, count in reasons.most_common(5))
+        details = {reject.reason: reject.detail for reject in sorted(rejects, key=lambda held: -held.row)}
         raise VisageError(
             f"Every one of the {len(rejects)} rows of {where} was rejected: {listed}.",
-            "Look at the rules under ingest.filter and photo, and whether source.kind and source.path belong together.",
+            f"{labels.advice(reasons, details)} Do source.kind and source.path belong together?",
         )
     split = settings.ingest.split
     by_fold = split.test_fold is not None
     wanted = {TRAIN: True, VALIDATION: by_fold or split.validation > 0, TEST: by_fold or split.test > 0}
     empty = [name for name in SPLITS if wanted[name] and not examples[name]]
+    given = set(read_columns(folder, "given_split")["given_split"].to_pylist()) if split.given else {None}
+    if empty and None not in given and TRAIN in given and TRAIN not in empty:
+        raise VisageError(
+            f"The source gives every row a split, and none is {' or '.join(empty)}.",
+            f"Take persons from train: ingest.split.cut_from_train=[{', '.join(empty)}], or from all rows: "
+            "ingest.split.given=false.",
+            usage=True,
+        )
     if empty:
         raise VisageError(
             f"No example fell into the split {' or '.join(empty)}: there are {sum(examples.values())} in all.",

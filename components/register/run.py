@@ -13,7 +13,7 @@ from typing import Any
 
 from components import registry
 from components.photo import PhotoSettings
-from components.register import card, served_files
+from components.register import card, persons, served_files
 from components.register.settings import Settings
 from components.registry import ModelVersion, learned_from
 from components.registry.learned_from import LearnedFrom
@@ -48,6 +48,7 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
         if version is None:
             with tempfile.TemporaryDirectory() as scratch:
                 files = _files(Path(scratch), name, context.inputs, manifests, metrics, tags)
+                persons.write(context.inputs["ingest"] / "examples.parquet", Path(scratch) / registry.PERSONS)
                 version = _register(name, files, metrics, tags, context.fingerprint)
                 shutil.copyfile(files / "card.md", context.output / "card.md")
         else:
@@ -81,6 +82,8 @@ def _register(name: str, files: Path, metrics: Mapping[str, Any], tags: Mapping[
     import mlflow
 
     with explaining_mlflow_errors():
+        # With the run and not among the model's files: who was photographed is nothing to hand out with each copy of the model.
+        mlflow.log_artifact(str(files.parent / registry.PERSONS))
         logged = mlflow.pyfunc.log_model(
             name=name,
             python_model=str(served_files.MODEL),

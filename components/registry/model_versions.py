@@ -31,6 +31,9 @@ this one was registered; `self` if it is this one, empty if none is."""
 REPLACED = "champion_before"
 """Tag of a champion from before there was `history`: the version that was champion before it."""
 
+PERSONS = "persons.parquet"
+"""File of the run that registered a version: the persons of its data, see `persons`."""
+
 
 class RegistrySettings(Section):
     """Where models are registered."""
@@ -231,6 +234,33 @@ def download(version: ModelVersion) -> Path:
             "Its files were deleted, or it was not registered by Visage. Register it anew, or name another version.",
         )
     return files
+
+
+def persons(version: ModelVersion) -> Any:
+    """The persons of the data that a version was made from: a pyarrow Table of person, split and number of examples.
+
+    Raises:
+        VisageError: the registry does not answer, or the run that registered the version has no such list.
+    """
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    from schemas.arrow_files import parquet
+
+    with explaining_mlflow_errors(), tempfile.TemporaryDirectory() as folder:
+        try:
+            listed = [entry.path for entry in client().list_artifacts(version.run_id)]
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            listed = []
+        if PERSONS not in listed:
+            raise VisageError(
+                f"The run that registered {version} holds no {PERSONS}: it was deleted, or is of an older Visage.",
+                f"The ingest artifact {version.tags.get('visage.data_fingerprint', '')} has them in its examples.parquet.",
+            )
+        file = mlflow.artifacts.download_artifacts(run_id=version.run_id, artifact_path=PERSONS, dst_path=folder)
+        return parquet.read_table(file)
 
 
 _REFERENCE = re.compile(r"(?:models:/)?(?P<name>[^@/:]+)(?:@(?P<alias>[\w-]+)|/(?P<version>\d+))?")

@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.error import VisageError
+from schemas.redaction import holds_secret
 
 
 class Section(BaseModel):
@@ -45,7 +46,7 @@ def marked_fields(section: BaseModel, mark: str) -> dict[str, Any]:
 
 
 def build(model: type[S], values: Mapping[str, Any], overrides: Iterable[str] = (), where: str = "the settings") -> S:
-    """Settings from plain data and `a.b=value` overrides; values are read as YAML.
+    """Settings from plain data and `a.b=value` overrides; values are read as YAML, but for an empty one, which is empty text.
 
     Raises:
         VisageError: an unknown key, with the nearest valid names, or a wrong value, with what is allowed.
@@ -54,9 +55,11 @@ def build(model: type[S], values: Mapping[str, Any], overrides: Iterable[str] = 
     for override in overrides:
         merged = merge(model, merged, _parse(override))
     try:
-        return model.model_validate(merged)
+        settings = model.model_validate(merged)
     except ValidationError as error:
         raise VisageError(*_explain(model, error, merged, where), usage=True) from error
+    _refuse_credentials(settings, where)
+    return settings
 
 
 def merge(model: type[BaseModel] | None, base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,11 +127,26 @@ def _parse(override: str) -> dict[str, Any]:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise VisageError(f"--set {override}: the value is not valid YAML: {error}", usage=True) from error
-    if isinstance(value, str) and not text.lstrip().startswith(("'", '"')):
+    if not text.strip():
+        value = ""  # an empty text, for every setting; YAML's null is written null
+    elif isinstance(value, str) and not text.lstrip().startswith(("'", '"')):
         value = text  # as it stands: to YAML, what follows " #" in the name of a folder would be a comment
     for part in reversed(key.strip().split(".")):
         value = {part: value}
     return value
+
+
+def _refuse_credentials(settings: BaseModel, where: str) -> None:
+    """See that no address of photos or tables holds a credential: such addresses stand in plans, scores and rejects."""
+    for key, value in marked_fields(settings, "external").items():
+        for address in [value] if isinstance(value, str) else list(value or ()):
+            if "://" in str(address) and holds_secret(str(address)):
+                raise VisageError(
+                    f"In {where}, {key} holds a credential: {address}",
+                    "Give it in the environment, as the store's own tools take it (AWS_SECRET_ACCESS_KEY, "
+                    "GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_CONNECTION_STRING), and the address without it.",
+                    usage=True,
+                )
 
 
 def _explain(model: type[BaseModel], error: ValidationError, given: Mapping[str, Any], where: str) -> tuple[str, str]:

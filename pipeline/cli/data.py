@@ -52,14 +52,14 @@ def _demo_data(arguments: argparse.Namespace) -> None:
     console = Console()
     with display.for_console(console) as shown:
         shown.started("draw")
-        summary = draw_archive(
+        made = draw_archive(
             arguments.out,
             arguments.photos,
             arguments.seed,
             lambda done, total: shown.progress("draw", done, total, "photos"),
         )
-        shown.ended("draw", "reused" if summary.reused else "done")
-    told = f"{summary.rows:,} rows of {summary.persons:,} persons and an album of {summary.album['photos']:,} photos"
+        shown.ended("draw", "reused" if made["reused"] else "done")
+    told = f"{made['rows']:,} rows of {made['persons']:,} persons and an album of {made['album']['photos']:,} photos"
     console.print(f"{arguments.out}: {told}", highlight=False)
 
 

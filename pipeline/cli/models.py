@@ -1,7 +1,10 @@
 """`visage models`: look at the registered versions and say which one is champion."""
 
 import argparse
+import csv
+import sys
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Column, Table
@@ -11,13 +14,20 @@ from components.registry import ModelVersion
 from pipeline import tracking
 from pipeline.cli.arguments import Commands, add_root
 
+_ACTIONS = ("list", "show", "persons", "promote", "rollback")
+_EPILOG = """\
+examples:
+  visage models show @champion
+  visage models persons 3 > persons.csv    the split of every person of the data that version 3 was made from
+"""
+
 _FIGURES = ("age_mae", "age_cs5", "gender_accuracy")
 
 
 def add(commands: Commands) -> None:
     """Add `visage models`."""
-    parser = commands.add("models", _models, "list, show, promote or roll back the registered versions")
-    parser.add_argument("action", nargs="?", default="list", choices=("list", "show", "promote", "rollback"))
+    parser = commands.add("models", _models, "list, show, promote or roll back the registered versions", _EPILOG)
+    parser.add_argument("action", nargs="?", default="list", choices=_ACTIONS)
     parser.add_argument("version", nargs="?", default="", metavar="VERSION", help="a number, or @ALIAS")
     parser.add_argument("--name", default="visage", help="of the registered model (default: visage)")
     add_root(parser)
@@ -28,7 +38,7 @@ def _models(arguments: argparse.Namespace) -> None:
 
 
 def run(action: str, name: str, version: str, root: Path) -> None:
-    """List the versions of a model, show one, make one champion, or make the champion before it champion again.
+    """List the versions of a model, show one or its persons, make one champion, or the one before it champion again.
 
     Raises:
         VisageError: there is no such model or version, or the registry does not answer.
@@ -39,6 +49,8 @@ def run(action: str, name: str, version: str, root: Path) -> None:
         _list(console, registry.versions(name))
     elif action == "show":
         _show(console, registry.resolve(_reference(name, version or "@champion")))
+    elif action == "persons":
+        _print_persons(registry.persons(registry.resolve(_reference(name, version or "@champion"))))
     elif action == "promote":
         held = registry.promote(_reference(name, version or "@challenger"), "visage models promote")
         console.print(f"{held.name} version {held.version} is champion", highlight=False)
@@ -77,6 +89,14 @@ def _show(console: Console, version: ModelVersion) -> None:
     console.print(history)
     if version.description:
         console.print(f"\n{version.description}", markup=False, highlight=False)
+
+
+def _print_persons(persons: Any) -> None:
+    """A pyarrow Table of persons as CSV, for a file or a pipe."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(persons.column_names)
+    for batch in persons.to_batches():
+        writer.writerows(zip(*(column.to_pylist() for column in batch.columns), strict=True))
 
 
 def _figure(version: ModelVersion, name: str) -> str:

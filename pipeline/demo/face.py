@@ -1,210 +1,178 @@
-"""Draws a face as polygons of smooth curves, from what lies behind the head to the glasses before it."""
+"""Draws a face from ovals, strokes and filled curves, from the hair behind the head to the glasses before it.
 
+Lengths are in half widths of an adult's head; the head's middle is the origin, x grows to the right and y downwards.
+"""
+
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageChops, ImageFilter
+from PIL import Image, ImageDraw
 
-from pipeline.demo import hair
-from pipeline.demo.easel import SIDES, Easel, Points, Pose, across, between, oval, ribbon, spline
-from pipeline.demo.look import BLACK, WHITE, Look, mix
+from pipeline.demo.people import BLACK, WHITE, Colour, Look, mix
+
+LONG = 0.55  # hair of at least this `Look.hair_length` falls behind the head
+
+ANGLE = np.linspace(0, 2 * np.pi, 25)
+CIRCLE = np.stack([np.cos(ANGLE), np.sin(ANGLE)], axis=1)
+T = np.linspace(0, 1, 9)
+PARABOLA = np.stack([(2 * T - 1) * (T - 1), 4 * T * (1 - T), T * (2 * T - 1)], axis=1)
+TAPER = np.sin(np.linspace(0.12, np.pi - 0.12, 9))
 
 
-def draw_head(picture: Image.Image, look: Look, pose: Pose, rng: Any) -> None:
-    """Draw head, neck and shoulders onto an RGB picture."""
-    easel = Easel(picture, pose)
+@dataclass(frozen=True)
+class Pen:
+    """Draws where a head is, held as the head is; every shape together with its mirror image, as faces are symmetric."""
+
+    draw: ImageDraw.ImageDraw
+    middle: tuple[float, float]  # of the head, pixels
+    scale: float  # pixels for half a head's width
+    tilt: float  # towards a shoulder, radians
+    x: float = 0.0  # where the pen's own origin lies on the head
+    y: float = 0.0
+
+    def at(self, x: float, y: float) -> "Pen":
+        """The pen with its origin moved."""
+        return replace(self, x=self.x + x, y=self.y + y)
+
+    def fill(self, points: Any, colour: Colour) -> None:
+        """A filled polygon."""
+        cos, sin = np.cos(self.tilt) * self.scale, np.sin(self.tilt) * self.scale
+        for side in (-1, 1):
+            placed = np.add(points, (self.x, self.y)) @ [(side * cos, side * sin), (-sin, cos)] + self.middle
+            self.draw.polygon(placed.ravel().tolist(), fill=colour)
+
+    def oval(self, x: float, y: float, wide: float, high: float, colour: Colour) -> None:
+        """A filled ellipse about (x, y) with these half axes."""
+        self.fill(CIRCLE * (wide, high) + [(x, y)], colour)
+
+    def stroke(self, width: float, colour: Colour, *points: tuple[float, float]) -> None:
+        """A curve through three points that runs out at both ends, `width` at its thickest."""
+        middle = PARABOLA @ points
+        along, down = np.gradient(middle, axis=0).T
+        aside = np.stack([-down, along], axis=1) * (TAPER / np.hypot(along, down) * width / 2)[:, None]
+        self.fill(between(middle + aside, middle - aside), colour)
+
+
+def arch(half: float, end: float, middle: float) -> np.ndarray:
+    """The parabola from left to right across the face, at the height `end` at both ends."""
+    return PARABOLA @ [(-half, end), (0, middle), (half, end)]
+
+
+def between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The area between two curves that run the same way."""
+    return np.concatenate([one, other[::-1]])
+
+
+def draw_head(picture: Image.Image, look: Look, middle: Any, scale: float, rng: Any, behind: bool = False) -> None:
+    """Draw head, neck and shoulders onto an RGB picture, seen from `behind` without a face.
+
+    The head's `middle` and its `scale`, half its width, are in pixels.
+    """
+    head = Pen(ImageDraw.Draw(picture), middle, scale, rng.normal(0, 0.11))
+    _draw_body(head, look)
     outline = _outline(look)
-    if look.hair_length > hair.LONG:
-        hair.draw_long(easel, look)
-    _body(easel, look)
-    if look.hair_length < 0.8 or look.earrings:
-        _ears(easel, look)
-    easel.shape(outline, look.skin)
-    _shade(picture, look, pose)
-    _eyes(easel, look)
-    _nose(easel, look)
-    _lines(easel, look, rng)
-    hair.draw_beard(easel, look, outline, rng)
-    _mouth(easel, look)
-    hair.draw_brows(easel, look)
-    hair.draw_scalp(easel, look, rng)
-    if look.earrings:
-        for side in SIDES:
-            easel.shape(oval(look.width + 0.06, look.eye_y + 0.62, 0.05, 0.06), (228, 190, 92), side=side)
+    head.fill(outline * 1.05 if behind else outline, look.hair if behind else look.skin)
+    if behind:
+        return
+    # A head that turns or nods: the face moves within the outline.
+    face = replace(head, middle=middle + scale * np.clip(rng.normal(0, (0.08, 0.04)), -0.12, 0.12))
+    eye, nose, mouth = face.at(0.42, look.eye_y), face.at(0, look.nose_y), face.at(0, look.mouth_y)
+    _draw_age(face, eye, mouth, look)
+    jaw = outline[:13] * (1, 1 + 0.1 * look.beard)
+    beard = mix(look.skin, look.hair, min(1.0, 2 * look.beard))
+    head.fill(between(jaw, arch(0.9, 0.25, look.mouth_y - 0.2)[::-1]), beard)
+    _draw_eye(eye, look)
+    _draw_nose(nose, look)
+    _draw_mouth(mouth, look)
+    _draw_scalp(head, look)
     if look.glasses:
-        _glasses(easel, look)
+        frame = mix(look.hair, BLACK, 0.8)
+        eye.fill(between(CIRCLE * (0.33, 0.26), CIRCLE * (0.28, 0.21)), frame)
+        eye.stroke(0.05, frame, (0.3, 0), (0.45, -0.02), (0.6, 0))
+        eye.stroke(0.08, frame, (-0.3, 0), (-0.42, -0.04), (-0.54, 0))
 
 
-def draw_back_of_head(picture: Image.Image, look: Look, pose: Pose, rng: Any) -> None:
-    """Draw somebody who looks away: no face to be found."""
-    easel = Easel(picture, pose)
-    _body(easel, look)
-    _ears(easel, look)
-    if look.hair_length > hair.LONG:
-        hair.draw_long(easel, look)
-    easel.shape(_outline(look) * (1 + 0.5 * look.hair_volume, 0.9), look.hair)
-    for _ in range(30):
-        x = rng.uniform(-0.85, 0.85)
-        lock = [(x * 0.4, -0.95 + 0.3 * abs(x)), (x, -0.1), (x * 0.85, 0.75)]
-        easel.stroke(lock, 0.04, hair.strand(look, rng), 0.7, depth=0)
+def _outline(look: Look) -> np.ndarray:
+    """Below, a curve that is squarer in men and narrows to the chin; above, half an ellipse for the skull."""
+    cos, sin = CIRCLE.T
+    jaw = 2 / (2.25 + 0.28 * look.male + 0.15 * look.child)
+    narrow = 1 - (0.13 - 0.05 * look.male - 0.1 * look.child - 0.1 * look.sagging) * np.abs(sin) ** (2 * jaw)
+    below = np.stack([np.sign(cos) * np.abs(cos) ** jaw * narrow, look.chin_y * np.abs(sin) ** jaw], axis=1)
+    return np.where(sin[:, None] > 0, below, CIRCLE * (1, 1.28)) * (look.width, 1)
 
 
-def _outline(look: Look) -> Points:
-    """Half an ellipse for the skull; below it a curve that is squarer the larger `jaw`, and narrows to the chin."""
-    angle = np.linspace(0, np.pi, 28)
-    cos, sin = np.cos(angle), np.sin(angle)
-    down = sin ** (2 / look.jaw)
-    aside = look.width * np.sign(cos) * np.abs(cos) ** (2 / look.jaw)
-    sagging = 0.09 * look.jowls * np.exp(-(((down - 0.78) / 0.16) ** 2))
-    jaw = np.stack([aside * (1 - look.taper * down**2 + sagging), look.chin * down], axis=1)
-    skull = np.stack([-look.width * cos, -look.crown * sin], axis=1)
-    return np.concatenate([jaw, skull[1:-1]])
+def _draw_body(head: Pen, look: Look) -> None:
+    if look.hair_length > LONG:
+        end, dark = 0.35 + 0.85 * look.hair_length, mix(look.hair, BLACK, 0.22)
+        head.oval(0, -0.2, 1.25 * look.width, 1.3, dark)
+        head.fill(np.array([(0, -0.3), (1.25, -0.3), (1.2, end), (0, end)]) * (look.width, 1), dark)
+    else:
+        head.oval(look.width, look.eye_y + 0.25, 0.14, 0.22 - 0.03 * look.child + 0.12 * look.sagging, look.shade(0.15))
+    neck, chin = 0.52 + 0.09 * look.male - 0.14 * look.child, head.at(0, look.chin_y)
+    chin.oval(0, 1.7, 1.75 + 0.18 * look.male - 0.5 * look.child, 1.4, look.cloth)
+    chin.fill([(0, -0.5), (neck, -0.5), (neck + 0.1, 0.4), (0, 0.75)], look.shade(0.15))
+    chin.fill(between(arch(neck, -0.5, 0.25), arch(neck, -0.6, -0.6)), look.shade(0.4))
 
 
-def _body(easel: Easel, look: Look) -> None:
-    neck, wide, chin = look.neck, look.shoulders, look.chin
-    shadow = (70, 30, 24)
-    shoulder = [(neck + 0.1, 1.66), (wide * 0.7, 1.94), (wide * 0.93, 2.2), (wide, 2.9), (wide, 5.0)]
-    easel.shape(spline(across(shoulder)), look.cloth)
-    throat = spline(across([(0, 2.15), (neck + 0.2, 1.72), (neck, 1.4), (neck, 0.6)]))
-    easel.shape(throat, mix(look.skin, shadow, 0.13))
-    under_chin = spline(across([(0, chin + 0.3), (neck, chin + 0.12), (neck, 0.9)]))
-    easel.shape(under_chin, mix(look.skin, shadow, 0.36), 0.8)
-    for side in SIDES:
-        if look.collar:
-            flap = np.array([(neck + 0.06, 1.55), (0, 2.16), (0.34, 2.42), (neck + 0.32, 1.78)])
-            easel.shape(flap, mix(look.cloth, WHITE, 0.75), side=side)
-        else:
-            hem = [(neck + 0.2, 1.68), (0.24, 1.98), (0, 2.15)]
-            easel.stroke(hem, 0.07, mix(look.cloth, BLACK, 0.3), side=side, depth=0)
+def _draw_age(face: Pen, eye: Pen, mouth: Pen, look: Look) -> None:
+    """Shades and lines."""
+    eye.oval(0, 0, 0.3, 0.2 + 0.04 * look.lined, look.shade(0.12 + 0.18 * look.lined))
+    eye.oval(
+        0.1, 0.46 - 0.1 * look.child, 0.22, 0.15, mix(look.skin, (206, 64, 70), 0.2 * look.child + 0.1 * look.make_up)
+    )
+    face.oval(0.5, 0.5, 0.11, 0.26, look.shade(0.04 + 0.28 * look.sagging))
+    if look.lined < 0.02:
+        return
+    line, fold = look.shade(0.7 * look.lined), look.shade(0.7 * look.sagging)
+    for row in range(round(4 * look.lined)):
+        x, y = 0.46 - 0.05 * row, look.eye_y - 0.4 - 0.13 * row
+        face.stroke(0.04, line, (-x, y), (0, y - 0.04), (x, y))
+    eye.stroke(0.035, line, (-0.34, -0.24), (-0.37, -0.15), (-0.34, -0.06))
+    eye.stroke(0.04, line, (-0.17, 0.15), (0, 0.24), (0.2, 0.15))
+    for slope in (-0.1, 0, 0.1):
+        eye.stroke(0.035, line, (0.25, 0.3 * slope), (0.34, 0.02 + slope), (0.42, 0.04 + 1.6 * slope))
+    mouth.stroke(0.06, line, (0.25, look.nose_y - look.mouth_y), (0.4, -0.2), (0.46, 0.06))
+    mouth.stroke(0.05, fold, (0.38, 0.06), (0.4, 0.16), (0.36, 0.26))
 
 
-def _ears(easel: Easel, look: Look) -> None:
-    y = look.eye_y + 0.28
-    for side in SIDES:
-        # The ear on the side that the face turns to goes behind the head.
-        x = look.width + 0.02 - 0.33 * side * np.sin(easel.pose.yaw)
-        easel.shape(oval(x, y, 0.13, look.ear * 1.1), mix(look.skin, (150, 60, 50), 0.15), side=side)
-        easel.shape(oval(x + 0.01, y, 0.07, look.ear * 0.7), mix(look.skin, (110, 40, 36), 0.35), side=side)
+def _draw_eye(eye: Pen, look: Look) -> None:
+    lid, lash, sag = mix(look.skin, BLACK, 0.72), 0.06 * look.make_up, 0.1 * look.sagging - 0.03
+    wide, high = 0.19 + 0.06 * look.child, (0.09 + 0.08 * look.child - 0.012 * look.male) * (1 - 0.45 * look.sagging)
+    eye.oval(0, 0, wide, high, WHITE)
+    for size, colour in ((0.1, mix(look.iris, BLACK, 0.35)), (0.08, look.iris), (0.045, BLACK)):
+        eye.fill(np.clip(CIRCLE * size * (1 + 0.3 * look.child), -high, high), colour)
+    eye.oval(0.03, -0.4 * high, 0.022, 0.022, WHITE)
+    eye.stroke(0.04 + 0.5 * lash, lid, (-wide, 0), (0, -high), (wide + lash, sag - lash))
+    eye.stroke(0.03, look.shade(0.3), (-wide, -0.06), (0, -1.35 * high - 0.03), (wide, sag - 0.06))
+    thick, y = 0.08 + 0.03 * look.male - 0.03 * look.child, -0.24 + 0.035 * look.male - 0.03 * look.child
+    brow = mix(mix(look.hair, BLACK, 0.2), look.skin, 0.15 + 0.35 * look.child)
+    eye.stroke(max(0.03, thick), brow, (-0.24, y + 0.03), (0, y - 0.035), (0.27, y + 0.04))
 
 
-def _shade(picture: Image.Image, look: Look, pose: Pose) -> None:
-    """Soft shadow, light and blush: three blurred masks, drawn small."""
-    small = (picture.width // 4, picture.height // 4)
-    dark, light, red, inside = (Easel(Image.new("L", small), pose, shrink=4) for _ in range(4))
-    inside.shape(_outline(look), 255)
-    x, y = look.eye_x, look.eye_y
-    socket = oval(x, y - 0.03, look.eye_width * 1.35, look.eye_height * 1.9)
-    cheekbone = ribbon(spline([(0.95, 0.1), (0.88, 0.6), (0.6, 1.05)]), 0.16 + 0.2 * look.jowls)
-    for side in SIDES:
-        dark.shape(socket, round(70 + 70 * look.eye_bags), side=side, depth=1)
-        dark.shape(oval(x, y + 0.2, 0.19, 0.05), round(170 * look.eye_bags), side=side, depth=1)
-        dark.shape(cheekbone, round(90 + 60 * look.jowls), side=side)
-        dark.shape(oval(0.62, 0.42, 0.09, 0.26), round(70 * look.nose_folds + 60 * look.jowls), side=side, depth=1)
-        light.shape(oval(0.5, y + 0.34, 0.2, 0.1), 90, side=side, depth=1)
-        red.shape(oval(0.58, y + 0.46, 0.24, 0.17), round(170 * look.blush), side=side, depth=1)
-    dark.shape(oval(0.03, look.nose_y + 0.02, look.nose_width * 1.1, 0.06), 130, depth=1)
-    dark.shape(oval(0, look.mouth_y + 0.2, look.mouth_width * 0.6, 0.05), 110, depth=1)
-    light.shape(ribbon(np.array([(0, y), (0, look.nose_y - 0.06)]), 0.1), 120, depth=1.15)
-    light.shape(oval(0, -0.72, 0.45, 0.2), 80, depth=1)
-    for mask, tint, share in ((dark, (60, 20, 22), 0.55), (light, (255, 250, 240), 0.6), (red, (206, 64, 70), 0.5)):
-        soft = ImageChops.multiply(mask.picture.filter(ImageFilter.GaussianBlur(2.2)), inside.picture)
-        picture.paste(mix(look.skin, tint, share), mask=soft.resize(picture.size, Image.Resampling.BILINEAR))
+def _draw_nose(nose: Pen, look: Look) -> None:
+    wide = 0.2 + 0.025 * look.male - 0.06 * look.child + 0.03 * look.sagging
+    nose.stroke(0.03, look.shade(0.2), (0.09, look.eye_y - look.nose_y), (0.08, -0.25), (0.72 * wide, -0.06))
+    nose.stroke(0.04, look.shade(0.5), (-wide, -0.03), (0, 0.06), (wide, -0.03))
+    nose.oval(0.48 * wide, 0.02, 0.2 * wide, 0.024, mix(look.skin, BLACK, 0.65))
 
 
-def _eyes(easel: Easel, look: Look) -> None:
-    w, h = look.eye_width, look.eye_height
-    tilt = 0.035 - 0.09 * look.droop
-    centre = np.array([look.eye_x, look.eye_y])
-    upper = spline([(-w, 0.01), (-0.5 * w, -0.85 * h), (0.3 * w, -h * (1 - 0.15 * look.droop)), (w, -tilt)])
-    lower = spline([(-w, 0.01), (-0.3 * w, 0.55 * h), (0.5 * w, 0.52 * h), (w, -tilt)])
-    crease = [(-0.9 * w, -0.5 * h), (0, -1.35 * h - 0.03), (0.95 * w, -0.55 * h - tilt + 0.05 * look.droop)]
-    lash = [(0.75 * w, -tilt - 0.02), (1.1 * w, -tilt - 0.05), (1.35 * w, -tilt - 0.11)]
-    radius = 0.098 + 0.35 * (h - 0.09)
-    lid = mix(look.skin, BLACK, 0.72)
-    for side in SIDES:
-        gaze = side * look.gaze * 0.25 * w
-        white = mix(WHITE, (226, 208, 190), 0.5 * look.droop)
-        easel.shape(between(upper, lower) + centre, white, side=side, depth=1)
-        for size, colour in ((1.0, mix(look.iris, BLACK, 0.35)), (0.82, look.iris), (0.45, BLACK)):
-            disc = oval(gaze, -0.12 * h, radius * size, radius * size)
-            disc[:, 1] = np.clip(disc[:, 1], np.interp(disc[:, 0], *upper.T), np.interp(disc[:, 0], *lower.T))
-            easel.shape(disc + centre, colour, side=side, depth=1)
-        glint = oval(gaze + side * 0.03, -0.42 * h, 0.022, 0.022, steps=8)
-        easel.shape(glint + centre, WHITE, 0.9, side, depth=1)
-        easel.stroke(upper[::6] + centre, 0.028 + 0.035 * look.lashes, lid, side=side)
-        easel.stroke(lower[::6] + centre, 0.016, lid, 0.45, side)
-        if look.lashes > 0.3:
-            easel.stroke(lash + centre, 0.05 * look.lashes, lid, side=side)
-        easel.stroke(crease + centre, 0.022 + 0.02 * look.droop, mix(look.skin, (70, 30, 26), 0.6), 0.6, side)
+def _draw_mouth(mouth: Pen, look: Look) -> None:
+    wide = (0.36 - 0.12 * look.child + 0.02 * look.male) * (0.9 + 0.25 * look.smile)
+    high = (0.1 - 0.02 * look.male + 0.02 * look.make_up) * (1 - 0.65 * look.sagging)
+    corner, gap = 0.035 - 0.1 * look.smile, max(0.0, 0.3 * look.smile - 0.17)
+    mouth.fill(between(arch(wide, corner, -0.7 * high), arch(wide, corner, 0)), mix(look.lip, BLACK, 0.14))
+    mouth.fill(between(arch(wide, corner, 0), arch(wide, corner, gap + 1.2 * high)), look.lip)
+    mouth.fill(between(arch(wide, corner, 0), arch(wide, corner, gap)), WHITE)
+    mouth.stroke(0.03, mix(look.lip, BLACK, 0.6), (-wide, corner), (0, 0), (wide, corner))
 
 
-def _nose(easel: Easel, look: Look) -> None:
-    w, y = look.nose_width, look.nose_y
-    dark = mix(look.skin, (84, 34, 28), 0.6)
-    easel.stroke([(0.09, look.eye_y + 0.02), (0.085, y - 0.25), (w * 0.72, y - 0.06)], 0.03, dark, 0.5, depth=1.1)
-    easel.stroke(across([(0, y + 0.06), (w * 0.7, y + 0.035), (w, y - 0.03)]), 0.035, dark, 0.7, depth=1.12)
-    for side in SIDES:
-        nostril = oval(w * 0.48, y + 0.02, w * 0.2, 0.024, steps=10)
-        easel.shape(nostril, mix(look.skin, BLACK, 0.65), 0.8, side, depth=1.12)
-
-
-def _mouth(easel: Easel, look: Look) -> None:
-    w, y, h = look.mouth_width * (0.9 + 0.25 * look.smile), look.mouth_y, look.lips
-    corner = (w, y - 0.10 * (look.smile - 0.35))
-    gap = 0.13 * look.smile if look.teeth and look.smile > 0.45 else 0.0
-    middle = across([(0, y + 0.02), (0.45 * w, y + 0.01), corner])
-    top = spline(across([(0, y - 0.5 * h), (0.25 * w, y - 0.75 * h), corner]))
-    floor = spline(across([(0, y + 0.025 + gap), (0.4 * w, y + 0.015 + gap), corner]))
-    bottom = spline(across([(0, y + 1.15 * h + gap), (0.4 * w, y + 0.95 * h + gap), corner]))
-    easel.shape(between(top, spline(middle)), mix(look.lip, BLACK, 0.14), depth=1.02)
-    easel.shape(between(floor, bottom), look.lip, depth=1.02)
-    if gap:
-        easel.shape(between(spline(middle), floor), (244, 240, 230), depth=1.02)
-    easel.stroke(middle, 0.03, mix(look.lip, BLACK, 0.6), 0.85, depth=1.02)
-
-
-def _lines(easel: Easel, look: Look, rng: Any) -> None:
-    """The lines of age."""
-    dark = mix(look.skin, (78, 34, 28), 0.55)
-    eye, nose, mouth = (look.eye_x, look.eye_y), (look.nose_width, look.nose_y), (look.mouth_width, look.mouth_y)
-    for row in range(1 + round(3 * look.forehead_lines)):
-        y = look.eye_y - look.brow_height - 0.15 - 0.13 * row
-        half, wave = 0.46 - 0.05 * row + rng.normal(0, 0.05), rng.normal(0, 0.03)
-        forehead = [
-            (-half, y + 0.02),
-            (-half / 2, y - 0.03 + wave),
-            (0, y),
-            (half / 2, y - 0.03 - wave),
-            (half, y + 0.02),
-        ]
-        easel.stroke(forehead, 0.034, dark, 0.75 * look.forehead_lines)
-    frown = np.add([(0.07, -0.24), (0.05, -0.15), (0.07, -0.06)], (0, look.eye_y))
-    bag = np.add([(-0.17, 0.15), (0.02, 0.24), (0.2, 0.15)], eye)
-    marionette = np.add([(0.03, 0.06), (0.06, 0.18), (0.02, 0.3)], mouth)
-    fold = np.add([(0.05, -0.05), (0.06, -0.14), (0.13, 0.06)], [nose, (0.95 * mouth[0], mouth[1]), mouth])
-    for side in SIDES:
-        easel.stroke(frown, 0.03, dark, 0.65 * look.forehead_lines, side)
-        easel.stroke(bag, 0.032, dark, 0.75 * look.eye_bags, side)
-        easel.stroke(marionette, 0.036, dark, 0.8 * look.mouth_folds, side)
-        deep = min(1.0, 0.8 * look.nose_folds + 0.15 * look.smile)
-        easel.stroke(fold, 0.03 + 0.02 * look.nose_folds, dark, deep, side)
-        for slope in (-0.10, 0.0, 0.10):
-            ray = np.add([(0.05, 0.3 * slope), (0.15, 0.02 + slope), (0.22, 0.04 + 1.6 * slope)], eye)
-            ray[:, 0] += look.eye_width
-            easel.stroke(ray, 0.028, dark, 0.8 * look.crows_feet * (0.6 + 0.4 * look.smile), side)
-    for _ in range(round(9 * look.spots)):
-        x, y, wide, high = rng.uniform((-0.75, -0.9, 0.02, 0.015), (0.75, 0.5, 0.045, 0.035))
-        spot = oval(x, y, wide, high, steps=8)
-        easel.shape(spot, mix(look.skin, (110, 66, 40), 0.7), 0.5, depth=1)
-
-
-def _glasses(easel: Easel, look: Look) -> None:
-    x, y, frame = look.eye_x, look.eye_y, (44, 36, 34)
-    rim = oval(x + 0.01, y + 0.02, 0.31, 0.24, steps=28)
-    rim = np.concatenate([rim, rim[:1]])
-    for side in SIDES:
-        easel.shape(rim, WHITE, 0.10, side, depth=1.08)
-        easel.shape(ribbon(rim, 0.05), frame, side=side, depth=1.08)
-        easel.stroke([(x + 0.31, y - 0.02), (0.9, y), (1.0, y + 0.02)], 0.05, frame, side=side, depth=0.6)
-    easel.stroke([(-0.12, y), (0, y - 0.04), (0.12, y)], 0.05, frame, depth=1.1)
+def _draw_scalp(head: Pen, look: Look) -> None:
+    """The hair on the skull: from the hairline, which recedes, to an edge that stands off a little."""
+    angle = np.linspace(-0.2 if look.hair_length > LONG else -0.1, np.pi / 2, 20)
+    up = np.clip(np.sin(angle), 0, 1)[:, None]
+    hairline = 0.93 - 0.35 * up + look.bald * (0.05 + 0.65 * up**0.6)
+    edge = 1.02 + 0.18 * up**0.6 * (1 - look.bald)
+    skull = np.stack([look.width * np.cos(angle), -1.28 * np.sin(angle)], axis=1)
+    grown = (edge > hairline)[:, 0]
+    head.fill(between((skull * edge)[grown], (skull * hairline)[grown]), look.hair)

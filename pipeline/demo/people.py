@@ -1,157 +1,118 @@
-"""Who is on the drawn photos: made-up persons and what stays theirs from the cradle to old age."""
+"""Made-up persons, and how age and gender show in their faces.
 
-import datetime
-from dataclasses import dataclass
+After what anthropometry and the study of ageing describe (Farkas, Anthropometry of the Head and Face, 1994; Todd et al., The
+perception of human growth, Scientific American 242, 1980): a child's eyes are large and lie low under a high forehead, nose and
+chin grow last; from about 25 years on lines deepen, lids and cheeks sink, lips grow thin, nose and ears long, hair grey.
+All of it scatters from person to person and from photo to photo, so that neither label can be read off without error.
+"""
+
+import math
+from datetime import date
 from typing import Any
+
+import numpy as np
 
 from schemas.record import FEMALE, MALE
 
-FEMALE_SHARE = 0.45
-"""Nearer to half than in wiki.mat (20 %), so that a constant guess at the gender is a plain yardstick."""
+Colour = tuple[int, int, int]
 
-YOUNGEST, OLDEST = 1, 95
-
-_FIRST = {
-    FEMALE: (
-        "Ada",
-        "Alba",
-        "Cleo",
-        "Edda",
-        "Elin",
-        "Fleur",
-        "Hedda",
-        "Inès",
-        "Juno",
-        "Lene",
-        "Mila",
-        "Oda",
-        "Pia",
-        "Tove",
-        "Ysé",
-    ),
-    MALE: (
-        "Abel",
-        "Arno",
-        "Bo",
-        "Dário",
-        "Emil",
-        "Falk",
-        "Götz",
-        "Henk",
-        "Knut",
-        "Luca",
-        "Nils",
-        "Pál",
-        "Rémy",
-        "Tibor",
-        "Ugo",
-    ),
+FEMALE_SHARE = 0.45  # nearer to half than in wiki.mat (20 %), so that a constant guess is a plain yardstick
+YOUNGEST, OLDEST = 1, 95  # years
+FIRST_NAMES = {
+    FEMALE: "Ada Cleo Edda Elin Inès Juno Mila Oda Pia Ysé",
+    MALE: "Abel Bo Dário Emil Götz Knut Luca Nils Ugo",
 }
-_LAST = (
-    ("B", "Br", "D", "F", "Gr", "H", "K", "Kl", "L", "M", "N", "P", "R", "S", "St", "T", "V", "Z"),
-    ("a", "ä", "e", "ei", "i", "o", "ö", "u", "au"),
-    ("ber", "der", "gau", "lin", "mann", "nek", "ren", "sen", "sky", "ta", "ter", "vik", "zel"),
+LAST_NAMES = (
+    "B Br D F Gr H K Kl L M N P R S St T V Z",
+    "a ä e ei i o ö u au",
+    "ber gau lin mann ren sen sky ta ter vik",
 )
+SKIN: list[Colour] = [(255, 226, 205), (247, 205, 174), (229, 178, 139), (201, 143, 102), (152, 97, 65), (98, 62, 44)]
+HAIR: list[Colour] = [(34, 27, 25), (62, 42, 32), (98, 66, 42), (142, 98, 56), (206, 168, 104), (158, 74, 36)]
+EYES: list[Colour] = [(84, 54, 34), (120, 84, 46), (86, 112, 74), (84, 124, 158)]
+GREY, WHITE, SALLOW = (180, 179, 177), (250, 248, 244), (178, 152, 128)
+RED, SHADOW, BLACK = (184, 34, 58), (78, 34, 28), (18, 14, 14)
 
 
-@dataclass(frozen=True, slots=True)
 class Person:
-    """One made-up person: what is the same on all their photos.
+    """A made-up person; the same number and seed give the same one."""
 
-    Attributes:
-        number: as in IMDB's `nm0000123`.
-        name: made up.
-        gender: `female` or `male`.
-        birth: day of birth.
-        centre: the age around which their photos were taken, years.
-        looks_older: share of the age by which they look older (or, below 0, younger) than they are.
-        features: how female (below 0) or male (above 0) jaw, brows, nose and lips are; the genders overlap.
-        skin: from 0, fair, to 1, deep.
-        hair: index of the natural hair colour in `look.HAIR`.
-        eyes: index of the eye colour in `look.EYES`.
-        curl: of the hair, from 0, straight, to 1.
-        width, chin, spacing, nose: proportions of the face, deviations around 0.
-        hair_length: in adult years: 0 cropped, 1 to the chin, 2 to the shoulders and below.
-        fringe: whether hair falls on the forehead.
-        greying: age at which half of the hair is grey.
-        balding: from 0, never, to 1, early.
-        dyes: whether grey hair is coloured.
-        beard: from 0, always shaven, to 1, a full beard.
-        make_up: from 0, none, to 1.
-        glasses: from 0, never, to 1, always.
+    def __init__(self, number: int, seed: int) -> None:
+        self.number = number  # as in IMDB's nm0000123
+        self.seed = (seed, number)  # of all that stays theirs for life
+        rng = np.random.default_rng(self.seed)
+        self.gender = FEMALE if rng.random() < FEMALE_SHARE else MALE
+        first, *last = (rng.choice(part.split()) for part in (FIRST_NAMES[self.gender], *LAST_NAMES))
+        self.name = f"{first} {''.join(last)}"
+        self.birth = date(int(rng.integers(1895, 1996)), int(rng.integers(1, 13)), int(rng.integers(1, 29)))
+        self.famous_at = YOUNGEST + (OLDEST - YOUNGEST) * rng.beta(1.7, 2.8)  # age around which they were photographed
+
+    def year_at(self, age: int) -> int:
+        """The year in which they are this old by the data set's rule, which takes photos as taken in mid-year."""
+        return self.birth.year + age + (self.birth.month >= 7)
+
+    def age_on_photo(self, rng: Any) -> int:
+        """An age at which they were photographed, years."""
+        age = abs(rng.normal(self.famous_at, 11) - YOUNGEST) + YOUNGEST
+        return round(min(age, 2 * OLDEST - age))
+
+
+class Look:
+    """What is seen of a person of some age (years) on one photo; `rng` gives what differs from photo to photo.
+
+    Lengths are in half widths of an adult's head, strengths from 0 to 1.
     """
 
-    number: int
-    name: str
-    gender: str
-    birth: datetime.date
-    centre: float
-    looks_older: float
-    features: float
-    skin: float
-    hair: int
-    eyes: int
-    curl: float
-    width: float
-    chin: float
-    spacing: float
-    nose: float
-    hair_length: float
-    fringe: bool
-    greying: float
-    balding: float
-    dyes: bool
-    beard: float
-    make_up: float
-    glasses: float
+    def __init__(self, person: Person, age: float, rng: Any) -> None:
+        own = np.random.default_rng((*person.seed, 1))  # gives what does not
+        female = person.gender == FEMALE
+        # Nobody looks their age: persons are off by some 6 % for life, and by 3 % from day to day.
+        apparent = max(0.3, age * (1 + own.normal(0, 0.06) + rng.normal(0, 0.03)) + rng.normal(0, 0.6))
+        adult = _share(apparent, 14.5, 1.6)
+        self.child = child = math.exp(-apparent / 8)  # 1 at birth, near 0 in adults
+        # How male the features are: from about -2 to 2, near 0 in children.
+        self.male = male = adult * own.normal(-0.95 if female else 0.95, 0.6)
+        # Strength of the lines that come from 25 years on, and of what sinks, thins and lengthens in old age.
+        self.lined, self.sagging = np.clip((apparent + rng.normal(0, 2, 2) - (24, 42)) / 45, 0, 1)
+        self.make_up = adult * rng.beta(1.6, 1.1) * (rng.random() < 0.85) if female else 0.0
+        self.smile = rng.beta(1.6, 1.6)
+        self.glasses = rng.random() < own.beta(0.35, 1.2) * min(1.0, 0.1 + apparent / 60)
+
+        tone = own.beta(1.1, 1.6) * 4.99
+        self.skin = mix(mix(SKIN[int(tone)], SKIN[int(tone) + 1], tone % 1), SALLOW, 0.45 * self.lined)
+        self.lip = mix(mix(self.skin, RED, 0.3 - 0.15 * self.sagging), RED, 0.75 * self.make_up)
+        # Most people have dark hair and eyes; other colours go with fair skin, and fair children darken as they grow up.
+        hair, iris = own.integers((6, 4) if tone < 2 and own.random() < 0.8 else (2, 2))
+        self.iris = EYES[iris]
+        grey = _share(apparent + rng.normal(0, 2), own.normal(53, 8), 5.5)
+        self.hair = mix(
+            mix(HAIR[hair], (226, 190, 128), 0.8 * child * (hair >= 2)), mix(GREY, WHITE, self.sagging), grey
+        )
+        self.cloth = mix(HAIR[rng.integers(6)], (236, 150, 160) if female else (52, 60, 84), rng.uniform(0, 0.6))
+        # 0 is cropped, 1 to the chin, 2 below the shoulders.
+        length = abs(own.normal(1.5, 0.5) if own.random() < (0.9 if female else 0.06) else own.normal(0, 0.25))
+        self.hair_length = length * min(1.0, apparent / 4) * (1 - 0.35 * self.sagging)
+        self.bald = _share(apparent, 46, 9) * (own.beta(0.4, 6) if female else own.beta(1.1, 1.3))
+        self.beard = max(0.0, own.uniform(-1, 1)) * (not female and apparent > 19)
+
+        self.width = 1 + own.normal(0, 0.045) + 0.04 * child + 0.03 * male
+        # Heights from the head's middle downwards.
+        self.eye_y = -0.06 + 0.36 * child
+        self.nose_y = 0.46 - 0.02 * child + 0.03 * male + 0.1 * self.sagging
+        self.mouth_y = 0.8 - 0.04 * child + 0.02 * male
+        self.chin_y = 1.3 - 0.3 * child + 0.05 * male + own.normal(0, 0.06)
+
+    def shade(self, strength: float) -> Colour:
+        """The skin in a shadow of this strength."""
+        return mix(self.skin, SHADOW, strength)
 
 
-def invent(number: int, rng: Any) -> Person:
-    """A person drawn at random with the numpy generator `rng`."""
-    gender = FEMALE if rng.random() < FEMALE_SHARE else MALE
-    female = gender == FEMALE
-    skin = float(rng.beta(1.1, 1.6))
-    # Most people have dark hair; fair and red hair go with fair skin.
-    hair = (
-        int(rng.choice(6, p=[0.16, 0.22, 0.26, 0.16, 0.13, 0.07])) if skin < 0.4 else int(rng.choice(2, p=[0.8, 0.2]))
-    )
-    eyes = int(rng.choice(4, p=[0.35, 0.2, 0.2, 0.25])) if skin < 0.35 else int(rng.choice(2, p=[0.7, 0.3]))
-    if female:
-        hair_length = float(rng.choice([0.25, 0.9, 1.7], p=[0.08, 0.27, 0.65]) + rng.uniform(-0.25, 0.4))
-    else:
-        hair_length = float(rng.choice([0.1, 0.8, 1.6], p=[0.92, 0.05, 0.03]) + rng.uniform(-0.1, 0.3))
-    return Person(
-        number=number,
-        name=_name(gender, rng),
-        gender=gender,
-        birth=datetime.date(int(rng.integers(1895, 1996)), int(rng.integers(1, 13)), int(rng.integers(1, 29))),
-        centre=float(YOUNGEST + (OLDEST - YOUNGEST) * rng.beta(1.7, 2.8)),
-        looks_older=float(rng.normal(0, 0.08)),
-        features=float(rng.normal(-0.95 if female else 0.95, 0.6)),
-        skin=skin,
-        hair=hair,
-        eyes=eyes,
-        curl=float(rng.beta(0.7, 1.4)) if skin < 0.65 else float(rng.beta(1.6, 0.8)),
-        width=float(rng.normal(0, 0.045)),
-        chin=float(rng.normal(0, 0.06)),
-        spacing=float(rng.normal(0, 0.025)),
-        nose=float(rng.normal(0, 0.15)),
-        hair_length=max(0.0, hair_length),
-        fringe=bool(rng.random() < (0.3 if female else 0.15)),
-        greying=float(rng.normal(53, 8)),
-        balding=float(rng.beta(0.4, 6) if female else rng.beta(1.1, 1.3)),
-        dyes=bool(rng.random() < (0.35 if female else 0.05)),
-        beard=0.0 if female or rng.random() < 0.4 else float(rng.beta(1.2, 1.3)),
-        make_up=float(rng.beta(1.6, 1.1)) if female else 0.0,
-        glasses=float(rng.beta(0.35, 1.2)),
-    )
+def mix(one: Colour, other: Colour, share: float) -> Colour:
+    """The colour `share` of the way from one to the other."""
+    red, green, blue = (round(a + (b - a) * float(share)) for a, b in zip(one, other, strict=True))
+    return red, green, blue
 
 
-def age_on_photo(person: Person, rng: Any) -> int:
-    """An age at which this person was photographed, years."""
-    age = abs(rng.normal(person.centre, 11) - YOUNGEST) + YOUNGEST
-    return round(min(age, 2 * OLDEST - age))
-
-
-def _name(gender: str, rng: Any) -> str:
-    return f"{rng.choice(_FIRST[gender])} {''.join(str(rng.choice(syllables)) for syllables in _LAST)}"
+def _share(age: float, middle: float, spread: float) -> float:
+    """The share of people in whom something has come at this age: a logistic curve, one half at the age `middle`."""
+    return 1 / (1 + math.exp((middle - age) / spread))

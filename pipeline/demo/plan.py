@@ -1,15 +1,15 @@
 """What stands in the archive: rows, their photos, and the published data's defects, before anything is drawn."""
 
-import functools
+import itertools
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from pipeline.demo import scene
-from pipeline.demo.people import YOUNGEST, Person, age_on_photo, invent
-from pipeline.demo.scene import Shot
+from pipeline.demo.people import YOUNGEST, Person
+from pipeline.demo.scene import BLURRED, COUPLE, FACELESS, PORTRAIT, Shot
 from schemas.record import MAX_AGE
 from schemas.reject import REASONS
 
@@ -35,194 +35,106 @@ what happens to archives that are copied about for years.
 BEFORE_BIRTH = 0.71
 """Of the impossible dates in wiki.mat, the share before the birth; the others are over 100 years after it."""
 
+KINDS = {"no_face": FACELESS, "second_face": COUPLE, "low_face_score": BLURRED}
+FILES = ("photo_missing", "photo_unreadable", "unsafe_path")
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of imdb.mat.
+    """One row of imdb.mat."""
 
-    Attributes:
-        person: index in `Plan.people`.
-        photo: number as in IMDB's `rm0000000123`.
-        year: when the photo was taken, as the row has it.
-        shot: the photo to take; None if there is no such file.
-        defects: what is wrong with it, as reject reasons; under the usual filter the row earns the first in order of precedence.
-        face_score, second_face_score: as in imdb.mat.
-        outside: a path that leads out of the archive, in place of the row's own.
-    """
-
-    person: int
-    photo: int
-    year: int
-    shot: Shot | None
-    defects: frozenset[str]
-    face_score: float
-    second_face_score: float
-    outside: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class AlbumPhoto:
-    """One file of the unlabelled album; `broken` is "", "truncated", "text" or "empty"."""
-
-    name: str
+    number: int  # of the photo, as in IMDB's rm0000000123
+    person: Person
+    year: int  # when the photo was taken, as the row has it
     shot: Shot
-    broken: str
+    defects: frozenset[str]  # as reject reasons; under the usual filter the row earns the first in order of precedence
+    face_score: float  # -inf: no face
+    second_face_score: float  # NaN: none
+
+    @property
+    def has_photo(self) -> bool:
+        """Whether there is such a file."""
+        return not self.defects & {"photo_missing", "unsafe_path"}
+
+    @property
+    def path(self) -> str:
+        """NN/nm#######_rm##########_YYYY-M-D_YYYY.jpg, NN the last two digits of the person's number; or one that leads out."""
+        folder, born = f"{self.person.number % 100:02d}", self.person.birth
+        own = f"nm{self.person.number:07d}_rm{self.number:010d}_{born.year}-{born.month}-{born.day}_{self.year}.jpg"
+        outside = (f"../{own}", f"{folder}/../../{own}", f"/nowhere/{own}")
+        return outside[self.number % 3] if "unsafe_path" in self.defects else f"{folder}/{own}"
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Everything there is to make."""
-
-    people: list[Person]
-    rows: list[Row]
-    album: list[AlbumPhoto]
-
-    def path(self, row: Row) -> str:
-        """The row's `full_path`: NN/nm#######_rm##########_YYYY-M-D_YYYY.jpg, NN the last two digits of the person's number."""
-        person = self.people[row.person]
-        born = f"{person.birth.year}-{person.birth.month}-{person.birth.day}"
-        own = f"{person.number % 100:02d}/nm{person.number:07d}_rm{row.photo:010d}_{born}_{row.year}.jpg"
-        return row.outside or own
-
-    def expected(self) -> dict[str, Any]:
-        """What an ingest under the usual filter must count."""
-        order = list(REASONS)
-        rejects = Counter(min(row.defects, key=order.index) for row in self.rows if row.defects)
-        return {
-            "rows": len(self.rows),
-            "persons": len(self.people),
-            "examples": len(self.rows) - rejects.total(),
-            "rejects": dict(sorted(rejects.items())),
-            "album": {"photos": len(self.album), "broken": sum(bool(photo.broken) for photo in self.album)},
-        }
+def expected(rows: list[Row]) -> dict[str, Any]:
+    """What an ingest under the usual filter must count."""
+    order = list(REASONS)
+    rejects = Counter(min(row.defects, key=order.index) for row in rows if row.defects)
+    return {
+        "rows": len(rows),
+        "persons": len({row.person.number for row in rows}),
+        "examples": len(rows) - rejects.total(),
+        "rejects": dict(sorted(rejects.items())),
+    }
 
 
-def plan(photos: int, seed: int) -> Plan:
-    """Plan an archive of this many rows with photos; some rows without come on top. The same seed gives the same plan."""
-    rng = np.random.default_rng([seed, 0])
-    share = {reason: round(rate * photos) for reason, rate in RATES.items()}
-    copies = share["duplicate"] + share["conflicting_labels"]
-    photoless = share["photo_missing"] + share["unsafe_path"]
-    count = photos - copies + photoless
-
-    people, ages = _people(count, rng)
-    defects = _defects(people, ages, photoless, share, rng)
-    numbers = rng.choice(4_000_000_000, len(ages) + copies, replace=False)
-    rows = [
-        _row(people[person], person, age, int(number), defects[index], (seed, 1, index), rng)
-        for index, ((person, age), number) in enumerate(zip(ages, numbers[:count], strict=True))
-    ]
-    rows = _with_copies(rows, people, numbers[count:].tolist(), share, rng)
-    return Plan(people, sorted(rows, key=lambda row: (row.person, row.photo)), _album(photos, seed, rng))
-
-
-def _people(count: int, rng: Any) -> tuple[list[Person], list[tuple[int, int]]]:
-    """Persons, and (person, age) for each of `count` photos of them."""
-    people: list[Person] = []
-    ages: list[tuple[int, int]] = []
-    numbers = rng.choice(9_999_999, count, replace=False) + 1
-    while len(ages) < count:
-        person = invent(int(numbers[len(people)]), rng)
-        people.append(person)
-        for _ in range(min(1 + int(min(rng.geometric(0.28), 14)), count - len(ages))):
-            ages.append((len(people) - 1, age_on_photo(person, rng)))
-    return people, ages
+def plan_rows(photos: int, seed: int) -> list[Row]:
+    """As many rows with a photo, and some without on top, person by person. The same seed gives the same rows."""
+    rng = np.random.default_rng(seed)
+    duplicates, conflicts = (round(RATES[reason] * photos) for reason in ("duplicate", "conflicting_labels"))
+    rows: list[Row] = []
+    left = photos - duplicates - conflicts
+    person_numbers = itertools.count(1)
+    while left:
+        person = Person(next(person_numbers), seed)
+        # The gender comes from a person's profile, so that it is unknown on all their photos.
+        profile = _one_or_none(["gender_unknown"], rng)
+        for _ in range(1 + min(rng.geometric(0.28), 14)):
+            if left:
+                rows.append(_row(len(rows) + 1, person, profile, seed, rng))
+                left -= rows[-1].has_photo
+    _add_copies(rows, duplicates, conflicts, rng)
+    return sorted(rows, key=lambda row: (row.person.number, row.number))
 
 
-def _defects(
-    people: list[Person], ages: list[tuple[int, int]], photoless: int, share: dict[str, int], rng: Any
-) -> list[set[str]]:
-    """The defects of each row. Those of the labels fall independently, as in the published set."""
-    defects: list[set[str]] = [set() for _ in ages]
-
-    def mark(reason: str, candidates: Any) -> None:
-        for index in rng.permutation(candidates)[: share[reason]]:
-            defects[int(index)].add(reason)
-
-    every = np.arange(len(ages))
-    without, photographed = np.split(rng.permutation(every), [photoless])
-    for index in without[: share["photo_missing"]]:
-        defects[int(index)].add("photo_missing")
-    for index in without[share["photo_missing"] :]:
-        defects[int(index)].add("unsafe_path")
-    mark("photo_unreadable", photographed)
-    mark("age_out_of_range", every)
-    mark("no_face", every)
-    faces = [index for index in every if "no_face" not in defects[index]]
-    mark("low_face_score", faces)
-    mark("second_face", [index for index in faces if "low_face_score" not in defects[index]])
-    # A person's gender is unknown on all their photos, because it comes from their profile.
-    unknown = set(rng.permutation(len(people))[: round(RATES["gender_unknown"] * len(people))].tolist())
-    for index, (person, _) in enumerate(ages):
-        if person in unknown:
-            defects[index].add("gender_unknown")
-    return defects
+def _one_or_none(reasons: Iterable[str], rng: Any) -> set[str]:
+    """One of the reasons, as often as `RATES` says, or none."""
+    rates = [RATES[reason] for reason in reasons]
+    return {str(rng.choice(["", *reasons], p=[1 - sum(rates), *rates]))} - {""}
 
 
-def _row(person: Person, index: int, age: int, number: int, defects: set[str], seed: tuple[int, ...], rng: Any) -> Row:
-    year = year_at(person, age)
-    face_score = float(np.clip(rng.normal(3.3, 1.25), 1.01, 7.1))
-    second = float("nan")
-    kind = scene.PORTRAIT
-    if "no_face" in defects:
-        face_score, kind = float("-inf"), scene.FACELESS
-    elif "low_face_score" in defects:
-        face_score, kind = float(rng.uniform(0.73, 0.99)), scene.BLURRED
-    elif "second_face" in defects:
-        second, kind = float(rng.uniform(0.73, 1) * face_score), scene.COUPLE
-    side, ratio = int(rng.integers(96, 193)), float(rng.choice([1.0, 1.0, rng.uniform(0.9, 1.1)]))
-    shot = None
-    if not defects & {"photo_missing", "unsafe_path"}:
-        shot = Shot(person, age, year, kind, side, round(side * ratio), seed)
-    outside = ""
-    if "unsafe_path" in defects:
-        folder = f"{person.number % 100:02d}"
-        outside = str(
-            rng.choice([f"../outside_{number}.jpg", f"{folder}/../../{number}.jpg", f"/nowhere/{number}.jpg"])
-        )
+def _row(number: int, person: Person, profile: set[str], seed: int, rng: Any) -> Row:
+    age, off = person.age_on_photo(rng), int(rng.integers(2, 60))
+    defects = profile.union(*(_one_or_none(reasons, rng) for reasons in (["age_out_of_range"], KINDS, FILES)))
+    kind = next((KINDS[reason] for reason in defects if reason in KINDS), PORTRAIT)
+    width = int(rng.integers(96, 193))
+    height = round(width * rng.choice([1, 1, rng.uniform(0.9, 1.1)]))
+    year = person.year_at(age)
+    shot = Shot(person, age, year, kind, (width, height), (seed, 1, number))
     if "age_out_of_range" in defects:
-        if rng.random() < BEFORE_BIRTH:
-            year = person.birth.year - int(rng.integers(2, 60))
-        else:
-            year = person.birth.year + MAX_AGE + int(rng.integers(2, 60))
-    return Row(index, number, year, shot, frozenset(defects), face_score, second, outside)
+        year = person.birth.year + (-off if rng.random() < BEFORE_BIRTH else MAX_AGE + off)
+    score = {FACELESS: -np.inf, BLURRED: rng.uniform(0.73, 0.99)}.get(kind, max(1.01, rng.normal(3.3, 1.25)))
+    second_score = rng.uniform(0.73, 1) * score if kind == COUPLE else np.nan
+    return Row(number, person, year, shot, frozenset(defects), score, second_score)
 
 
-def _with_copies(
-    rows: list[Row], people: list[Person], numbers: list[int], share: dict[str, int], rng: Any
-) -> list[Row]:
-    """The rows, and more rows with the very photo of a good one: with its labels, or at least 20 years off, which spoils both."""
+def _add_copies(rows: list[Row], duplicates: int, conflicts: int, rng: Any) -> None:
+    """Add rows with the very photo of a good one: with its labels, or at least 20 years off, which spoils both."""
     good = [index for index in rng.permutation(len(rows)) if not rows[index].defects]
-    of_age = [index for index in good if rows[index].shot.age >= 20 + YOUNGEST][: share["conflicting_labels"]]
-    same = [index for index in good if index not in of_age][: share["duplicate"]]
-    changed, copies = list(rows), []
-    for index in of_age:
-        row = rows[index]
-        younger = int(rng.integers(YOUNGEST, row.shot.age - 20 + 1))
-        changed[index] = replace(row, defects=frozenset({"conflicting_labels"}))
-        copies.append(replace(changed[index], photo=numbers.pop(), year=year_at(people[row.person], younger)))
-    for index in same:
-        copies.append(replace(rows[index], photo=numbers.pop(), defects=frozenset({"duplicate"})))
-    return changed + copies
+    for index in good[:duplicates]:
+        rows.append(replace(rows[index], number=len(rows) + 1, defects=frozenset({"duplicate"})))
+    for index in [index for index in good[duplicates:] if rows[index].shot.age >= 20 + YOUNGEST][:conflicts]:
+        row = rows[index] = replace(rows[index], defects=frozenset({"conflicting_labels"}))
+        other_year = row.year - int(rng.integers(20, row.shot.age - YOUNGEST + 1))
+        rows.append(replace(row, number=len(rows) + 1, year=other_year))
 
 
-def _album(photos: int, seed: int, rng: Any) -> list[AlbumPhoto]:
-    count = min(max(photos // 10, 20), 200)
-    broken = dict(enumerate(["truncated", "text", "empty"] * max(1, count // 100)))
-    places = rng.permutation(count).tolist()
-    person = functools.cache(lambda number: invent(number, rng))
-    album = []
-    for index in range(count):
-        subject = person(index // 3)
-        age = age_on_photo(subject, rng)
-        kind = str(rng.choice([scene.PORTRAIT, scene.COUPLE, scene.FACELESS], p=[0.9, 0.06, 0.04]))
-        side = int(rng.integers(96, 193))
-        shot = Shot(subject, age, year_at(subject, age), kind, side, side, (seed, 2, index))
-        name = f"box_{index // 50 + 1}/{places[index]:04d}.jpg"
-        album.append(AlbumPhoto(name, shot, broken.get(places[index], "")))
-    return album
-
-
-def year_at(person: Person, age: int) -> int:
-    """The year in which a person is this old by the data set's rule, which takes photos as taken in mid-year."""
-    return person.birth.year + age + (1 if person.birth.month >= 7 else 0)
+def plan_album(photos: int, seed: int) -> list[Shot]:
+    """A tenth as many photos of other people, of whom nothing is known."""
+    rng = np.random.default_rng((seed, 0, 0))
+    shots = []
+    for index in range(min(max(photos // 10, 20), 200)):
+        person = Person(index // 3, seed + 1)
+        age, width = person.age_on_photo(rng), int(rng.integers(96, 193))
+        kind = str(rng.choice([PORTRAIT, COUPLE, FACELESS], p=[0.9, 0.06, 0.04]))
+        shots.append(Shot(person, age, person.year_at(age), kind, (width, width), (seed, 2, index)))
+    return shots

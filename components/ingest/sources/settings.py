@@ -1,11 +1,13 @@
 """What a source is and where it lies: the section `source` of a recipe."""
 
 import difflib
-from typing import Any
+import re
+from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
 from components.step.settings import Section, external_path
+from components.storage.settings import NamesEncoding, names_encoding
 from schemas.record import GENDERS
 
 SOURCES = {
@@ -15,6 +17,9 @@ SOURCES = {
     "table": "a CSV or Parquet file; its columns are named in source.table",
 }
 """Every kind of source and what it reads. A kind is the module of the same name beside this file."""
+
+
+_WHOLE = re.compile(r"^(-?\d+)\.0+$")
 
 
 class TableSettings(Section):
@@ -27,7 +32,11 @@ class TableSettings(Section):
         min_length=1,
         description="column of the photo's path, or a pattern of columns in braces: `{folder}/face.{number}.jpg`",
     )
-    age: str = Field("age", description="column of the age: whole years, or a range of years as in Adience, `(25, 32)`")
+    age: str = Field(
+        "age",
+        description="column of the age: years, or a range of years such as `(25, 32)`, `0-2` or `more than 70`, which becomes "
+        "an age class; empty: no column is read",
+    )
     age_class: str = Field(
         "age_class", description="column of the age class: a name such as YOUNG, or a range of years"
     )
@@ -37,6 +46,13 @@ class TableSettings(Section):
         description="what each code of the gender column means, capitals or not: `{0: male, 1: female}`; "
         "an empty value, `u` or `unknown` is an unknown gender",
     )
+    born: str = Field("", description="column of the date of birth, from which the age follows; see dates")
+    taken: str = Field("", description="column of the date, or the year, in which the photo was taken")
+    dates: Literal["", "day_first", "month_first", "excel_1900", "excel_1904"] = Field(
+        "",
+        description="how dates are meant that can be read in two ways: 04/06/1970, or a spreadsheet's number of days, which "
+        "counts from 1900, on old Macs from 1904",
+    )
     person: str = Field("person", description="column of the person; without one every photo shows another person")
     split: str = Field("split", description="column of the split: train, validation (val, valid, dev) or test")
     box: tuple[str, ...] = Field(
@@ -45,7 +61,12 @@ class TableSettings(Section):
         "without them the whole picture is the face",
     )
     delimiter: str = Field(
-        "", max_length=1, description="between the fields of a CSV; a comma, or a tab in .tsv and .txt"
+        "",
+        max_length=1,
+        description="between the fields of a CSV; empty: what divides its first line into most columns",
+    )
+    encoding: str = Field(
+        "", description="of a CSV, for instance cp1252; empty: UTF-8, or UTF-16 or UTF-32 where its first bytes say so"
     )
 
     @field_validator("genders", mode="before")
@@ -54,7 +75,7 @@ class TableSettings(Section):
         """YAML reads 0 and 1 as numbers; codes are compared as text."""
         if not isinstance(value, dict):
             return value
-        return {str(code).strip().lower(): meaning for code, meaning in value.items()}
+        return {_WHOLE.sub(r"\1", str(code).strip().lower()): meaning for code, meaning in value.items()}
 
     @field_validator("genders")
     @classmethod
@@ -62,6 +83,22 @@ class TableSettings(Section):
         wrong = sorted(set(value.values()) - set(GENDERS))
         if wrong:
             raise ValueError(f"a code means {' or '.join(GENDERS)}, not {', '.join(wrong)}")
+        return value
+
+    @field_validator("delimiter")
+    @classmethod
+    def _divides(cls, value: str) -> str:
+        if value in ('"', "\r", "\n") or not value.isascii():
+            raise ValueError("a CSV's fields cannot be divided by this")
+        return value
+
+    @field_validator("encoding")
+    @classmethod
+    def _is_encoding(cls, value: str) -> str:
+        try:
+            "".encode(value or "utf-8")
+        except LookupError as error:
+            raise ValueError("there is no such encoding; common ones are utf-8, utf-16, cp1252, latin-1") from error
         return value
 
     @field_validator("box")
@@ -81,15 +118,17 @@ class SourceSettings(Section):
     path: str = external_path(
         "",
         "where the labels are: a folder with its photos, the .mat, CSV or Parquet file, a zip or tar of it all, "
-        "or a folder that Beam reads, such as s3://bucket/faces",
+        "or a folder of a store, such as s3://bucket/faces",
     )
     photos: str = external_path(
-        "", "where the photos are if not with the labels: a folder, a zip, a tar, or a folder that Beam reads"
+        "",
+        "where the photos are if not with the labels: a folder, a zip, a tar, also .gz, .bz2 or .xz, or a folder of a store",
     )
+    names_encoding: NamesEncoding = names_encoding()
     name: str = Field(
         "",
         pattern=r"^[\w.-]*$",
-        description="of the data set, in examples and persons; empty: the source's own, as `imdb`",
+        description="of the data set, in examples and persons; empty: the source's own: imdb, wiki, utkface; labels for a table",
     )
     cropped: bool | None = Field(
         None,

@@ -1,31 +1,29 @@
 """Any data set whose labels stand in a CSV or Parquet file; the settings name the columns."""
 
-import csv
-import io
-import math
 import posixpath
 import re
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from components.ingest.sources import place
+from components.ingest.sources import photos_root, table_values
 from components.ingest.sources.settings import SourceSettings, TableSettings
+from components.ingest.sources.table_file import Row, Table, open_table
+from components.ingest.sources.table_values import Unreadable
+from components.storage import places
+from components.storage.names import is_remote, local, way_out
 from schemas.error import VisageError
-from schemas.record import TEST, TRAIN, VALIDATION, FaceRecord
+from schemas.record import FaceRecord
 
-_SUFFIXES = (".csv", ".tsv", ".parquet")
-_OPTIONAL = ("age", "age_class", "gender", "person", "split")
-_UNKNOWN = ("", "none", "null", "nan", "na", "n/a", "unknown", "u", "?")
-_SPLITS = {
-    **dict.fromkeys(("train", "training"), TRAIN),
-    **dict.fromkeys(("validation", "val", "valid", "dev"), VALIDATION),
-    **dict.fromkeys(("test", "testing"), TEST),
-}
-_RANGE = re.compile(r"[(\[]?\s*(\d{1,3})\s*[,;-]\s*(\d{1,3})\s*[)\]]?")
+NAME = "labels"
+"""Name of a data set that `source.name` gives none. Not that of the file: who is in which split follows from a hash of the
+person, the data set's name included, and next month's labels may lie in a file of another name."""
+
+_LABELS = ("age", "age_class", "gender", "born")
+_OPTIONAL = ("age", "age_class", "gender", "born", "taken", "person", "split")
 _COLUMN = re.compile(r"\{([^{}]+)\}")
-
-Row = Mapping[str, str]
 
 
 def records(settings: SourceSettings) -> Iterator[FaceRecord]:
@@ -35,42 +33,49 @@ def records(settings: SourceSettings) -> Iterator[FaceRecord]:
     names. A row of which something cannot be read is malformed.
 
     Raises:
-        VisageError: there is no table, it cannot be read, or it lacks columns that the settings name.
+        VisageError: there is no table, it cannot be read, it lacks columns that the settings name, or a value has more than
+            one meaning and the settings do not say which.
     """
-    file = _find(settings.path)
+    file = _find(settings)
     where = posixpath.join(settings.path, file) if file else settings.path
-    source = settings.name or posixpath.splitext(posixpath.basename(where))[0]
     folder = posixpath.dirname(file) if not settings.photos else ""
-    with place.stream(settings.path, file) as opened:
-        columns, rows = _read(opened, where, settings.table)
-        read = _reader(settings.table, columns, where)
-        for number, row in enumerate(rows):
-            yield _record(number, row, read, source, folder)
+    photo_path = _photo_path(settings, folder)
+    with places.stream(settings.path, file, settings.names_encoding) as opened:
+        table = open_table(opened, where, settings.table)
+        read = _reader(settings.table, table, where)
+        wanted = list(dict.fromkeys(column for columns, _ in read.values() for column in columns))
+        values = {
+            name: ([wanted.index(column) for column in columns], value_of) for name, (columns, value_of) in read.items()
+        }
+        for number, row in enumerate(table.rows(wanted)):
+            yield _record(number, row, values, settings.name or NAME, photo_path)
 
 
-class _Wrong(Exception):
-    """A value that cannot be read."""
+_Read = Mapping[str, tuple[list[Any], Callable[..., Any]]]
+"""For each value of a record the columns that it is read from, by name or by place, and the function that reads their texts;
+it raises `Unreadable`."""
 
 
-class _Malformed(dict[str, str]):
-    """A row that is not as wide as the table."""
-
-
-def _record(number: int, row: Row, read: Mapping[str, Callable[[Row], Any]], source: str, folder: str) -> FaceRecord:
+def _record(
+    number: int, row: Row, read: _Read, source: str, photo_path: Callable[[str], tuple[str, str]]
+) -> FaceRecord:
     values: dict[str, Any] = {}
-    wrong = ["the row does not have as many fields as the table has columns"] if isinstance(row, _Malformed) else []
-    for name, value_of in read.items():
+    texts, malformed = row
+    wrong = [malformed] if malformed else []
+    for name, (columns, value_of) in read.items():
         try:
-            values[name] = value_of(row)
-        except _Wrong as why:
+            values[name] = value_of(*[texts[column] for column in columns])
+        except Unreadable as why:
             wrong.append(str(why))
-    path, person = values.get("path", ""), values.get("person")
     age, age_class = values.get("age", (None, None))
+    if age is None and "dates" in values:
+        age = values["dates"]
+    path, named = photo_path(values.get("path", ""))
     return FaceRecord(
         row=number,
         source=source,
-        path=place.within(folder, path),
-        person=f"{source}:{person or path or f'row-{number}'}",
+        path=path,
+        person=f"{source}:{values.get('person') or named or f'row-{number}'}",
         age=age,
         age_class=None if age is not None else age_class or values.get("age_class"),
         gender=values.get("gender"),
@@ -80,186 +85,110 @@ def _record(number: int, row: Row, read: Mapping[str, Callable[[Row], Any]], sou
     )
 
 
-def _reader(table: TableSettings, columns: list[str], where: str) -> Mapping[str, Callable[[Row], Any]]:
-    """How to read each value of a row: by name, a function that raises `_Wrong`.
+def _reader(settings: TableSettings, table: Table, where: str) -> _Read:
+    """How to read each value of a row.
 
-    A column that the settings name by another than its usual name must be there, and one of the labels.
+    A column that the settings name by another than its usual name must be there, and one of the labels. An empty name is that
+    of no column.
     """
     usual = TableSettings()
-    found = {name: getattr(table, name) for name in _OPTIONAL if getattr(table, name) in columns}
-    renamed = [getattr(table, name) for name in _OPTIONAL if getattr(table, name) != getattr(usual, name)]
-    asked = [*(_COLUMN.findall(table.path) or [table.path]), *renamed, *table.box]
-    missing = [column for column in asked if column and column not in columns]
-    have = f"It has {', '.join(columns)}."
+    found = {name: getattr(settings, name) for name in _OPTIONAL if getattr(settings, name) in table.columns}
+    found = {name: column for name, column in found.items() if column}
+    in_path = _COLUMN.findall(settings.path) or [settings.path]
+    renamed = [getattr(settings, name) for name in _OPTIONAL if getattr(settings, name) != getattr(usual, name)]
+    missing = [column for column in (*in_path, *renamed, *settings.box) if column and column not in table.columns]
+    have = f"It has {textwrap.shorten(', '.join(filter(None, table.columns)), 400, placeholder=' ...')}."
     if missing:
+        other = " Or is source.table.delimiter another one?" if len(table.columns) == 1 else ""
         raise VisageError(
-            f"{where} has no column {', '.join(missing)}.", f"{have} Name them under source.table.", usage=True
+            f"{where} has no column {', '.join(missing)}.", f"{have} Name them under source.table.{other}", usage=True
         )
-    if not {"age", "age_class", "gender"} & set(found):
+    if not set(_LABELS) & set(found):
         hint = f"{have} Name them as source.table.age, age_class or gender."
         raise VisageError(f"{where} has no column of ages, age classes or genders.", hint, usage=True)
-    read: dict[str, Callable[[Row], Any]] = {"path": lambda row: _path(row, table.path)}
-    if "age" in found:
-        read["age"] = lambda row: _age(row[found["age"]])
-    if "age_class" in found:
-        read["age_class"] = lambda row: _age_class(row[found["age_class"]])
-    if "gender" in found:
-        read["gender"] = lambda row: _gender(row[found["gender"]], table.genders)
-    if "person" in found:
-        read["person"] = lambda row: row[found["person"]]
-    if "split" in found:
-        read["split"] = lambda row: _split(row[found["split"]])
-    if table.box:
-        read["box"] = lambda row: _box([row[column] for column in table.box])
+    if ("born" in found) != ("taken" in found):
+        hint = "Name the columns of both dates: source.table.born and source.table.taken."
+        raise VisageError("An age follows from the date of birth and the date of the photo.", hint, usage=True)
+    read: dict[str, tuple[list[str], Callable[..., Any]]] = {
+        "path": (in_path, lambda *texts: _path(texts, settings.path)),
+        "age": ([found.get("age", "")], table_values.age),
+        "dates": (
+            [found.get("born", ""), found.get("taken", "")],
+            lambda born, taken: table_values.age_between(
+                table_values.day(born, settings.dates, found["born"]),
+                table_values.day(taken, settings.dates, found["taken"]),
+            ),
+        ),
+        "age_class": ([found.get("age_class", "")], table_values.age_class),
+        "gender": ([found.get("gender", "")], lambda text: table_values.gender(text, settings.genders)),
+        "person": ([found.get("person", "")], table_values.person),
+        "split": ([found.get("split", "")], table_values.split),
+        "box": (list(settings.box), lambda *texts: table_values.box(texts)),
+    }
+    read = {
+        # The same few ages and genders stand in all rows of a long table.
+        name: (columns, value_of if name in ("path", "person", "box") else lru_cache(1000)(value_of))
+        for name, (columns, value_of) in read.items()
+        if columns and all(columns)
+    }
+    twice = sorted({column for columns, _ in read.values() for column in columns if table.columns.count(column) > 1})
+    if twice:
+        raise VisageError(
+            f"{where} has {table.columns.count(twice[0])} columns that are called {twice[0]}.",
+            "Rename all but one, or name another column under source.table.",
+            usage=True,
+        )
     return read
 
 
-def _path(row: Row, pattern: str) -> str:
-    path = _COLUMN.sub(lambda column: row[column[1]], pattern) if _COLUMN.search(pattern) else row[pattern]
-    if not path:
-        raise _Wrong("there is no path")
+def _path(texts: tuple[str, ...], pattern: str) -> str:
+    values = iter(texts)
+    path = _COLUMN.sub(lambda _: next(values), pattern) if _COLUMN.search(pattern) else texts[0]
+    if not any(texts):
+        raise Unreadable("there is no path")
     if "\ufffd" in path:
-        raise _Wrong("the path is not UTF-8")
+        raise Unreadable("the path is not UTF-8: see source.table.encoding")
+    if ("\n" in path or "\r" in path) and re.search(r"[,;\t|]", path):
+        raise Unreadable("the path holds fields of two lines: is a quotation mark left open?")
     return path
 
 
-def _age(text: str) -> tuple[int | None, str | None]:
-    """Age in whole years, or age class; both None if unknown."""
-    if text.lower() in _UNKNOWN:
-        return None, None
-    if _RANGE.fullmatch(text):
-        return None, _age_class(text)
-    try:
-        return math.floor(float(text)), None
-    except (ValueError, OverflowError) as error:
-        raise _Wrong(f"age is {text!r}") from error
+def _photo_path(settings: SourceSettings, folder: str) -> Callable[[str], tuple[str, str]]:
+    """From a path as the table has it, its path under the photos, and the part of it that names the photo.
+
+    A whole path that begins with that of the photos is one within them. A backslash is a separator, as Windows writes it,
+    unless there is a photo that has it in its name.
+    """
+    root = photos_root(settings).rstrip("/")
+    whole_root = root if is_remote(root) else str(Path(root or "/").absolute()).rstrip("/")
+    may_have_backslashes = not is_remote(root) and not places.is_archive(root)
+
+    def photo_path(path: str) -> tuple[str, str]:
+        if path.startswith(f"{whole_root}/"):
+            path = path[len(whole_root) + 1 :]
+            return path, path
+        if "\\" in path:
+            written = places.within(folder, path)
+            if not may_have_backslashes or way_out(path) or not places.exists(root, written):
+                path = path.replace("\\", "/")
+        return places.within(folder, path), path
+
+    return photo_path
 
 
-def _age_class(text: str) -> str | None:
-    if text.lower() in _UNKNOWN:
-        return None
-    years = _RANGE.fullmatch(text)
-    if not years:
-        return text
-    low, high = int(years[1]), int(years[2])
-    if low > high:
-        raise _Wrong(f"age range is {text!r}")
-    return f"{low}-{high}"
-
-
-def _gender(text: str, codes: Mapping[str, str]) -> str | None:
-    code = text.lower()
-    if code in codes:
-        return codes[code]
-    if code in _UNKNOWN:
-        return None
-    if code.isdigit() and not any(known.isdigit() for known in codes):
-        raise VisageError(
-            f"Gender is given as the number {text}, and data sets number it in opposite ways.",
-            "Say what the numbers mean: --set 'source.table.genders={0: male, 1: female}' or the other way round.",
-            usage=True,
-        )
-    raise _Wrong(f"gender is {text!r}")
-
-
-def _split(text: str) -> str | None:
-    if text.lower() in _UNKNOWN:
-        return None
-    if text.lower() not in _SPLITS:
-        raise _Wrong(f"split is {text!r}")
-    return _SPLITS[text.lower()]
-
-
-def _box(texts: list[str]) -> tuple[float, float, float, float]:
-    try:
-        left, top, right, bottom = (float(text) for text in texts)
-    except ValueError as error:
-        raise _Wrong(f"the box is {', '.join(texts)}") from error
-    if not (left < right and top < bottom and all(map(math.isfinite, (left, top, right, bottom)))):
-        raise _Wrong(f"the box is {', '.join(texts)}")
-    return left, top, right, bottom
-
-
-def _find(path: str) -> str:
+def _find(settings: SourceSettings) -> str:
     """Which file under a path the table is; empty if it is the path itself."""
-    if place.is_archive(path):
-        found = [name for name in place.names(path) if name.lower().endswith(_SUFFIXES)]
-    elif place.is_file(path):
+    path = settings.path
+    if places.is_archive(path):
+        names = places.file_names(path, settings.names_encoding)
+        found = [name for name in names if places.is_table(name) and "__MACOSX" not in name.split("/")]
+    elif places.is_file(path):
         return ""
-    elif place.is_remote(path):
+    elif is_remote(path):
         found = []
     else:
-        found = sorted(file.name for file in Path(path).expanduser().iterdir() if file.name.lower().endswith(_SUFFIXES))
+        found = sorted(file.name for file in Path(local(path)).iterdir() if places.is_table(file.name))
     if len(found) != 1:
         held = f"{' and '.join(found[:3])} are" if found else "no CSV, TSV or Parquet file is"
         raise VisageError(f"Which table is meant? {held} in {path}.", "Name the file as source.path.", usage=True)
     return found[0]
-
-
-def _read(file: BinaryIO, where: str, table: TableSettings) -> tuple[list[str], Iterator[Row]]:
-    """The names of the columns, and the rows."""
-    return _parquet(file, where) if where.lower().endswith(".parquet") else _csv(file, where, table.delimiter)
-
-
-def _csv(file: BinaryIO, where: str, delimiter: str) -> tuple[list[str], Iterator[Row]]:
-    between = delimiter or ("\t" if where.lower().endswith((".tsv", ".txt")) else ",")
-    lines = csv.reader(
-        io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline=""), delimiter=between, strict=True
-    )
-
-    def read() -> Iterator[list[str]]:
-        try:
-            yield from lines
-        except csv.Error as error:
-            raise VisageError(
-                f"{where} is not well-formed after line {lines.line_num}: {error}.",
-                "Is a quotation mark left open, or source.table.delimiter another one?",
-            ) from error
-
-    filled = (line for line in read() if line)
-    columns = [name.strip() for name in next(filled, [])]
-    if not columns:
-        raise VisageError(f"{where} is empty.", "Its first line must name the columns.")
-
-    def row(line: list[str]) -> Row:
-        values = [text.strip() for text in line]
-        if len(values) == len(columns):
-            return dict(zip(columns, values, strict=True))
-        return _Malformed({**dict.fromkeys(columns, ""), **dict(zip(columns, values, strict=False))})
-
-    return columns, (row(line) for line in filled)
-
-
-def _parquet(file: BinaryIO, where: str) -> tuple[list[str], Iterator[Row]]:
-    import pyarrow
-
-    from schemas.arrow_files import parquet
-
-    def fail(error: Exception) -> VisageError:
-        return VisageError(f"{where} cannot be read as Parquet: {error}.", "Is it whole? Fetch it anew.")
-
-    try:
-        opened = parquet.ParquetFile(file)
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        raise fail(error) from error
-    columns = opened.schema_arrow.names
-
-    def read() -> Iterator[Row]:
-        try:
-            for batch in opened.iter_batches():
-                for row in batch.to_pylist():
-                    yield {name: _text(value) for name, value in row.items()}
-        except (pyarrow.ArrowException, OSError, ValueError) as error:
-            raise fail(error) from error
-
-    return columns, read()
-
-
-def _text(value: Any) -> str:
-    if value is None or value != value:
-        return ""
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace").strip()
-    return str(value).strip()

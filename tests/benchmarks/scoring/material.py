@@ -37,12 +37,11 @@ def photo_files() -> list[bytes]:
 
 
 def drawn(count: int) -> Iterator[bytes]:
-    from pipeline.demo.people import invent
+    from pipeline.demo.people import Person
     from pipeline.demo.scene import PORTRAIT, Shot, take
 
-    random = np.random.default_rng(1)
     for number in range(count):
-        yield take(Shot(invent(number, random), 35, 2010, PORTRAIT, 200, 200, (number,)))
+        yield take(Shot(Person(number, 1), 35, 2010, PORTRAIT, (200, 200), (number,)))
 
 
 def batches_of(data: list[bytes], size: int, batch: int) -> list[np.ndarray]:

@@ -16,7 +16,7 @@ from components.ingest.settings import Settings
 from components.step import Tracker, execute
 from components.step.settings import build
 from schemas.error import VisageError
-from tests.components.ingest.made_up import Archive, ingest
+from tests.components.ingest.made_up import Archive, ingest, picture, stored
 
 
 def message(source: Path | str, output: Path, *settings: str) -> str:
@@ -40,6 +40,30 @@ def test_every_row_is_rejected(tmp_path):
     said = message(source, tmp_path / "out", "photo.min_side=500")
     assert "Every one of the 20 rows" in said
     assert "20 photo_too_small" in said
+
+
+def test_rows_that_are_all_malformed_say_what_to_set(tmp_path):
+    archive = Archive(tmp_path / "archive")
+    for number in range(3):
+        archive.add(f"{number}.jpg", stored(picture(number)), gender="Woman")
+    said = message(archive.write(), tmp_path / "out")
+    assert "3 malformed_row" in said and "the first: gender is 'Woman': see source.table.genders." in said
+
+
+@pytest.mark.parametrize(("given", "lacking"), [(("train", "test"), "validation"), (("train", "val"), "test")])
+def test_a_split_that_the_table_does_not_give_can_be_cut_from_train(tmp_path, given, lacking):
+    archive = Archive(tmp_path / "archive").fill(90)
+    for number, row in enumerate(archive.rows):
+        row["split"] = given[number // 3 % 5 == 0]
+    source = archive.write()
+    said = message(source, tmp_path / "out")
+    assert f"The source gives every row a split, and none is {lacking}." in said
+    assert f"ingest.split.cut_from_train=[{lacking}]" in said
+    counts = ingest(source, tmp_path / "cut", f"ingest.split.cut_from_train=[{lacking}]")
+    kept = "test" if lacking == "validation" else "validation"
+    assert counts[kept] == 18 and counts[lacking] > 0 and counts["train"] + counts[lacking] == 72
+    without = ingest(source, tmp_path / "without", f"ingest.split.{lacking}=0")
+    assert without[lacking] == 0
 
 
 def test_a_source_without_rows(tmp_path):

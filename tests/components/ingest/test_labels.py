@@ -169,6 +169,27 @@ def test_a_given_split_is_honoured_unless_it_is_not_wanted():
     assert {split_of(row(split=split), SplitSettings(given=False)) for split in ("train", "test")} == {dealt}
 
 
+def test_splits_that_the_source_lacks_may_be_cut_from_its_train_split():
+    cut = SplitSettings(validation=0.2, test=0.2, cut_from_train=("validation",))
+    splits = {person: split_of(row(person=person, split="train"), cut) for person in PEOPLE[:5000]}
+    counts = Counter(splits.values())
+    assert set(counts) == {"train", "validation"}
+    assert counts["validation"] == pytest.approx(1000, rel=0.1)
+    assert all(split_of(row(person=person, split="train", row=7), cut) == split for person, split in splits.items())
+    assert {split_of(row(person=person, split="test"), cut) for person in PEOPLE[:100]} == {"test"}
+    both = SplitSettings(validation=0.2, test=0.2, cut_from_train=("validation", "test"))
+    assert {split_of(row(person=person, split="train"), both) for person in PEOPLE[:100]} == {
+        "train",
+        "validation",
+        "test",
+    }
+    dealt = SplitSettings(validation=0.2, test=0.2, cut_from_train=("validation",), given=False)
+    assert all(
+        split_of(row(person=person, split="train"), dealt) == split_of(row(person=person), dealt)
+        for person in PEOPLE[:200]
+    )
+
+
 def test_folds_are_even_and_each_is_the_test_split_once():
     folds = [fold_of(row(person=person), SplitSettings(folds=5)) for person in PEOPLE]
     assert set(folds) == set(range(5))
@@ -224,9 +245,31 @@ def test_the_list_has_every_row_with_its_split_or_its_reason(tmp_path, capsys, s
     assert list(out.parent.iterdir()) == [out]
 
 
-def test_a_list_without_a_kept_row_says_where_the_rules_are(tmp_path, capsys):
-    write_labels(table(tmp_path, "1.jpg,30,,a,"), FilterSettings(), SplitSettings(), tmp_path / "labels.csv")
-    assert "ingest.filter.unknown_gender=true" in capsys.readouterr().out
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("1.jpg,30,,a,", "gender_unknown. ingest.filter.unknown_gender=true"),
+        ("1.jpg,,f,a,", "ingest.filter.unknown_age=true"),
+        ("1.jpg,300,f,a,", "the first: age 300, allowed 0 to 100. The limits are ingest.filter.min_age"),
+        ("1.jpg,30,Man,a,", "malformed_row, the first: gender is 'Man': see source.table.genders."),
+        ("1.jpg,old,f,a,", "the first: age is 'old': see source.table.age."),
+        ("1.jpg,30,f,a,later", "the first: split is 'later': see source.table.split."),
+        (
+            "/srv/1.jpg,30,f,a,",
+            "the first: the path is absolute. Name the folder that the paths begin with as source.photos",
+        ),
+        ("1.jpg,30", "the first: the row has 2 fields, the table has 5 columns: see source.table.delimiter."),
+    ],
+)
+def test_a_list_without_a_kept_row_says_why_and_what_to_set(tmp_path, capsys, line, told):
+    write_labels(table(tmp_path, *[line] * 3), FilterSettings(), SplitSettings(), tmp_path / "labels.csv")
+    assert told in capsys.readouterr().out
+
+
+def test_of_several_reasons_the_one_of_most_rows_is_explained(tmp_path, capsys):
+    lines = ["1.jpg,300,f,a,", "2.jpg,30,Man,a,", "3.jpg,30,Woman,a,"]
+    write_labels(table(tmp_path, *lines), FilterSettings(), SplitSettings(), tmp_path / "labels.csv")
+    assert "Most are malformed_row, the first: gender is 'Man'" in capsys.readouterr().out
 
 
 def test_a_list_that_cannot_be_written(tmp_path):

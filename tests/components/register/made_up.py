@@ -44,10 +44,10 @@ def metrics(**changed: Any) -> dict[str, Any]:
 def artifacts(root: Path, said: dict[str, Any], photo: PhotoSettings | None = None) -> dict[str, Path]:
     """The four artifacts that register reads, by step."""
     photo = photo or PhotoSettings(size=64)
-    ingested = _artifact(
-        root, "ingest", settings={"photo": photo.model_dump(mode="json")}, counts={"rows": 300, "examples": 250}
-    )
-    _write_examples(ingested)
+    counts = {"rows": 300, "examples": 250}
+    ingested = _artifact(root, "ingest", settings={"photo": photo.model_dump(mode="json")}, counts=counts)
+    _write_shards(ingested)
+    write_examples(ingested / "examples.parquet")
     validated = _artifact(root, "validate")
     (validated / "statistics").mkdir()
     (validated / "statistics" / "train.pb").write_bytes(training_statistics())
@@ -57,11 +57,21 @@ def artifacts(root: Path, said: dict[str, Any], photo: PhotoSettings | None = No
     return {step: root / step for step in ("ingest", "validate", "train", "evaluate")}
 
 
+def write_examples(file: Path) -> None:
+    """The part of an ingest's examples.parquet that register reads: two photos of each of 125 persons."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    persons = [f"made:{number}" for number in range(125)] * 2
+    splits = [("train", "train", "train", "validation", "test")[number % 5] for number in range(125)] * 2
+    parquet.write_table(pa.table({"person": persons, "split": splits}), file)
+
+
 PERSONS = {"train": "made:1", "validation": "made:2", "test": "made:3"}
 """The one person of every split."""
 
 
-def _write_examples(folder: Path) -> None:
+def _write_shards(folder: Path) -> None:
     index = {}
     for split, person in PERSONS.items():
         shard = Shard(file_name(split, 0, 1), 1, 0)

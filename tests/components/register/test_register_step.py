@@ -1,7 +1,10 @@
 """The register step on a made-up model and a registry in SQLite."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +77,51 @@ class TestWhatIsRegistered:
             registered = register(made, store / "out")
         assert registered["run_id"] == run.info.run_id
         assert mlflow.get_run(run.info.run_id).data.metrics["age_mae"] == 5.25
+
+
+class TestPersons:
+    """Who is in which split of a registered model's data."""
+
+    def test_are_listed_with_their_split_and_the_number_of_their_examples(self, registered, monkeypatch):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", registered)
+        listed = registry.persons(registry.resolve("visage@champion")).to_pylist()
+        assert len(listed) == 125
+        assert listed[0] == {"person": "made:0", "split": "train", "examples": 2}
+        assert {"person": "made:123", "split": "validation", "examples": 2} in listed
+        assert [entry["person"] for entry in listed] == sorted(entry["person"] for entry in listed)
+
+    def test_are_printed_as_csv(self, registered, tmp_path):
+        command = [sys.executable, "-m", "pipeline.cli", "models", "persons", "1", "--root", str(tmp_path)]
+        environment = os.environ | {"MLFLOW_TRACKING_URI": registered}
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=environment, cwd=Path(__file__).parents[3], check=False
+        )
+        assert done.returncode == 0, done.stderr
+        header, first, *others = done.stdout.splitlines()
+        assert (header, first, len(others)) == ("person,split,examples", "made:0,train,2", 124)
+
+    def test_go_with_the_run_and_not_with_every_copy_of_the_model(self, registered, monkeypatch):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", registered)
+        model = registry.download(registry.resolve("visage@champion")).parent
+        assert not list(model.rglob(registry.PERSONS))
+
+    def test_of_a_version_whose_run_has_no_list_are_asked_for_in_vain(self, made, store):
+        run_id = register(made, store / "out")["run_id"]
+        artifacts = Path(mlflow.get_run(run_id).info.artifact_uri.removeprefix("file://"))
+        (artifacts / registry.PERSONS).unlink()
+        with pytest.raises(VisageError, match=f"visage/1 holds no {registry.PERSONS}") as caught:
+            registry.persons(registry.resolve("visage/1"))
+        assert "ingest-fingerprint" in caught.value.hint
+        mlflow.delete_run(run_id)
+        with pytest.raises(VisageError, match="holds no"):
+            registry.persons(registry.resolve("visage/1"))
+
+    def test_without_examples_nothing_is_registered(self, made, store):
+        damaged = saying(made, store / "damaged")
+        (damaged / "ingest" / "examples.parquet").write_bytes(b"PAR1")
+        with pytest.raises(VisageError, match=r"examples.parquet cannot be read"):
+            register(damaged, store / "out")
+        assert registry.names() == []
 
 
 class TestAliases:

@@ -33,7 +33,7 @@ def message(path: Path | str, /, **table) -> str:
 def test_columns_of_the_usual_names_need_no_settings(tmp_path):
     file = csv(tmp_path, "path,age,gender,person,split\na/1.jpg,31,F,p1,val\n")
     (record,) = read(file)
-    assert (record.row, record.source, record.path, record.person) == (0, "faces", "a/1.jpg", "faces:p1")
+    assert (record.row, record.source, record.path, record.person) == (0, "labels", "a/1.jpg", "labels:p1")
     assert (record.age, record.age_class, record.gender, record.split) == (31, None, "female", "validation")
     assert record.malformed == ""
     assert photos_root(SourceSettings(kind="table", path=str(file))) == str(tmp_path)
@@ -52,7 +52,7 @@ def test_a_path_made_of_several_columns_as_in_adience(tmp_path):
     (record,) = read(file, path=pattern, person="user_id")
     assert record.path == "faces/30601258@N03/coarse_tilt_aligned_face.1.10399646885.jpg"
     assert (record.age, record.age_class, record.gender) == (None, "25-32", "female")
-    assert record.person == "fold_0_data:30601258@N03"
+    assert record.person == "labels:30601258@N03"
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_gender_in_any_stated_code(tmp_path):
     overrides = [f"path={file}", "kind=table", "table.genders={0: male, 1: female}"]
     found = list(records(build(SourceSettings, {}, overrides)))
     assert [record.gender for record in found] == ["male", "female", None, None, None]
-    assert [record.malformed for record in found] == ["", "", "", "", "gender is '2'"]
+    assert [record.malformed for record in found] == ["", "", "", "", "gender is '2': see source.table.genders"]
 
 
 def test_gender_in_numbers_without_their_meaning_is_refused(tmp_path):
@@ -107,7 +107,7 @@ def test_gender_codes_mean_female_or_male():
 
 def test_without_persons_every_photo_shows_another_one(tmp_path):
     found = read(csv(tmp_path, "path,age\n1.jpg,3\n2.jpg,4\n"))
-    assert [record.person for record in found] == ["faces:1.jpg", "faces:2.jpg"]
+    assert [record.person for record in found] == ["labels:1.jpg", "labels:2.jpg"]
 
 
 def test_boxes(tmp_path):
@@ -123,7 +123,7 @@ def test_rows_that_cannot_be_read_are_malformed_and_the_others_go_on(tmp_path):
     text = "path,age,split\n1.jpg,3\n2.jpg,3,test,more\n,3,test\n4.jpg,3,later\n\n6.jpg,3,test\n"
     found = read(csv(tmp_path, text))
     assert [bool(record.malformed) for record in found] == [True, True, True, True, False]
-    assert found[3].malformed == "split is 'later'"
+    assert found[3].malformed == "split is 'later': see source.table.split"
     assert [record.row for record in found] == [0, 1, 2, 3, 4]
 
 
@@ -131,7 +131,7 @@ def test_a_path_that_is_not_utf8_is_malformed(tmp_path):
     file = tmp_path / "faces.csv"
     file.write_bytes(b"path,age\n\xff.jpg,3\n")
     (record,) = read(file)
-    assert record.malformed == "the path is not UTF-8"
+    assert record.malformed == "the path is not UTF-8: see source.table.encoding"
 
 
 def test_a_csv_from_a_spreadsheet(tmp_path):
