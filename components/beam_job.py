@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from components.step.resources import cores
 from components.step.settings import Section, runtime_only
@@ -68,16 +68,6 @@ def pipeline(settings: BeamSettings) -> "beam.Pipeline":
 def workers_here(settings: BeamSettings) -> int:
     """How many workers this machine is to have: 0 if the job runs on a cluster."""
     return (settings.workers or cores()) if settings.runner == "local" else 0
-
-
-def filesystems() -> Any:
-    """Beam's FileSystems, which read buckets and folders alike; outside a pipeline too, where they have no options yet."""
-    from apache_beam.io.filesystems import FileSystems
-    from apache_beam.options.pipeline_options import PipelineOptions
-
-    if FileSystems._pipeline_options is None:  # the one for S3 will not do without
-        FileSystems.set_options(PipelineOptions([]))
-    return FileSystems
 
 
 def run(job: "beam.Pipeline") -> None:

@@ -9,7 +9,7 @@ import os
 import subprocess
 import time
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,6 +134,12 @@ class MlflowTracker(Tracker):
         with explaining_mlflow_errors():
             self.client.set_tag(self.run_id, name, redact(value))
 
+    def reports(self, folder: Path, globs: Sequence[str]) -> None:
+        with explaining_mlflow_errors():
+            for file in sorted({file for pattern in globs for file in folder.glob(pattern)}):
+                inside = file.relative_to(folder).parent
+                self.client.log_artifact(self.run_id, str(file), None if inside == Path() else str(inside))
+
 
 @contextmanager
 def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: Tracker) -> Iterator[MlflowTracker]:
@@ -183,10 +189,7 @@ def record(tracker: MlflowTracker, step: Step, manifest: Manifest, folder: Path)
         if step.name == "ingest":
             parent = client.get_run(run_id).data.tags["mlflow.parentRunId"]
             client.set_tag(parent, "visage.data_fingerprint", manifest.fingerprint)
-        for pattern in step.report_globs:
-            for file in sorted(folder.glob(pattern)):
-                inside = file.relative_to(folder).parent
-                client.log_artifact(run_id, str(file), None if inside == Path() else str(inside))
+    tracker.reports(folder, step.report_globs)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ REASONS: Mapping[str, str] = {
     "photo_missing": "there is no such file",
     "photo_too_large": "the photo has more bytes or pixels than allowed",
     "not_a_photo": "the file is not a picture",
+    "photo_unsupported": "the picture is of a format that is not read, such as camera raw",
     "photo_unreadable": "the picture is cut short or damaged",
     "photo_too_small": "the face has fewer pixels than allowed",
     "duplicate": "the same picture was taken once already",

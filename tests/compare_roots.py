@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from components.estimator import saved
-from components.evaluate.predictions import predict
+from components.evaluate import predictions
 from schemas.arrow_files import parquet
 from schemas.reject import read_rejects
 from schemas.shard import read_index
@@ -81,7 +81,8 @@ def score_rejects(root: Path) -> list:
 def difference_here(root: Path) -> float:
     """How far a root's model, loaded here, is from what it said in the set that evaluated it."""
     model, data, evaluation = (newest(root, step) for step in ("train", "ingest", "evaluate"))
-    here = predict(saved.load(model / "estimator"), data, read_index(data)["test"])
+    test = predictions.examples(data, read_index(data)["test"])
+    here = predictions.predict(saved.load(model / "estimator"), test)
     there = pd.read_parquet(evaluation / "predictions.parquet")
     assert list(here["path"]) == list(there["path"])
     return max(

@@ -35,6 +35,7 @@ pytestmark = pytest.mark.slow
 PLACEHOLDERS = {
     "FOLDER": "imdb_crop",
     "KEY=VALUE": "train.epochs=3",
+    "KEY STEP...": "key train",
     "NAME": "demo",
     "ONE.jpg": "portrait.jpg",
     "PHOTOS": "albums",
@@ -72,6 +73,9 @@ RULES = (
     Rule(
         r"\.venv/bin/pytest (.*)", r"pytest -p no:cacheprovider --collect-only \1", "the suite runs these tests itself"
     ),
+    Rule(r"(tests/\w+\.sh).*", r"bash -n \1", "half an hour, as root"),
+    Rule(r"\.venv/bin/(python -m tests\.compare_roots).*", r'\1 "$ROOT" "$ROOT"', "needs a root of another machine"),
+    Rule(r"(python -m apache_beam\S+).*", r"\1 --help", "a worker that waits for jobs"),
     Rule(r"python --version"),
     Rule(r"python -m components\.(\w+)", r"python -m components.\1 --help", "a mention: `visage step` is the same"),
     Rule(r"(python tests/benchmarks/\w+\.py).*", r"\1 --help", "minutes to hours, on photos that do not come along"),
@@ -99,7 +103,9 @@ RULES = (
     ),
     Rule(r"visage score albums/ .*", says="scores/summary.html"),
     Rule(r"visage score portrait\.jpg"),
+    Rule(r"visage score .*", "visage score --help", "photos of others"),
     Rule(r"visage models.*"),
+    Rule(r"visage end-run .*", says="no run was tracked"),
     Rule(r"visage ui", r"\g<0> --port $PORT", "5000 may be taken"),
     Rule(r"visage compile .*", says="visage.yaml"),
     Rule(r"visage (submit|schedule) .*", r"\g<0> --host $KUBEFLOW", "8080 may be taken"),
@@ -194,6 +200,7 @@ def environment(place) -> Iterator[dict[str, str]]:
         variables = os.environ | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(PROJECT),
+            "ROOT": str(place / "pipeline-root"),
             "PORT": str(held.getsockname()[1]),
             "KUBEFLOW": kubeflow.host,
             "MIRROR": f"http://127.0.0.1:{mirror.server_port}",
@@ -230,7 +237,7 @@ def started(place, environment) -> Callable[[str], Done]:
 
 def run(command: str, place: Path, environment: dict[str, str]) -> Done:
     """Starts a command in the folder that it is for. One that serves until it is stopped is, once its page is there."""
-    where = PROJECT if re.match(r"make|pytest|python", command) else place
+    where = PROJECT if re.match(r"make|pytest|python|bash", command) else place
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
             command,

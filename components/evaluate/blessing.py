@@ -1,61 +1,69 @@
-"""The blessing: whether a model may go live. Every reason against it is a sentence."""
+"""The blessing: whether a model may go live. Every reason against it is a sentence; README.md says why the rule is as it is."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from components.evaluate.metrics import LOWER_IS_BETTER
 from components.evaluate.settings import BlessingSettings
 
+_NAMES = {
+    "age_mae": "age MAE",
+    "age_class_accuracy": "share of right age classes",
+    "gender_accuracy": "share of right genders",
+}
 
-def objections(
-    measured: Mapping[str, Any],
-    slices: Sequence[Mapping[str, Any]],
-    champion: Mapping[str, Any] | None,
-    asked: BlessingSettings,
-) -> list[str]:
+
+def objections(measured: Mapping[str, Any], asked: BlessingSettings) -> list[str]:
     """What speaks against a model; it is blessed where nothing does.
 
     Args:
-        measured: its figures and the baseline's.
-        slices: its figures by slice.
-        champion: the champion's figures on the same faces; None where there is no champion.
-        asked: the thresholds.
+        measured: what stands in metrics.json, but for the blessing itself.
+        asked: the thresholds and margins.
     """
-    return [
-        *_against_thresholds(measured, asked),
-        *_against_slices(slices, asked),
-        *(_against_champion(measured, champion, asked) if champion else ()),
-    ]
+    reasons = [*_against_thresholds(measured, asked), *_against_slices(measured["slices"], asked)]
+    if asked.beat_baseline:
+        reasons += _against_baseline(measured, asked)
+    if measured["champion"]:
+        reasons += _against_champion(measured, measured["champion"], asked)
+    for reference in measured["references"]:
+        reasons += _against_reference(measured, reference, asked)
+    return reasons
 
 
-def _against_thresholds(measured: Mapping[str, Any], asked: BlessingSettings) -> list[str]:
-    reasons = []
+def _against_thresholds(measured: Mapping[str, Any], asked: BlessingSettings) -> Iterator[str]:
     examples, mae, accuracy = measured["examples"], measured["age_mae"], measured["gender_accuracy"]
-    baseline = measured["baseline_age_mae"]
     if examples < asked.min_examples:
-        reasons.append(f"There are only {examples:,} test examples, {asked.min_examples:,} are asked for.")
+        yield f"There are only {examples:,} test examples, {asked.min_examples:,} are asked for."
     if measured["without_prediction"]:
-        reasons.append(f"The estimator says no age of {measured['without_prediction']:,} of {examples:,} faces.")
-    class_accuracy = measured["age_class_accuracy"]
-    if mae is None and accuracy is None and class_accuracy is None:
-        reasons.append("Nothing could be measured: the test split has no label that the estimator predicts.")
-    if mae is not None and baseline is not None and mae > baseline * asked.max_baseline_ratio:
-        reasons.append(
+        yield f"The estimator says no age of {measured['without_prediction']:,} of {examples:,} faces."
+    if mae is None and accuracy is None and measured["age_class_accuracy"] is None:
+        yield "Nothing could be measured: the test split has no label that the estimator predicts."
+    if _beyond_ratio("age_mae", measured, asked):
+        baseline = measured["baseline_age_mae"]
+        yield (
             f"The age MAE of {mae:.2f} years is {mae / baseline:.0%} of the baseline's {baseline:.2f}; at most "
             f"{asked.max_baseline_ratio:.0%} is asked for."
             if baseline
             else f"The age MAE is {mae:.2f} years, and the baseline makes no error at all."
         )
-    baseline_class_accuracy = measured["baseline_age_class_accuracy"]
-    if mae is None and class_accuracy is not None and baseline_class_accuracy is not None:
-        wrong, baseline_wrong = 1 - class_accuracy, 1 - baseline_class_accuracy
-        if wrong > baseline_wrong * asked.max_baseline_ratio:
-            reasons.append(
-                f"The age class is wrong for {wrong:.1%}, the baseline's for {baseline_wrong:.1%}; at most "
-                f"{asked.max_baseline_ratio:.0%} of that is asked for."
-            )
+    if mae is None and _beyond_ratio("age_class_accuracy", measured, asked):
+        yield (
+            f"The age class is wrong for {1 - measured['age_class_accuracy']:.1%}, the baseline's for "
+            f"{1 - measured['baseline_age_class_accuracy']:.1%}; at most {asked.max_baseline_ratio:.0%} of that is asked for."
+        )
     if accuracy is not None and accuracy < asked.min_gender_accuracy:
-        reasons.append(f"Gender is right for {accuracy:.1%}; {asked.min_gender_accuracy:.1%} is asked for.")
-    return reasons
+        yield f"Gender is right for {accuracy:.1%}; {asked.min_gender_accuracy:.1%} is asked for."
+
+
+def _beyond_ratio(name: str, measured: Mapping[str, Any], asked: BlessingSettings) -> bool:
+    """Whether a figure's errors are too large a share of the baseline's."""
+    value, baseline = measured[name], measured[f"baseline_{name}"]
+    if value is None or baseline is None:
+        return False
+    if not LOWER_IS_BETTER[name]:
+        value, baseline = 1 - value, 1 - baseline
+    return value > baseline * asked.max_baseline_ratio
 
 
 def _against_slices(slices: Sequence[Mapping[str, Any]], asked: BlessingSettings) -> list[str]:
@@ -69,28 +77,119 @@ def _against_slices(slices: Sequence[Mapping[str, Any]], asked: BlessingSettings
     ]
 
 
-def _against_champion(measured: Mapping[str, Any], champion: Mapping[str, Any], asked: BlessingSettings) -> list[str]:
-    reasons = []
+def _against_baseline(measured: Mapping[str, Any], asked: BlessingSettings) -> Iterator[str]:
+    """Every figure that has a baseline must beat it, and whatever else could be said of every face alike."""
+    for name in LOWER_IS_BETTER:
+        said = name == "age_mae" or (name == "age_class_accuracy" and measured["age_mae"] is None)
+        if said and _beyond_ratio(name, measured, asked):
+            continue  # what is too bad by the ratio has its sentence already
+        constants = ("baseline", measured["baseline"][name]), ("hindsight", measured["hindsight"][name])
+        sentences = (_unlike_constant(name, key, held, measured[name]) for key, held in constants if held)
+        yield from [sentence for sentence in sentences if sentence][:1]
+
+
+def _unlike_constant(name: str, key: str, constant: Mapping[str, Any], value: float | None) -> str:
+    """Why a figure is not shown to be better than always giving one answer; empty if it is."""
+    if value is None:
+        return ""
+    answer = f"{constant['says']:g} years" if name == "age_mae" else constant["says"]
+    who = f"the baseline, which always says {answer}" if key == "baseline" else f"always saying {answer}"
+    said = (
+        f"The {_NAMES[name]} of {_amount(name, value)} is not shown to be better than the "
+        f"{_amount(name, constant['figure'])} of {who}"
+    )
+    worse, low, high = _worse(name, constant)
+    if low is None:
+        return f"{said}: the faces of {constant['persons']:,} persons have no interval."
+    if high < 0:
+        return ""
+    if worse >= 0:
+        return f"{said}."
+    ends = f"{_distance(name, constant['low'])} to {_distance(name, constant['high'])}"
+    return f"{said}: the 95 % interval of the difference is {ends}.{_would_tell(constant, worse, high, 0)}"
+
+
+def _against_champion(
+    measured: Mapping[str, Any], champion: Mapping[str, Any], asked: BlessingSettings
+) -> Iterator[str]:
     name = f"version {champion['version']}, the champion"
-    mae, theirs = measured["age_mae"], champion["age_mae"]
-    if theirs is not None and mae is not None and mae > theirs * (1 + asked.age_tolerance):
-        reasons.append(
-            f"The age MAE of {mae:.2f} years is worse than the {theirs:.2f} of {name}, by more than "
-            f"{asked.age_tolerance:.0%}."
+    if not champion["compared"]:
+        yield (
+            f"It could not be held against {name}: {champion['why_not']} Whether it is better, a person must say: "
+            "`visage models promote` makes it champion."
         )
-    accuracy, theirs = measured["age_class_accuracy"], champion["age_class_accuracy"]
-    same_classes = measured["age_classes"] == champion["age_classes"]
-    if mae is None and same_classes and accuracy is not None and accuracy < theirs - asked.accuracy_tolerance:
-        reasons.append(
-            f"The age class is right for {accuracy:.1%}, less than the {theirs:.1%} of {name}, by more than "
-            f"{asked.accuracy_tolerance:.1%}."
+        return
+    for figure in LOWER_IS_BETTER:
+        yield from _inferior(figure, measured, champion, name, _margin(figure, asked))
+
+
+def _against_reference(
+    measured: Mapping[str, Any], reference: Mapping[str, Any], asked: BlessingSettings
+) -> Iterator[str]:
+    if reference["compared"]:
+        for figure in reference["best_in"]:
+            name = f"version {reference['version']}, the best that was blessed so far"
+            yield from _inferior(figure, measured, reference, name, _margin(figure, asked))
+
+
+def _margin(figure: str, asked: BlessingSettings) -> float:
+    return {
+        "age_mae": asked.age_margin_years,
+        "age_class_accuracy": asked.age_class_margin,
+        "gender_accuracy": asked.gender_margin,
+    }[figure]
+
+
+def _inferior(
+    figure: str, measured: Mapping[str, Any], rival: Mapping[str, Any], name: str, margin: float
+) -> Iterator[str]:
+    """Why a figure is not shown to be at most a margin worse than a rival's."""
+    difference = rival["differences"].get(figure)
+    if difference is None:  # the rival tells it not, or in other classes
+        return
+    if measured[figure] is None:
+        yield f"The estimator tells no {'gender' if figure == 'gender_accuracy' else 'age'}, but {name}, does."
+        return
+    ours = f"{_NAMES[figure]} of {_amount(figure, measured[figure])}"
+    theirs = f"the {_amount(figure, rival[figure])} of {name}"
+    worse, low, high = _worse(figure, difference)
+    if low is None:
+        yield f"The {ours} cannot be held against {theirs}: the faces of {difference['persons']:,} persons have no interval."
+    elif worse > margin:
+        yield (
+            f"The {ours} is worse than {theirs}: by {_distance(figure, worse)}, 95 % interval {_distance(figure, low)} to "
+            f"{_distance(figure, high)}, where {_distance(figure, margin)} is allowed."
         )
-    accuracy, theirs = measured["gender_accuracy"], champion["gender_accuracy"]
-    if theirs is not None and accuracy is None:
-        reasons.append(f"The estimator tells no gender, but {name}, does.")
-    if theirs is not None and accuracy is not None and accuracy < theirs - asked.accuracy_tolerance:
-        reasons.append(
-            f"Gender is right for {accuracy:.1%}, less than the {theirs:.1%} of {name}, by more than "
-            f"{asked.accuracy_tolerance:.1%}."
+    elif high > margin:
+        yield (
+            f"The test set is too small to judge whether the {ours} is as good as {theirs}: it may be worse by up to "
+            f"{_distance(figure, high)} (95 % interval of the difference), where {_distance(figure, margin)} is allowed."
+            f"{_would_tell(difference, worse, high, margin)}"
         )
-    return reasons
+
+
+def _worse(figure: str, difference: Mapping[str, Any]) -> tuple[float, Any, Any]:
+    """By how much a figure is worse than another, and the ends of the interval; below 0 it is better."""
+    value, low, high = difference["value"], difference["low"], difference["high"]
+    if LOWER_IS_BETTER[figure] or low is None:
+        return value or 0, low, high
+    return -value, -high, -low
+
+
+def _would_tell(difference: Mapping[str, Any], worse: float, high: float, margin: float) -> str:
+    """How many persons would tell, were the difference what it seems: intervals narrow with the root of the number."""
+    persons, needed = difference["persons"], math.inf
+    if margin > worse:
+        needed = max(persons * ((high - worse) / (margin - worse)) ** 2, persons + 1)
+    if needed > 1e7:
+        return ""
+    unit = 10 ** max(int(math.log10(needed)) - 1, 0)
+    return f" The test set has {persons:,} persons; about {math.ceil(needed / unit) * unit:,} would tell."
+
+
+def _amount(figure: str, value: float) -> str:
+    return f"{value:.2f} years" if figure == "age_mae" else f"{value:.1%}"
+
+
+def _distance(figure: str, value: float) -> str:
+    return f"{value:.2f} years" if figure == "age_mae" else f"{value * 100:.1f} points"

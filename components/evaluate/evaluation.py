@@ -3,18 +3,15 @@
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from components import registry
 from components.estimator import saved
 from components.estimator.classes import AgeClasses
-from components.evaluate import metrics, plots, predictions, report
+from components.evaluate import metrics, plots, predictions, report, rivals
 from components.evaluate.blessing import objections
 from components.evaluate.settings import EvaluateSettings, Settings
-from components.registry import ModelVersion
 from components.step import StepContext
 from schemas.error import VisageError
 from schemas.record import TEST, TRAIN
@@ -27,21 +24,6 @@ PREDICTIONS = "predictions.parquet"
 REPORT = "report.html"
 
 
-@dataclass(frozen=True)
-class Champion:
-    """The champion, on the same faces.
-
-    Attributes:
-        version: in the registry.
-        classes: of age that it tells; None where it tells years.
-        faces: what it says of them.
-    """
-
-    version: ModelVersion
-    classes: AgeClasses | None
-    faces: pd.DataFrame
-
-
 def evaluate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     """Evaluate the estimator; the figures for the manifest.
 
@@ -52,22 +34,21 @@ def evaluate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     asked, folder = settings.evaluate, context.inputs["ingest"]
     index = read_index(folder)
     shards = index.get(TEST, [])
-    version = context.champion
-    read = _progress(context, sum(shard.examples for shard in shards) * (2 if version else 1))
+    champion = context.champion
+    read = _progress(context, sum(shard.examples for shard in shards) * (2 if champion else 1))
 
     estimator = saved.load(context.inputs["train"] / "estimator")
     classes = estimator.classes
-    faces = predictions.predict(estimator, folder, shards, read)
+    faces = predictions.predict(estimator, predictions.examples(folder, shards), read)
     predictions.write(context.output / PREDICTIONS, faces)
-    champion = None
-    if version:
-        rival = _rival(version)
-        champion = Champion(version, rival.classes, predictions.predict(rival, folder, shards, read))
+    against = rivals.measure(champion, folder, shards, read) if champion else []
 
     baseline = metrics.Baseline.of(index.get(TRAIN, []), classes)
-    measured = _measure(faces, classes, baseline, champion, asked)
-    reasons = objections(measured, measured["slices"], measured["champion"], asked.blessing)
-    measured |= {"blessed": not reasons, "reasons": reasons}
+    measured = _measure(faces, classes, baseline, asked)
+    told = [rivals.compared(rival, faces, classes, asked.resamples, asked.seed) for rival in against]
+    measured |= {"champion": told[0] if told else None, "references": told[1:]}
+    reasons = objections(measured, asked.blessing)
+    measured |= {"blessed": not reasons, "reasons": reasons, "best": rivals.best_after(not reasons, told)}
     (context.output / METRICS).write_text(json.dumps(measured, indent=1, allow_nan=False) + "\n")
 
     plots.draw(context.output, faces)
@@ -83,18 +64,15 @@ def evaluate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     if reasons and asked.require_blessing:
         raise VisageError(
             "The model is not blessed:\n" + "\n".join(f"- {reason}" for reason in reasons),
-            f"Train a better one, or lower what evaluate.blessing asks for. Report: {context.output / REPORT}",
+            f"Train a better one, or lower what evaluate.blessing asks for. Report: {context.place_of(REPORT)}",
         )
     return _counts(measured)
 
 
 def _measure(
-    faces: pd.DataFrame,
-    classes: AgeClasses | None,
-    baseline: metrics.Baseline,
-    champion: Champion | None,
-    asked: EvaluateSettings,
+    faces: pd.DataFrame, classes: AgeClasses | None, baseline: metrics.Baseline, asked: EvaluateSettings
 ) -> dict[str, Any]:
+    hindsight = metrics.Baseline.in_hindsight(faces, classes)
     return {
         "examples": len(faces),
         "persons": int(faces["person"].nunique()),
@@ -105,30 +83,32 @@ def _measure(
         "baseline_age": baseline.age,
         "baseline_age_class": baseline.age_class,
         "baseline_gender": baseline.gender,
+        "baseline": _against_constants(faces, baseline, asked),
+        "hindsight": _against_constants(faces, hindsight, asked),
         "bootstrap": {"resamples": asked.resamples, "seed": asked.seed, "unit": "person", "interval": 0.95},
         "slices": metrics.slices(faces),
         "age_classes": list(classes.names) if classes else None,
         "age_class_confusion": metrics.confusion(faces, classes) if classes else None,
-        "champion": None
-        if champion is None
-        else {
-            "name": champion.version.name,
-            "version": champion.version.version,
-            "age_classes": list(champion.classes.names) if champion.classes else None,
-            **metrics.figures(champion.faces),
-            **metrics.differences(faces, champion.faces, asked.resamples, asked.seed),
-        },
     }
 
 
-def _rival(version: ModelVersion) -> saved.Estimator:
-    try:
-        return saved.load(registry.download(version) / "estimator")
-    except VisageError as error:
-        raise VisageError(
-            f"The champion {version} cannot be used: {error.message}",
-            f"Make another version champion: `visage models promote {version.name}/VERSION`.",
-        ) from error
+def _against_constants(
+    faces: pd.DataFrame, constants: metrics.Baseline, asked: EvaluateSettings
+) -> dict[str, dict[str, Any] | None]:
+    """By figure: what the constant is, how good, and this model's figure minus it; None where nothing can be said."""
+    theirs = constants.scores(faces)
+    found = metrics.differences(metrics.scores(faces), theirs, faces["person"], asked.resamples, asked.seed)
+    answers = {
+        "age_mae": constants.age,
+        "age_class_accuracy": constants.age_class,
+        "gender_accuracy": constants.gender,
+    }
+    return {
+        name: {"says": answers[name], "figure": float(theirs[name].mean()), **difference._asdict()}
+        if difference.faces
+        else None
+        for name, difference in found.items()
+    }
 
 
 def _progress(context: StepContext, total: int) -> Callable[[int], None]:
@@ -153,6 +133,8 @@ def _counts(measured: Mapping[str, Any]) -> dict[str, Any]:
     figures = {name: value for name, value in measured.items() if isinstance(value, int | float | bool)}
     champion = measured["champion"]
     return figures | {
-        "compared_with": f"{champion['name']}/{champion['version']}" if champion else "no champion",
+        "compared_with": f"{champion['name']}/{champion['version']}"
+        if champion and champion["compared"]
+        else "no champion",
         "reasons": measured["reasons"],
     }

@@ -3,25 +3,29 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from components.estimator.classes import AgeClasses
 from schemas.record import FEMALE
 from schemas.shard import Shard
 
 Figures = dict[str, float | None]
+Scores = Mapping[str, pd.Series]
+"""By figure, what it is the mean of: a number a face, NaN where it is not known."""
+
+LOWER_IS_BETTER = {"age_mae": True, "age_class_accuracy": False, "gender_accuracy": False}
+"""The figures that decide about a model: means over faces, for each of which there is a baseline."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What can be said without looking at the face.
+    """What can be said without looking at the face: the same of everyone.
 
     Attributes:
-        age: median age of the training split, years; the constant with the smallest mean absolute error there.
+        age: median age of a split, years; the constant with the smallest mean absolute error there.
         age_class: its most frequent age class; None where the estimator has no classes.
         gender: its more frequent gender.
     """
@@ -40,6 +44,29 @@ class Baseline:
         age = float(np.median(np.repeat(list(ages), list(ages.values())))) if ages else None
         gender = max(genders, key=lambda gender: genders[gender]) if genders else None
         return cls(age, classes.most_frequent(shards) if classes else None, gender)
+
+    @classmethod
+    def in_hindsight(cls, faces: pd.DataFrame, classes: AgeClasses | None) -> Self:
+        """The constants that are right most often on the test faces themselves.
+
+        No model can be told to say them, but one that says the same of every face may happen to: it must not pass for one that
+        looks. Of genders this is the no-information rate (Kuhn, "Building Predictive Models in R Using the caret Package",
+        Journal of Statistical Software 2008).
+        """
+        ages, age_classes, genders = (faces[label].dropna() for label in ("age", "age_class", "gender"))
+        return cls(
+            float(ages.median()) if len(ages) else None,
+            str(age_classes.mode()[0]) if classes and len(age_classes) else None,
+            str(genders.mode()[0]) if len(genders) else None,
+        )
+
+    def scores(self, faces: pd.DataFrame) -> Scores:
+        """As the function `scores`, for these constants."""
+        return {
+            "age_mae": (faces["age"] - (np.nan if self.age is None else self.age)).abs().astype(float),
+            "age_class_accuracy": _right(faces["age_class"], self.age_class),
+            "gender_accuracy": _right(faces["gender"], self.gender),
+        }
 
 
 def figures(faces: pd.DataFrame) -> Figures:
@@ -78,13 +105,7 @@ def figures(faces: pd.DataFrame) -> Figures:
 
 def baseline_figures(faces: pd.DataFrame, baseline: Baseline) -> Figures:
     """The baseline's figures on the same faces."""
-    ages, classes, genders = (faces[label].dropna() for label in ("age", "age_class", "gender"))
-    right_class = None if baseline.age_class is None else (classes == baseline.age_class).to_numpy()
-    return {
-        "baseline_age_mae": None if baseline.age is None else _mean((ages - baseline.age).abs().to_numpy()),
-        "baseline_age_class_accuracy": None if right_class is None else _mean(right_class),
-        "baseline_gender_accuracy": None if baseline.gender is None else _mean((genders == baseline.gender).to_numpy()),
-    }
+    return {f"baseline_{name}": _mean(values.dropna().to_numpy()) for name, values in baseline.scores(faces).items()}
 
 
 def confusion(faces: pd.DataFrame, classes: AgeClasses) -> list[list[int]]:
@@ -102,47 +123,70 @@ def slices(faces: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
+def scores(faces: pd.DataFrame) -> Scores:
+    """What the figures of `LOWER_IS_BETTER` are the means of: errors in years, and 1 or 0 for right or wrong."""
+    return {
+        "age_mae": (faces["predicted_age"] - faces["age"]).abs().astype(float),
+        "age_class_accuracy": _right(faces["age_class"], faces["predicted_age_class"]),
+        "gender_accuracy": _right(faces["gender"], faces["predicted_gender"]),
+    }
+
+
 def intervals(faces: pd.DataFrame, resamples: int, seed: int) -> Figures:
-    """95 % percentile intervals of age MAE and gender accuracy.
+    """95 % percentile intervals of the figures of `LOWER_IS_BETTER`.
 
     Photos of one person resemble each other, so whole persons are drawn, not photos (the cluster bootstrap: Field and Welsh,
     "Bootstrapping clustered data", JRSS B 2007).
     """
     found: Figures = {}
-    for name, values in _errors(faces).items():
+    for name, values in scores(faces).items():
         low, high = _bootstrap(values, faces["person"], resamples, seed)
         found |= {f"{name}_low": low, f"{name}_high": high}
     return found
 
 
-def differences(faces: pd.DataFrame, champion: pd.DataFrame, resamples: int, seed: int) -> Figures:
-    """95 % intervals of this model's figure minus the champion's, on the same faces, drawn in pairs; as `intervals`."""
-    found: Figures = {}
-    theirs = _errors(champion)
-    for name, values in _errors(faces).items():
-        low, high = _bootstrap(values - theirs[name], faces["person"], resamples, seed)
-        found |= {f"{name}_difference_low": low, f"{name}_difference_high": high}
+class Difference(NamedTuple):
+    """A figure of one model minus that of another, on the same faces.
+
+    Attributes:
+        value: the difference; None where no face has both.
+        low: lower end of its 95 % interval; None with fewer than two persons.
+        high: upper end.
+        faces: number of faces that both have the figure for.
+        persons: number of their persons.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    faces: int
+    persons: int
+
+
+def differences(ours: Scores, theirs: Scores, persons: pd.Series, resamples: int, seed: int) -> dict[str, Difference]:
+    """Ours minus theirs, by figure. Drawn in pairs, so that faces which are hard for both do not widen the interval."""
+    found = {}
+    for name, values in ours.items():
+        paired = (values - theirs[name]).dropna()
+        low, high = _bootstrap(paired, persons[paired.index], resamples, seed)
+        found[name] = Difference(_mean(paired.to_numpy()), low, high, len(paired), persons[paired.index].nunique())
     return found
 
 
 def roc(faces: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """The ROC curve of gender: share of men and share of women called women, over all thresholds."""
-    held = faces[faces["gender"].notna() & faces["predicted_female"].notna()].sort_values(
-        "predicted_female", ascending=False
-    )
-    female = (held["gender"] == FEMALE).to_numpy()
-    ends = np.append(np.diff(held["predicted_female"].to_numpy()) != 0, True)  # equal scores fall together
-    true, false = np.cumsum(female)[ends], np.cumsum(~female)[ends]
-    return np.append(0, false / max((~female).sum(), 1)), np.append(0, true / max(female.sum(), 1))
+    from sklearn.metrics import roc_curve
+
+    held = faces[faces["gender"].notna() & faces["predicted_female"].notna()]
+    false, true, _ = roc_curve(held["gender"] == FEMALE, held["predicted_female"], drop_intermediate=False)
+    return false, true
 
 
-def _errors(faces: pd.DataFrame) -> Mapping[str, pd.Series]:
-    """What `age_mae` and `gender_accuracy` are the means of; NaN where it is not known."""
-    right = (faces["predicted_gender"] == faces["gender"]).astype(float)
-    return {
-        "age_mae": (faces["predicted_age"] - faces["age"]).abs().astype(float),
-        "gender_accuracy": right.where(faces["gender"].notna() & faces["predicted_female"].notna()),
-    }
+def _right(labels: pd.Series, said: pd.Series | str | None) -> pd.Series:
+    """1.0 where the label was said, 0.0 where another was, NaN where either is unknown."""
+    if not isinstance(said, pd.Series):
+        said = pd.Series(said, index=labels.index, dtype=object)
+    return (labels == said).astype(float).where(labels.notna() & said.notna())
 
 
 def _bootstrap(values: pd.Series, persons: pd.Series, resamples: int, seed: int) -> tuple[float | None, float | None]:
@@ -159,11 +203,9 @@ def _bootstrap(values: pd.Series, persons: pd.Series, resamples: int, seed: int)
 
 
 def _auc(scores: np.ndarray, positive: np.ndarray) -> float | None:
-    count = int(positive.sum())
-    others = len(positive) - count
-    if not count or not others:
-        return None
-    return float((rankdata(scores)[positive].sum() - count * (count + 1) / 2) / (count * others))
+    from sklearn.metrics import roc_auc_score
+
+    return float(roc_auc_score(positive, scores)) if 0 < positive.sum() < len(positive) else None
 
 
 def _mean(values: np.ndarray) -> float | None:

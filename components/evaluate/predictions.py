@@ -1,6 +1,6 @@
 """What an estimator says of the test split, one row an example."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from itertools import islice
 from pathlib import Path
@@ -64,26 +64,29 @@ def examples(folder: Path, shards: Sequence[Shard]) -> Iterator[FaceExample]:
 
 
 def predict(
-    estimator: "Estimator", folder: Path, shards: Sequence[Shard], read: Callable[[int], None] = lambda count: None
+    estimator: "Estimator", examples: Iterable[FaceExample | None], read: Callable[[int], None] = lambda count: None
 ) -> pd.DataFrame:
-    """What an estimator says of a split; columns as in `SCHEMA`, unknown labels NaN or None.
+    """What an estimator says of examples, one row each in their order; columns as in `SCHEMA`, what is unknown NaN or None.
 
     Args:
         estimator: that is asked.
-        folder: of the examples artifact.
-        shards: of the split.
+        examples: of a split; None for one that the estimator is not asked about: nothing is known in its row.
         read: called with the number of examples of each batch.
 
     Raises:
-        VisageError: a shard cannot be read, or a picture cannot be decoded.
+        VisageError: a shard cannot be read, a picture cannot be decoded, or there are no examples.
     """
-    rows, parts = examples(folder, shards), []
+    rows, parts, count = iter(examples), [], 0
     while batch := list(islice(rows, _BATCH)):
-        parts.append(_predict(estimator, batch))
+        held = {count + place: example for place, example in enumerate(batch) if example is not None}
+        if held:
+            parts.append(_predict(estimator, list(held.values())).set_index(pd.Index(held)))
+        count += len(batch)
         read(len(batch))
-    if not parts:
+    if not count:
         raise VisageError("The test split holds no examples.", "Give it a larger share of the persons, or more photos.")
-    return pd.concat(parts, ignore_index=True)
+    found = pd.concat(parts) if parts else pd.DataFrame(columns=SCHEMA.names)
+    return found.reindex(range(count))
 
 
 def write(path: Path, faces: pd.DataFrame) -> None:

@@ -23,6 +23,7 @@ def write(path: Path, measured: Mapping[str, Any], pictures: Path) -> None:
         page.Bullets(measured["reasons"]),
         page.Heading("How good it is"),
         page.Table(["", "this model", "95 % interval", "baseline", "champion"], _headline(measured), _basis(measured)),
+        *_comparison(measured),
         page.Heading("For whom"),
         page.Table(
             ["group", "faces", "age MAE, years", "within 5 years", "mean error, years", "gender right"],
@@ -51,17 +52,38 @@ def write(path: Path, measured: Mapping[str, Any], pictures: Path) -> None:
     page.write(path, "Evaluation", parts)
 
 
+def _comparison(measured: Mapping[str, Any]) -> list[page.Block]:
+    """What is known of the versions that this one was held against, and why it is not where it is not."""
+    rivals = [(f"version {held['version']}, the best so far", held) for held in measured["references"]]
+    if measured["champion"]:
+        rivals.insert(0, (f"version {measured['champion']['version']}, the champion", measured["champion"]))
+    if not rivals:
+        return []
+    rows = [
+        [name, _NAMES[figure], *map(_figure, (difference["value"], difference["low"], difference["high"]))]
+        for name, rival in rivals
+        for figure, difference in rival["differences"].items()
+    ]
+    return [
+        page.Heading("Against the champion"),
+        page.Bullets([f"Not held against {name}: {rival['why_not']}" for name, rival in rivals if rival["why_not"]]),
+        *([page.Table(["", "this model minus that one", "difference", "95 % from", "to"], rows)] if rows else []),
+    ]
+
+
+_NAMES = {
+    "age_mae": "age: mean absolute error, years",
+    "age_cs5": "age: share within 5 years",
+    "age_bias": "age: mean of predicted minus true, years",
+    "age_interval_coverage": "age: share within the 90 % interval",
+    "age_class_accuracy": "age: share of right classes",
+    "gender_accuracy": "gender: share right",
+    "gender_auc": "gender: area under the ROC curve",
+}
+
+
 def _headline(measured: Mapping[str, Any]) -> list[list[Any]]:
     champion = measured["champion"] or {}
-    names = {
-        "age_mae": "age: mean absolute error, years",
-        "age_cs5": "age: share within 5 years",
-        "age_bias": "age: mean of predicted minus true, years",
-        "age_interval_coverage": "age: share within the 90 % interval",
-        "age_class_accuracy": "age: share of right classes",
-        "gender_accuracy": "gender: share right",
-        "gender_auc": "gender: area under the ROC curve",
-    }
     return [
         [
             title,
@@ -70,7 +92,7 @@ def _headline(measured: Mapping[str, Any]) -> list[list[Any]]:
             _figure(measured.get(f"baseline_{name}")),
             _figure(champion.get(name)),
         ]
-        for name, title in names.items()
+        for name, title in _NAMES.items()
         if name != "age_class_accuracy" or measured["age_classes"]
     ]
 
@@ -86,7 +108,7 @@ def _basis(measured: Mapping[str, Any]) -> str:
         said.append(f"{measured['baseline_gender']}, its more frequent gender")
     if said:
         basis += f"The baseline always says {' and '.join(said)}. "
-    if measured["champion"]:
+    if measured["champion"] and measured["champion"]["compared"]:
         basis += f"The champion is version {measured['champion']['version']}, on the same faces. "
     drawn = measured["bootstrap"]
     return basis + f"Intervals: bootstrap of persons, {drawn['resamples']:,} resamples, seed {drawn['seed']}."

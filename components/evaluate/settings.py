@@ -21,14 +21,20 @@ class BlessingSettings(Section):
         None, gt=0, description="largest age MAE of any slice, years; not looked at where it is not set"
     )
     min_slice_examples: int = Field(30, ge=1, description="slices with fewer examples do not decide")
-    age_tolerance: float = Field(
-        0.02, ge=0, description="how much larger than the champion's the age MAE may be, as a share of it"
+    beat_baseline: bool = Field(
+        True,
+        description="every figure that has a baseline must be better than it, by the whole 95 % interval of the difference",
     )
-    accuracy_tolerance: float = Field(
-        0.01,
+    age_margin_years: float = Field(
+        0.5,
         ge=0,
-        le=1,
-        description="how much lower than the champion's the share of right genders or age classes may be",
+        description="how much larger than the champion's the age MAE may be, years, by the whole 95 % interval of the difference",
+    )
+    age_class_margin: float = Field(
+        0.02, ge=0, le=1, description="how much smaller the share of right age classes may be, likewise"
+    )
+    gender_margin: float = Field(
+        0.02, ge=0, le=1, description="how much smaller the share of right genders may be, likewise"
     )
 
 

@@ -15,10 +15,11 @@ def _run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
 
 def _photos_beside_labels(settings: Settings) -> tuple[str, Iterable[str]]:
     """Where a label file without photos of its own has them, and their names."""
-    from components.ingest.sources import photos_root, place, records
+    from components.ingest.sources import photos_root, records
+    from components.storage import places
 
     source = settings.source
-    if source.photos or place.is_archive(source.path) or not place.is_file(source.path):
+    if source.photos or places.is_archive(source.path) or not places.is_file(source.path):
         return "", ()
     return photos_root(source), (record.path for record in records(source) if record.path)
 

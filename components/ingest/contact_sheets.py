@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from components.ingest.photos import Photos
 from components.photo import PhotoRejected, PhotoSettings, open_photo
+from components.storage.by_name import Files
 from schemas.example import FaceExample, decode
 from schemas.record import SPLITS
 from schemas.reject import Reject
@@ -31,14 +31,14 @@ def of_faces(folder: Path) -> bytes:
     return _sheet(tiles)
 
 
-def of_rejects(rejects: Sequence[Reject], photos: Photos) -> bytes:
+def of_rejects(rejects: Sequence[Reject], photos: Files) -> bytes:
     """Some rejects of one reason, from the first to the last of them, as JPEG. What is no picture is shown as its path."""
     step = max(1, len(rejects) // _REJECTS)
     chosen = rejects[::step][:_REJECTS]
     return _sheet([(_shown(reject, photos), reject.detail or Path(reject.path).name) for reject in chosen])
 
 
-def _shown(reject: Reject, photos: Photos) -> Image.Image | str:
+def _shown(reject: Reject, photos: Files) -> Image.Image | str:
     if reject.reason == "unsafe_path":
         return reject.path
     try:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.ingest.sources import place
 from components.ingest.transfer import Progress, fetch, matches
+from components.storage.names import way_out
 from schemas.error import VisageError
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ def _check_entry(entry: tarfile.TarInfo, packed: Path) -> None:
     Raises:
         VisageError: it is not.
     """
-    wrong = place.way_out(entry.name)
+    wrong = way_out(entry.name)
     if not (entry.isfile() or entry.isdir()):
         wrong = "it is a link" if entry.issym() or entry.islnk() else "it is neither file nor folder"
     if wrong:

@@ -4,13 +4,13 @@ People query it, and the next ingest finds in it the work that is already done.
 """
 
 import hashlib
+import importlib.metadata
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import PIL
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -27,11 +27,22 @@ the next ingest need not take them anew to see that."""
 
 
 def making(settings: PhotoSettings) -> str:
-    """Digest of all that decides which face is made of a photo: the settings, the code, and the library's version."""
-    code = Path(photo.__file__).read_bytes()
-    return hashlib.sha256(
-        json.dumps([settings.model_dump(mode="json"), hashlib.sha256(code).hexdigest(), PIL.__version__]).encode()
-    ).hexdigest()
+    """Digest of all that decides which face is made of a photo: the settings, the code, and the libraries' versions."""
+    files = sorted(Path(photo.__file__).parent.glob("*.py"))
+    code = [(file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files]
+    libraries = [(name, _version(name)) for name in _LIBRARIES]
+    return hashlib.sha256(json.dumps([settings.model_dump(mode="json"), code, libraries]).encode()).hexdigest()
+
+
+_LIBRARIES = ("pillow", "simplejpeg", "pi-heif", "pillow-jxl-plugin")
+"""What decodes photos and makes them smaller."""
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def write_listing(file: Path, tables: Iterable[pa.Table], made_by: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from components.ingest import labels
 from components.ingest.faces import Spool, TakenFace, row_of
 from components.ingest.labels import SplitSettings
-from components.ingest.photos import Photos
 from components.photo import Face, PhotoRejected, PhotoSettings, face_of
+from components.storage.by_name import Files
 from schemas.example import FaceExample, encode
 from schemas.record import FaceRecord
 from schemas.reject import Reject
@@ -34,7 +34,7 @@ class FaceExtractor:
         spool: folder where the faces' Examples are put.
     """
 
-    photos: Photos
+    photos: Files
     photo: PhotoSettings
     split: SplitSettings
     spool: Path

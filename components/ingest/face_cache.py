@@ -10,8 +10,8 @@ from components.ingest.examples_index import read_known
 from components.ingest.extract import FaceExtractor, example_of
 from components.ingest.face_tables import COLUMNS, LABELS, faces_of, table_of
 from components.ingest.faces import Spool, TakenFace, labels_of, read_examples, row_of
-from components.ingest.photos import Photos
 from components.photo import Face, PhotoRejected
+from components.storage.by_name import Files
 from schemas.example import decode, encode
 from schemas.record import FaceRecord
 
@@ -48,7 +48,7 @@ class FaceCache:
             now = _told_anew(before, now, spool)
         return now, [record for record, (row, _) in zip(records, found, strict=True) if row is None]
 
-    def _find(self, record: FaceRecord, photos: Photos) -> tuple[int | None, str]:
+    def _find(self, record: FaceRecord, photos: Files) -> tuple[int | None, str]:
         """The row of a record's face, if it is known, and the version of its photo."""
         version = photos.version(record.path)
         row = self._by_path.get((record.path, record.box))

@@ -28,11 +28,11 @@ from components.ingest.extract import Extracted, FaceExtractor
 from components.ingest.face_cache import FaceCache
 from components.ingest.face_tables import COLUMNS, pack_faces, places_of, table_of, unpack_faces
 from components.ingest.faces import BUFFER, SPOOL, Rows, read_examples, write_rows
-from components.ingest.photos import open_photos
 from components.ingest.processes import running
 from components.ingest.settings import IngestSettings, Settings
 from components.ingest.sources import photos_root, records
 from components.photo import PhotoSettings
+from components.storage.by_name import Files, open_files
 from schemas.record import SPLITS, FaceRecord
 from schemas.reject import Reject, write_rejects
 from schemas.shard import Shard, file_name, write_index, write_record
@@ -141,10 +141,16 @@ class ExtractFaces(beam.DoFn):
     def setup(self) -> None:
         photo, split = self._settings.photo, self._settings.ingest.split
         with errors_reach_driver(self._output):
-            photos = self._shared_photos.acquire(lambda: open_photos(self._root, photo.max_bytes))
+            photos = self._shared_photos.acquire(self._open)
             self._taker = FaceExtractor(photos, photo, split, self._output / SPOOL)
             self._known = self._shared_known.acquire(lambda: FaceCache(self._previous, examples_index.making(photo)))
             self._processes = running(self._output)
+
+    def _open(self) -> Files:
+        settings = self._settings
+        return open_files(
+            self._root, settings.photo.max_bytes, settings.source.names_encoding, scratch=self._output / SPOOL
+        )
 
     def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
         with errors_reach_driver(self._output):

@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from components.ingest.sources import place, records
+from components.ingest.sources import records
 from components.ingest.sources.settings import SourceSettings
 from components.step.settings import Section
+from components.storage.names import way_out
 from schemas.error import VisageError
 from schemas.record import MAX_AGE, SPLITS, TEST, TRAIN, VALIDATION, FaceRecord
 from schemas.reject import REASONS
@@ -104,7 +105,7 @@ def fold_of(record: FaceRecord, settings: SplitSettings) -> int:
 
 def _objections(record: FaceRecord, settings: FilterSettings) -> Iterator[tuple[str, str]]:
     """All that speaks against a row, in the order of `REASONS`."""
-    escape = place.way_out(record.path)
+    escape = way_out(record.path)
     if escape:
         yield "unsafe_path", escape
     if record.malformed:

@@ -24,10 +24,11 @@ from components.ingest.blocks import pack_records, unpack_records
 from components.ingest.extract import Extracted, FaceExtractor
 from components.ingest.faces import SPOOL, read_rows
 from components.ingest.labels import SplitSettings
-from components.ingest.photos import open_photos
 from components.ingest.settings import Settings
-from components.ingest.sources import photos_root, place
+from components.ingest.sources import photos_root
 from components.photo import PhotoSettings
+from components.storage.by_name import open_files
+from components.storage.names import is_remote
 from schemas.error import VisageError
 from schemas.record import FaceRecord
 
@@ -44,10 +45,12 @@ def processes(settings: Settings, output: Path, again: bool = False) -> Iterator
     Those of an ingest that uses an earlier one `again` may not be needed, and start when the first photos are brought to them.
     """
     count, root = workers_here(settings.beam), photos_root(settings.source)
-    if count < 2 or place.is_remote(root):
+    if count < 2 or is_remote(root):
         yield
         return
-    held = Processes(count, (root, settings.photo, settings.ingest.split, output / SPOOL))
+    held = Processes(
+        count, (root, settings.source.names_encoding, settings.photo, settings.ingest.split, output / SPOOL)
+    )
     _running[output] = held
     try:
         if not again:
@@ -71,7 +74,7 @@ class Processes:
     They end when their end of the pipe is closed, even if this process is killed.
     """
 
-    def __init__(self, count: int, taking: tuple[str, PhotoSettings, SplitSettings, Path]) -> None:
+    def __init__(self, count: int, taking: tuple[str, str, PhotoSettings, SplitSettings, Path]) -> None:
         self._count = count
         self._taking = taking
         self._lock = threading.Lock()
@@ -140,8 +143,8 @@ def main(numbers: list[str]) -> None:
     """Serve the pipes of these file numbers, each by a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started us hears of it, and closes the pipes
     links = [Connection(int(number)) for number in numbers]
-    root, photo, split, spool = links[0].recv()
-    taker = FaceExtractor(open_photos(root, photo.max_bytes), photo, split, spool)
+    root, encoding, photo, split, spool = links[0].recv()
+    taker = FaceExtractor(open_files(root, photo.max_bytes, encoding, spool), photo, split, spool)
     # No process may hold another's pipe, or nobody would notice if that one is killed.
     while len(links) > 1:
         link = links.pop()

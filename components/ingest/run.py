@@ -35,7 +35,7 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     """
     from components.ingest import job as beam_job
     from components.ingest import summary
-    from components.ingest.photos import open_photos
+    from components.storage.by_name import open_files
 
     clock = time.monotonic()
     spool = context.output / SPOOL
@@ -45,13 +45,15 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
         beam_job.build(work, settings, context.output, context.previous)
         run_pipeline(work)
     counted = read_rows(spool)
-    shutil.rmtree(spool)
     rejects = read_rejects(context.output / "rejects.parquet")
     check(context.output, counted.rows if counted else 0, rejects, settings)
     figures = summary.describe(context.output, rejects, context.previous)
     figures["seconds"] = round(time.monotonic() - clock, 2)
     figures["photos_per_second"] = round(figures["photos"] / figures["seconds"], 1)
-    summary.write(context.output, figures, rejects, open_photos(photos_root(settings.source), settings.photo.max_bytes))
+    source = settings.source
+    photos = open_files(photos_root(source), settings.photo.max_bytes, source.names_encoding, scratch=spool)
+    summary.write(context.output, figures, rejects, photos)
+    shutil.rmtree(spool)
     for line in _table(figures):
         log.info(line)
     return {name: value for name, value in figures.items() if name not in ("splits", "ages", "sides")}

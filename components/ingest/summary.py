@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from components.ingest import contact_sheets
 from components.ingest.examples_index import read_columns
-from components.ingest.photos import Photos
 from components.report import charts, page
 from components.report.charts import UNKNOWN
+from components.storage.by_name import Files
 from schemas.arrow_files import parquet as pq
 from schemas.record import FEMALE, MAX_AGE, SPLITS
 from schemas.reject import REASONS, Reject
@@ -90,7 +90,7 @@ def _contents(folder: Path | None) -> set[str]:
     return seen
 
 
-def write(folder: Path, figures: Mapping[str, Any], rejects: list[Reject], photos: Photos) -> None:
+def write(folder: Path, figures: Mapping[str, Any], rejects: list[Reject], photos: Files) -> None:
     """Write summary.json, summary.html and the contact sheets beside them."""
     (folder / "summary.json").write_text(json.dumps(figures, indent=1) + "\n")
     faces = contact_sheets.of_faces(folder)

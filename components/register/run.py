@@ -15,7 +15,8 @@ from components import registry
 from components.photo import PhotoSettings
 from components.register import card, persons, served_files
 from components.register.settings import Settings
-from components.registry import ModelVersion
+from components.registry import ModelVersion, learned_from
+from components.registry.learned_from import LearnedFrom
 from components.registry.mlflow_server import client, explaining_mlflow_errors
 from components.step import StepContext, identity
 from schemas.artifact import Manifest, read_manifest
@@ -39,7 +40,8 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     name = settings.registry.name
     manifests = {step: read_manifest(folder) for step, folder in context.inputs.items()}
     metrics = _read_json(context.inputs["evaluate"] / "metrics.json")
-    tags = _lineage(context, manifests) | _figures(metrics)
+    best = {f"{registry.BEST}{figure}": number for figure, number in metrics.get("best", {}).items()}
+    tags = _lineage(context, manifests) | _figures(metrics) | best
 
     version = registry.find(name, FINGERPRINT, context.fingerprint) if context.fingerprint else None
     with _mlflow_run() as run_id:
@@ -104,22 +106,25 @@ def _decide(version: ModelVersion, metrics: Mapping[str, Any]) -> ModelVersion:
     """Give a new version its alias: champion if it was blessed against the champion of this moment, else challenger."""
     if DECIDED in version.tags:
         return version
-    reason = _objection(version, metrics)
+    held = registry.champion(version.name)
+    reason = _objection(version, metrics, held)
+    if not reason:
+        version = registry.promote(str(version), "it was blessed", instead_of=held.version if held else "")
+        if registry.CHAMPION not in version.aliases:  # somebody was faster
+            reason = _objection(version, metrics, registry.champion(version.name)) or "another version became champion"
     if reason:
         log.info("%s stays a challenger: %s", version, reason)
         version = registry.challenge(version)
     else:
-        version = registry.promote(str(version))
         log.info("%s is champion", version)
     with explaining_mlflow_errors():
         client().set_model_version_tag(version.name, version.version, DECIDED, reason or registry.CHAMPION)
     return version
 
 
-def _objection(version: ModelVersion, metrics: Mapping[str, Any]) -> str:
+def _objection(version: ModelVersion, metrics: Mapping[str, Any], held: ModelVersion | None) -> str:
     if not metrics.get("blessed"):
         return " ".join(metrics.get("reasons") or ()) or "it was not blessed"
-    held = registry.champion(version.name)
     known = str((metrics.get("champion") or {}).get("version") or "")
     if held and known != held.version and held.version != version.version:
         return (
@@ -146,6 +151,7 @@ def _files(
         raise VisageError(
             f"An input of register cannot be used: {error}", "Run the step that makes it again."
         ) from error
+    LearnedFrom.of(inputs["ingest"]).write(files / learned_from.FILE)
     photo = PhotoSettings.model_validate(manifests["ingest"].settings.get("photo", {}))
     (files / "photo.json").write_text(photo.model_dump_json(indent=1) + "\n")
     counts = {step: manifest.counts for step, manifest in manifests.items()}

@@ -1,14 +1,15 @@
 """The model registry: which versions exist, which one is champion, and where a version's files are."""
 
 from components.registry.model_versions import (
+    BEST,
     CHALLENGER,
     CHAMPION,
     PERSONS,
-    REPLACED,
     ModelVersion,
     RegistrySettings,
     challenge,
     champion,
+    champions,
     download,
     find,
     names,
@@ -20,14 +21,15 @@ from components.registry.model_versions import (
 )
 
 __all__ = [
+    "BEST",
     "CHALLENGER",
     "CHAMPION",
     "PERSONS",
-    "REPLACED",
     "ModelVersion",
     "RegistrySettings",
     "challenge",
     "champion",
+    "champions",
     "download",
     "find",
     "names",

@@ -1,7 +1,7 @@
 """The model registry: which versions exist, which one is champion, and where a version's files are.
 
 The registry is MLflow's, at MLFLOW_TRACKING_URI. Two aliases say what a version is for: `champion` is the one that scores,
-`challenger` the newest one that was not blessed. A champion remembers, in a tag, which version it took the place of.
+`challenger` the newest one that was not blessed.
 """
 
 import hashlib
@@ -18,14 +18,18 @@ from urllib.parse import unquote, urlparse
 
 from pydantic import Field
 
+from components.registry import history
 from components.registry.mlflow_server import client, explaining_mlflow_errors, where
 from components.step.settings import Section
 from schemas.error import VisageError
 
 CHAMPION = "champion"
 CHALLENGER = "challenger"
+BEST = "visage.best."
+"""Tag of a version, before the name of a figure: the number of the version that is the best in it of all that were blessed when
+this one was registered; `self` if it is this one, empty if none is."""
 REPLACED = "champion_before"
-"""Tag of a champion: the version that was champion before it."""
+"""Tag of a champion from before there was `history`: the version that was champion before it."""
 
 PERSONS = "persons.parquet"
 """File of the run that registered a version: the persons of its data, see `persons`."""
@@ -136,22 +140,27 @@ def champion(name: str) -> ModelVersion | None:
         return _get(name, aliases[CHAMPION], aliases) if CHAMPION in aliases else None
 
 
-def promote(reference: str) -> ModelVersion:
-    """Make a version champion; the one whose place it takes is remembered for `rollback`.
+def promote(reference: str, why: str = "", instead_of: str | None = None) -> ModelVersion:
+    """Make a version champion; `history` tells of it, and `rollback` takes it back.
+
+    Args:
+        reference: as for `resolve`.
+        why: for people.
+        instead_of: the version that must be champion until then, empty for none: where another one is, nothing changes.
 
     Raises:
         VisageError: as `resolve`.
     """
     version = resolve(reference)
-    before = champion(version.name)
     with explaining_mlflow_errors():
-        # The memory comes first: killed between the two, the alias still stands where it was.
-        if before and before.version != version.version:
-            client().set_model_version_tag(version.name, version.version, REPLACED, before.version)
-        client().set_registered_model_alias(version.name, CHAMPION, version.version)
-        if CHALLENGER in version.aliases:
+        history.adopt(client(), version.name, CHAMPION, _champions_before(version.name))
+        entry = history.Entry("", history.PROMOTED, version.version, instead_of=instead_of, why=why)
+        entry = history.append(client(), version.name, entry)
+        history.settle(client(), version.name, CHAMPION, entry, _numbers(version.name))
+        held = resolve(str(version))
+        if CHALLENGER in held.aliases and CHAMPION in held.aliases:
             client().delete_registered_model_alias(version.name, CHALLENGER)
-    return resolve(f"{version.name}/{version.version}")
+    return resolve(str(version))
 
 
 def challenge(version: ModelVersion) -> ModelVersion:
@@ -161,28 +170,39 @@ def challenge(version: ModelVersion) -> ModelVersion:
     return resolve(f"{version.name}/{version.version}")
 
 
-def rollback(name: str) -> ModelVersion:
+def rollback(name: str, why: str = "") -> ModelVersion:
     """Make the version champion that was it before the present one; again, the one before that.
 
     Raises:
         VisageError: there is no champion, or none was before it; the registry does not answer.
     """
     held = resolve(f"{name}@{CHAMPION}")
-    seen = {held.version}
     with explaining_mlflow_errors():
-        aliases = _aliases(name)
-        before = held.tags.get(REPLACED)
-        while before and before not in seen:
-            seen.add(before)
-            version = _get(name, before, aliases)
-            if version:
-                client().set_registered_model_alias(name, CHAMPION, version.version)
-                return resolve(f"{name}/{version.version}")
-            before = None
+        history.adopt(client(), name, CHAMPION, _champions_before(name))
+        existing = _numbers(name)
+        stack = history.champions(history.entries(client().get_registered_model(name).tags))
+        before = enumerate(reversed(stack))
+        earlier = [(steps, version) for steps, version in before if version in existing and version != stack[-1]]
+        if earlier:
+            steps, version = earlier[0]
+            entry = history.Entry("", history.ROLLED_BACK, version, steps, why=why)
+            history.settle(client(), name, CHAMPION, history.append(client(), name, entry), existing)
+            return resolve(f"{name}@{CHAMPION}")
     raise VisageError(
         f"No version of {name} was champion before version {held.version}.",
         f"Choose one with `visage models list` and `visage models promote {name}/VERSION`.",
     )
+
+
+def champions(name: str) -> list[history.Entry]:
+    """Who was made champion when, by whom and why, the first one first.
+
+    Raises:
+        VisageError: no such model, or the registry does not answer.
+    """
+    with explaining_mlflow_errors():
+        _aliases(name)  # raises where there is no such model
+        return history.entries(client().get_registered_model(name).tags)
 
 
 def find(name: str, tag: str, value: str) -> ModelVersion | None:
@@ -194,7 +214,7 @@ def find(name: str, tag: str, value: str) -> ModelVersion | None:
 
 
 def download(version: ModelVersion) -> Path:
-    """The folder with a version's files: `estimator/`, `photo.json`, `statistics/train.pb`, `card.md`.
+    """The folder with a version's files: `estimator/`, `photo.json`, `statistics/train.pb`, `learned_from.npy`, `card.md`.
 
     Files in a local artifact store are used where they are; others are fetched once into a cache (VISAGE_CACHE, by default
     `~/.cache/visage`).
@@ -262,6 +282,25 @@ def _aliases(name: str, *, missing_ok: bool = False) -> dict[str, str]:
             f"There is no registered model {name!r} at {where()}; models that exist: {known}.",
             "`visage run` registers one; MLFLOW_TRACKING_URI names another registry.",
         ) from error
+
+
+def _champions_before(name: str) -> list[str]:
+    """The champions before the present one, the last one first, as far as versions remember: none where there is `history`."""
+    model = client().get_registered_model(name)
+    found: list[str] = []
+    if history.entries(model.tags):
+        return found
+    version = model.aliases.get(CHAMPION)
+    while version and version not in found:
+        found.append(str(version))
+        held = _get(name, str(version), {})
+        version = held.tags.get(REPLACED) if held else None
+    return found[1:]
+
+
+def _numbers(name: str) -> list[str]:
+    found = _all_pages(client().search_model_versions, filter_string=f"name='{name}'")
+    return [str(entry.version) for entry in found]
 
 
 def _get(name: str, version: str, aliases: Mapping[str, str]) -> ModelVersion | None:

@@ -10,8 +10,8 @@ import tensorflow as tf
 from components.beam_job import errors_reach_driver
 from components.score.detect import detector
 from components.score.parts import Work, estimator, score_part, tally_of
-from components.score.reading import Reader
 from components.step.resources import cores
+from components.storage.reading import Reader
 
 
 def share_cores(workers: int) -> None:

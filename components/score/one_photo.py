@@ -7,9 +7,9 @@ from typing import Any
 from components import registry
 from components.score import parts, plan
 from components.score.detect import detector
-from components.score.listing import Listing
-from components.score.reading import Reader
 from components.score.settings import ScoreSettings
+from components.storage.listing import Listing
+from components.storage.reading import Reader
 from schemas.arrow_files import parquet as pq
 from schemas.error import VisageError
 from schemas.reject import Reject, read_rejects
@@ -25,7 +25,7 @@ def score(settings: ScoreSettings, folder: Path) -> tuple[list[dict[str, Any]], 
     Raises:
         VisageError: more than one photo is named; photo, model or registry are not there.
     """
-    listing = Listing(settings.photos)
+    listing = Listing(settings.photos, settings.names_encoding)
     planned = plan.write(folder / "plan", listing, listing.sources, plan.PART, lambda files: None)
     if planned.files != 1:
         raise VisageError(

@@ -20,13 +20,14 @@ from components.estimator.saved import Estimator, Predictions, load
 from components.photo import PhotoRejected, PhotoSettings, open_photo
 from components.registry import ModelVersion
 from components.score.batches import squares
-from components.score.entry import Entry, Source, shown
 from components.score.faces import Detector, Face, faces_of
 from components.score.frozen import frozen
 from components.score.pictures import Picture
 from components.score.plan import Plan
-from components.score.reading import Reader
 from components.score.settings import ScoreSettings
+from components.storage.entry import Entry, Source
+from components.storage.names import shown
+from components.storage.reading import Reader
 from schemas.arrow_files import parquet as pq
 from schemas.reject import Reject, write_rejects
 from schemas.score import arrow_schema, prediction_columns

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from components.score.entry import Entry, Source
+from components.storage.entry import Entry, Source
 from schemas.arrow_files import ipc
 
 PART = 500

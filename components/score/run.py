@@ -19,12 +19,11 @@ from components import beam_job, registry
 from components.registry import ModelVersion
 from components.registry.mlflow_server import client, explaining_mlflow_errors
 from components.score import plan as plans
-from components.score import remote
-from components.score.listing import Listing
 from components.score.plan import Plan
 from components.score.settings import ScoreSettings, Settings
 from components.step import StepContext, Tracker
 from components.step.resources import cores
+from components.storage.listing import Listing
 from schemas.error import VisageError
 from schemas.redaction import redacted
 
@@ -68,7 +67,6 @@ def _score(settings: Settings, context: StepContext) -> None:
     from components.score.parts import Work
 
     output, wanted, clock = context.output, settings.score, time.monotonic()
-    remote.use(settings.beam.options)
     version, started = _pinned(wanted.model, context)
     log.info("scoring with %s", version)
     model = registry.download(version)
@@ -147,7 +145,7 @@ def _plan(settings: ScoreSettings, output: Path, tracker: Tracker) -> Plan:
     try:
         return plans.read(folder)
     except FileNotFoundError:
-        listing = Listing(settings.photos)
+        listing = Listing(settings.photos, settings.names_encoding)
         size = plans.part_size(settings.looks_with)
         plan = plans.write(
             folder, listing, listing.sources, size, lambda files: tracker.progress(files, None, "photos listed")

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from components.beam_job import BeamSettings
 from components.step.settings import Section, external_path, runtime_only
+from components.storage.settings import NamesEncoding, names_encoding
 
 
 class ScoreSettings(Section):
@@ -13,9 +14,10 @@ class ScoreSettings(Section):
 
     photos: tuple[str, ...] = external_path(
         (),
-        "photos to score, any mix of: a folder, a glob pattern, a zip or tar (also .gz, .bz2, .xz), a .txt or .parquet list "
-        "of paths, a single photo; local or as gs://, s3://. Empty: nothing is scored",
+        "photos to score, any mix of: a folder, a glob pattern, a zip or tar (also .gz, .bz2, .xz), a .txt, .csv or .parquet "
+        "list of paths, a single photo; local or as s3://, gs://, az://. Empty: nothing is scored",
     )
+    names_encoding: NamesEncoding = names_encoding()
     model: str = Field("", description="NAME@ALIAS or NAME/VERSION; empty: the version that the register step names")
     faces: Literal["whole", "detect"] = Field(
         "detect", description="whole: every picture is one cropped face; detect: faces are looked for"

@@ -5,7 +5,7 @@ import logging
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -66,7 +66,12 @@ def execute(
         previous = newest(final.parent, step.name, besides=final)
         context = StepContext(inputs, partial, previous, tracker, known.digest, **vars(surroundings))
         (partial / _WORK).write_text(known.as_json())
-        counts = dict(step.run(settings, context))
+        try:
+            counts = dict(step.run(settings, context))
+        except VisageError:
+            with suppress(VisageError):  # if the server is away too, the step's own failure is what must be told
+                tracker.reports(partial, step.report_globs)
+            raise
         manifest = artifact.Manifest(
             step=step.name,
             fingerprint=known.digest,

@@ -8,6 +8,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from schemas.error import VisageError
+from schemas.redaction import holds_secret
 
 
 class Section(BaseModel):
@@ -54,9 +55,11 @@ def build(model: type[S], values: Mapping[str, Any], overrides: Iterable[str] = 
     for override in overrides:
         merged = merge(model, merged, _parse(override))
     try:
-        return model.model_validate(merged)
+        settings = model.model_validate(merged)
     except ValidationError as error:
         raise VisageError(*_explain(model, error, merged, where), usage=True) from error
+    _refuse_credentials(settings, where)
+    return settings
 
 
 def merge(model: type[BaseModel] | None, base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,6 +134,19 @@ def _parse(override: str) -> dict[str, Any]:
     for part in reversed(key.strip().split(".")):
         value = {part: value}
     return value
+
+
+def _refuse_credentials(settings: BaseModel, where: str) -> None:
+    """See that no address of photos or tables holds a credential: such addresses stand in plans, scores and rejects."""
+    for key, value in marked_fields(settings, "external").items():
+        for address in [value] if isinstance(value, str) else list(value or ()):
+            if "://" in str(address) and holds_secret(str(address)):
+                raise VisageError(
+                    f"In {where}, {key} holds a credential: {address}",
+                    "Give it in the environment, as the store's own tools take it (AWS_SECRET_ACCESS_KEY, "
+                    "GOOGLE_APPLICATION_CREDENTIALS, AZURE_STORAGE_CONNECTION_STRING), and the address without it.",
+                    usage=True,
+                )
 
 
 def _explain(model: type[BaseModel], error: ValidationError, given: Mapping[str, Any], where: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ artifact once it returns.
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,9 @@ class Tracker:
     def tag(self, name: str, value: str) -> None:
         """One fact about the run, for instance the device it ran on."""
         log.info("%s: %s", name, value)
+
+    def reports(self, folder: Path, globs: Sequence[str]) -> None:
+        """Files worth showing, by their patterns within a folder: of an artifact, or of what a step left when it failed."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,11 @@ class StepContext:
     tracking_uri: str = ""
     champion: "ModelVersion | None" = None
     root: Path | None = None
+
+    def place_of(self, file: str) -> str:
+        """Where a person finds a report, though the step fails: for its message."""
+        tracked = ", and among the artifacts of this step's run in MLflow" if self.tracking_uri else ""
+        return f"{self.output / file}{tracked}"
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,17 @@ from urllib.parse import unquote, urlsplit
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
 _FILE = re.compile(r"file:(?=/)", re.IGNORECASE)
+_BYTE = re.compile(rb"\\x([0-9a-f]{2})")
 
 
 def is_remote(place: str) -> bool:
     """Whether a place is a URL, as `s3://bucket/faces`; `file://` is none."""
     return bool(_URL.match(place)) and not _FILE.match(place)
+
+
+def is_url(place: str) -> bool:
+    """Whether a place is a URL of any kind, `file://` too."""
+    return bool(_URL.match(place))
 
 
 def local(place: str) -> str:
@@ -55,10 +61,15 @@ def key(name: str) -> str:
 
 def spellings(name: str) -> list[str]:
     """The ways to write a name, itself first: what a table or list says may be called otherwise where it lies."""
+    if "\\" not in name and name.isascii():
+        return [name]
     slashed = name.replace("\\", "/")
-    found = [name, slashed]
-    if not name.isascii():
-        found += [unicodedata.normalize(form, slashed) for form in ("NFC", "NFD")]
+    found = [name]
+    if "\\x" in name:  # as `shown` writes bytes that are not UTF-8
+        found.append(
+            os.fsdecode(_BYTE.sub(lambda byte: bytes([int(byte[1], 16)]), name.encode("utf-8", "surrogateescape")))
+        )
+    found += [slashed, *(unicodedata.normalize(form, slashed) for form in ("NFC", "NFD"))]
     return list(dict.fromkeys(found))
 
 
@@ -67,7 +78,7 @@ def way_out(name: str) -> str:
     if "\0" in name:
         return "the path holds a NUL"
     parts = name.replace("\\", "/").split("/")
-    if (parts[0] == "" and name) or parts[0].endswith(":"):
+    if (parts[0] == "" and name) or (len(parts[0]) == 2 and parts[0][0].isalpha() and parts[0][1] == ":"):
         return "the path is absolute"
     depth = 0
     for part in parts:

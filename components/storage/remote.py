@@ -46,11 +46,9 @@ def objection(place: str) -> str:
     protocol = place.partition("://")[0].lower()
     if protocol not in STORES:
         return f"{protocol}:// is not read, but {', '.join(f'{store}://' for store in STORES[:-1])}"
-    try:
-        _filesystem(protocol, os.getpid())
-    except ImportError:
-        return f"nothing is installed that reads {protocol}://: install the extra [cloud]"
-    return ""
+    return (
+        "" if _is_installed(protocol) else f"nothing is installed that reads {protocol}://: install the extra [cloud]"
+    )
 
 
 def check(place: str) -> None:
@@ -74,8 +72,11 @@ def found(place: str) -> Iterator[Found]:
         held = info(place) if not place.endswith("/") else None
         if held:
             yield held
+        elif glob.has_magic(place):
+            fixed = _fixed(place)
+            yield from (file._replace(name=names.joined(fixed, file.name)) for file in _fitting(place))
         else:
-            yield from _fitting(place) if glob.has_magic(place) else under(place)
+            yield from under(place)
 
 
 def info(place: str) -> Found | None:
@@ -154,14 +155,38 @@ def _pages_of_s3(store: Any, path: str) -> Iterator[Found]:
         more = {"ContinuationToken": page["NextContinuationToken"]}
 
 
+def fitting(pattern: str) -> Iterator[str]:
+    """URLs of the files that fit a pattern (`*`, `?`, `[abc]`, and `**` for any number of folders); or of that very name.
+
+    Raises:
+        OSError: the store does not answer.
+    """
+    if info(pattern):
+        yield pattern
+    else:
+        fixed = _fixed(pattern)
+        yield from (names.joined(fixed, file.name) for file in _fitting(pattern))
+
+
+def is_folder(place: str) -> bool:
+    """Whether there is anything whose URL begins with that of a folder.
+
+    Raises:
+        OSError: the store does not answer.
+    """
+    return next(under(place), None) is not None
+
+
+def _fixed(pattern: str) -> str:
+    """The folder that everything is in that fits a pattern."""
+    return re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition("/")[0]
+
+
 def _fitting(pattern: str) -> Iterator[Found]:
     from fsspec.utils import glob_translate
 
-    fixed = pattern[: re.search(r"[*?\[]", pattern).start()].rpartition("/")[0]  # type: ignore[union-attr]
-    fits = re.compile(glob_translate(pattern))
-    for held in under(fixed):
-        if fits.match(f"{fixed}/{held.name}"):
-            yield held
+    fixed, fits = _fixed(pattern), re.compile(glob_translate(pattern))
+    return (held for held in under(fixed) if fits.match(names.joined(fixed, held.name)))
 
 
 def open_file(place: str) -> BinaryIO:
@@ -273,16 +298,32 @@ class _Translated(io.RawIOBase):
 def _opened(place: str) -> tuple[Any, str]:
     """The store that a URL is of, and the path in it."""
     check(place)
-    store = _filesystem(place.partition("://")[0].lower(), os.getpid())
+    with as_oserror(place):
+        store = _filesystem(place.partition("://")[0].lower(), os.getpid(), _surroundings())
     return store, store._strip_protocol(place)
 
 
+@lru_cache
+def _is_installed(protocol: str) -> bool:
+    try:
+        import fsspec
+
+        fsspec.get_filesystem_class(protocol)
+    except ImportError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=16)
-def _filesystem(protocol: str, _process: int) -> Any:
-    """One client a process for all its threads; fsspec would make one a thread."""
+def _filesystem(protocol: str, _process: int, _surroundings: tuple[tuple[str, str], ...]) -> Any:
+    """One client a process for all its threads, as long as the environment says the same; fsspec would make one a thread."""
     import fsspec
 
     return fsspec.filesystem(protocol, use_listings_cache=False, skip_instance_cache=True)
+
+
+def _surroundings() -> tuple[tuple[str, str], ...]:
+    return tuple((name, value) for name, value in os.environ.items() if name.startswith(("AWS_", "GOOGLE_", "AZURE_")))
 
 
 def _protocols(store: Any) -> tuple[str, ...]:
@@ -300,7 +341,11 @@ def as_oserror(place: str) -> Iterator[None]:
     """Around calls of a store: what it raises, of whatever kind, comes as an OSError."""
     try:
         yield
-    except (FileNotFoundError, PermissionError, VisageError):
+    except FileNotFoundError as error:
+        raise FileNotFoundError(errno.ENOENT, "Not found", place) from error
+    except PermissionError as error:
+        raise PermissionError(errno.EACCES, f"Access denied ({error})", place) from error
+    except VisageError:
         raise
     except Exception as error:  # every store's client has errors of its own, with no common base
         raise OSError(errno.EREMOTEIO, f"{type(error).__name__}: {error}", place) from error

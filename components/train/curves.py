@@ -19,6 +19,12 @@ def write_history(path: Path, history: list[dict[str, float]]) -> None:
         writer.writerows(history)
 
 
+def read_history(path: Path) -> list[dict[str, float]]:
+    """What `write_history` wrote."""
+    with path.open(newline="") as file:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+
+
 def draw(path: Path, history: list[dict[str, float]], best: int) -> None:
     """Every figure over the epochs, the best epoch marked, as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

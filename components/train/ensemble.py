@@ -4,12 +4,11 @@ As in DEX, whose networks saw different parts of one data set: every model is tr
 that one, so that each example that is not for testing decides on the best epoch of one model and teaches the others.
 """
 
-import json
 import logging
 import math
 import shutil
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,14 +18,10 @@ import tensorflow as tf
 from components.estimator import heads, saved
 from components.step import StepContext, Tracker
 from components.train import dataset
-from components.train.learner import FIGURES
-from components.train.one_model import train
+from components.train.one_model import OF_EPOCHS, OF_WEIGHTS, train
 from components.train.settings import Settings
 
 log = logging.getLogger("visage.train")
-
-COUNTS = "counts.json"
-"""In the folder of a model that is trained: what came of it. A run that was killed goes on with the next model."""
 
 
 @dataclass(frozen=True)
@@ -63,16 +58,13 @@ def train_folds(settings: Settings, context: StepContext, strategy: tf.distribut
     count = settings.train.folds
     folders = [context.output / f"fold{number}" for number in range(count)]
     splits = dataset.open_folds(context.inputs["ingest"], count, settings.estimator, settings.train.cache)
+    told = []
     for number, (folder, (training, validation)) in enumerate(zip(folders, splits, strict=True)):
         ages = training.ages + validation.ages
-        if (folder / COUNTS).exists():
-            log.info("model %d of %d was trained before", number + 1, count)
-            continue
         log.info("model %d of %d", number + 1, count)
         folder.mkdir(exist_ok=True)
-        counts = train(settings, training, validation, strategy, folder, Part(context.tracker, number, count))
-        _write(folder / COUNTS, counts)
-    told = [json.loads((folder / COUNTS).read_text()) for folder in folders]
+        part = Part(context.tracker, number, count)
+        told.append(train(settings, training, validation, strategy, folder, part))
 
     age_bins = heads.age_bins(settings.estimator.age, ages)
     if settings.estimator.age.head == "regression":
@@ -94,18 +86,11 @@ def _average(folders: list[Path], settings: Settings, final: Path, age_bins: hea
         shutil.rmtree(folder / "estimator", ignore_errors=True)
 
 
-def _summary(told: list[dict[str, Any]]) -> dict[str, Any]:
+def _summary(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Sums of what adds up; of the figures, the means over the folds: each face as the model that did not see it tells it."""
-    rates = ("images_per_second", "input_wait")
-    means = [name for name in (*FIGURES, *rates) if name in told[0]]
+    means = [name for name in (*OF_WEIGHTS, *OF_EPOCHS) if name in told[0]]
     return {
         "models": len(told),
         **{name: sum(counts[name] for counts in told) for name in ("parameters", "epochs", "steps")},
         **{name: statistics.fmean(counts[name] for counts in told) for name in means},
     }
-
-
-def _write(path: Path, counts: Mapping[str, Any]) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(counts))
-    partial.replace(path)

@@ -137,28 +137,65 @@ class Learner:
             classes=bool(self._settings.estimator.age.edges),
         )
 
+    def agree(self, figures: Mapping[str, float]) -> dict[str, float]:
+        """The first replica's figures, for the hosts of all.
+
+        Each host computes them, and the last digits may differ: when to stop and which weights to keep must not.
+        """
+        return dict(zip(figures, self._of_first(list(figures.values())), strict=True))
+
     def save(self, path: Path, history: list[dict[str, float]]) -> None:
         """Write a checkpoint."""
         checkpoint.write(path, self._groups(), {"history": history})
+
+    def save_weights(self, path: Path) -> None:
+        """Write the weights that would be kept."""
+        checkpoint.write(path, {"model": self.ema_model.variables}, {})
+
+    def load_weights(self, path: Path) -> None:
+        """Take up weights that were written by `save_weights`.
+
+        Raises:
+            VisageError: they are not there or cannot be read.
+        """
+        if self._read(path, {"model": self.ema_model.variables}) is None:
+            raise VisageError(f"The checkpoint is damaged: {path} is missing.", f"Delete {path.parent} to start anew.")
 
     def resume(self, path: Path) -> list[dict[str, float]]:
         """Take up a checkpoint, if there is one; the history up to it.
 
         Raises:
-            VisageError: it cannot be read.
+            VisageError: it cannot be read, or is of another epoch than those of the other hosts.
         """
-        try:
-            state = checkpoint.read(path, self._groups())
-        except ValueError as error:
-            raise VisageError(f"The checkpoint is damaged: {error}", f"Delete {path.parent} to start anew.") from error
+        state = self._read(path, self._groups())
         history = state["history"] if state else []
-        epochs = self._strategy.run(lambda: self._summed(tf.constant(len(history))))
-        if self._strategy.experimental_local_results(epochs)[0] != len(history) * self._replicas:
+        if len(set(self._of_each(len(history)))) > 1:
             raise VisageError(
-                f"{path} is of epoch {len(history)}, those of the other hosts are not.",
+                f"{path} is of epoch {len(history)}, those of the other hosts are not all.",
                 "Start all hosts anew, with empty output folders.",
             )
         return history
+
+    def _read(self, path: Path, groups: Mapping[str, list[Any]]) -> dict[str, Any] | None:
+        try:
+            return checkpoint.read(path, groups)
+        except ValueError as error:
+            raise VisageError(f"The checkpoint is damaged: {error}", f"Delete {path.parent} to start anew.") from error
+
+    def _of_each(self, value: float) -> list[float]:
+        """A number of every replica, the same list on all hosts."""
+        mine = self._strategy.run(lambda: self._summed(tf.one_hot(self._replica(), self._replicas) * value))
+        return self._strategy.experimental_local_results(mine)[0].numpy().tolist()
+
+    def _of_first(self, values: list[float]) -> list[float]:
+        """Numbers of the first replica, the same on all hosts."""
+        given = tf.constant(values, tf.float64)
+        told = self._strategy.run(lambda: self._summed(tf.where(self._replica() == 0, given, tf.zeros_like(given))))
+        return self._strategy.experimental_local_results(told)[0].numpy().tolist()
+
+    def _replica(self) -> tf.Tensor:
+        """Number of the replica that asks, of all hosts."""
+        return tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32)
 
     def _groups(self) -> Mapping[str, list[Any]]:
         groups = {"model": self.model.variables, "optimizer": self._optimizer.variables, "steps": [self._done]}

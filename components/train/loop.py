@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from components.estimator import heads
 from components.step import Tracker
-from components.train import checkpoint, dataset
+from components.train import dataset
 from components.train.balance import example_weights
 from components.train.learner import FIGURES, Learner
 from components.train.settings import Settings
@@ -21,7 +21,8 @@ from schemas.error import VisageError
 
 log = logging.getLogger("visage.train")
 
-LAST, BEST = "last.npz", "best.npz"
+LAST = "last.npz"
+"""The checkpoint: where training stands after an epoch, with the history up to it. All else follows from this one file."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ def fit(
     learner = Learner(settings, age_bins, example_weights(settings, train), dataset.steps(train, asked), strategy)
     batch = min(asked.batch_size, train.examples)
     history = learner.resume(work / LAST)
+    for row in history:
+        track(tracker, row)
     if history:
         log.info("goes on after epoch %d", len(history))
     else:
@@ -72,25 +75,45 @@ def fit(
         epoch = len(history) + 1
         batches = strategy.distribute_datasets_from_function(partial(dataset.training_batches, train, asked, epoch))
         row = learner.epoch(epoch, batches, batch, tracker)
-        row |= learner.validate(dataset.validation_batches(validation, asked))
+        row |= learner.agree(learner.validate(dataset.validation_batches(validation, asked)))
         history.append(row)
         if _best(history, settings) == epoch:
-            checkpoint.write(work / BEST, {"model": learner.ema_model.variables}, {"epoch": epoch})
-        learner.save(work / LAST, history)
+            learner.save_weights(_weights(work, epoch))
+        learner.save(work / LAST, history)  # from now on the epoch counts
+        for stale in set(work.glob(_weights(work, "*").name)) - {_weights(work, _best(history, settings))}:
+            stale.unlink()
+        track(tracker, row)
         with board.as_default(step=epoch):
-            for name, value in row.items():
-                if name != "epoch":
-                    tracker.metric(name, value, epoch)
-                    tf.summary.scalar(name, value)
+            for name, value in _course(row):
+                tf.summary.scalar(name, value)
         board.flush()
         left = (time.monotonic() - clock) / (epoch - begun) * (asked.epochs - epoch)
         log.info("%s", _line(row, asked.epochs, left))
 
-    checkpoint.read(work / BEST, {"model": learner.ema_model.variables})
     best = _best(history, settings)
+    learner.load_weights(_weights(work, best))
     if settings.estimator.age.head == "regression":
         age_bins = dataclasses.replace(age_bins, std=history[best - 1]["val_age_rmse"])
     return Trained(learner.ema_model, age_bins, history, best)
+
+
+def _weights(work: Path, epoch: int | str) -> Path:
+    """Where the weights of an epoch lie that was the best when it ended.
+
+    Each has a name of its own: a kill before the checkpoint is written leaves those that the checkpoint knows as they are.
+    """
+    return work / f"weights-{epoch}.npz"
+
+
+def _course(row: Mapping[str, float]) -> list[tuple[str, float]]:
+    """The figures of an epoch that have a course."""
+    return [(name, value) for name, value in row.items() if name not in ("epoch", "seconds")]
+
+
+def track(tracker: Tracker, row: Mapping[str, float]) -> None:
+    """Tell the figures of an epoch."""
+    for name, value in _course(row):
+        tracker.metric(name, value, int(row["epoch"]))
 
 
 def _best(history: list[dict[str, float]], settings: Settings) -> int:

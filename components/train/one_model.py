@@ -1,7 +1,9 @@
 """One model: from its splits to a folder with its estimator."""
 
+import json
 import logging
 import shutil
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,11 +35,16 @@ def train(
     Raises:
         VisageError: no example has a label that a head needs, or the loss is not a number any more.
     """
+    work, counts = folder / "checkpoint", read_counts(folder)
+    if counts is not None:
+        log.info("was trained before")
+        shutil.rmtree(work, ignore_errors=True)
+        _track_again(folder, counts, tracker)
+        return counts
     for split in (training, validation):
         _demand_labels(split, settings)
     log.info("%d examples to train, %d to validate", training.examples, validation.examples)
 
-    work = folder / "checkpoint"
     work.mkdir(exist_ok=True)
     trained = loop.fit(settings, strategy, training, validation, work, folder / "tensorboard", tracker)
 
@@ -45,19 +52,53 @@ def train(
     saved.save(trained.model, settings.estimator, folder / "estimator", trained.age_bins)
     curves.write_history(folder / "history.csv", trained.history)
     curves.draw(folder / "curves.png", trained.history, trained.best)
-    shutil.rmtree(work)
 
     last, best = trained.history[-1], trained.history[trained.best - 1]
-    return {
+    counts = {
         "examples": training.examples,
         "parameters": trained.model.count_params(),
         "epochs": last["epoch"],
         "steps": last["steps"],
         "best_epoch": trained.best,
-        **{name: best[name] for name in FIGURES if name in best},
-        "images_per_second": sum(row["images_per_second"] for row in trained.history) / len(trained.history),
-        "input_wait": sum(row["input_wait"] for row in trained.history) / len(trained.history),
+        **{name: best[name] for name in OF_WEIGHTS if name in best},
+        **{name: statistics.fmean(row[name] for row in trained.history) for name in OF_EPOCHS},
     }
+    partial = (folder / COUNTS).with_suffix(".partial")
+    partial.write_text(json.dumps(counts, indent=1) + "\n")
+    partial.replace(folder / COUNTS)  # from now on the checkpoint is not needed any more
+    shutil.rmtree(work)
+    _track_kept(counts, tracker)
+    return counts
+
+
+COUNTS = "counts.json"
+"""What came of a model, in its folder: it is trained. A run that was killed goes on with what comes after."""
+
+OF_WEIGHTS = ("loss", *FIGURES)
+"""Figures of one epoch: those of the kept weights count."""
+
+OF_EPOCHS = ("images_per_second", "input_wait")
+"""Figures of which the mean over the epochs counts."""
+
+
+def read_counts(folder: Path) -> dict[str, Any] | None:
+    """What came of the model in a folder; None where it is not trained yet."""
+    path = folder / COUNTS
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def _track_kept(counts: Mapping[str, Any], tracker: Tracker) -> None:
+    """Tell the figures of the weights that were kept last: they are the run's own, not those of the last epoch."""
+    for name in (*OF_WEIGHTS, *OF_EPOCHS):
+        if name in counts:
+            tracker.metric(name, counts[name], int(counts["epochs"]))
+
+
+def _track_again(folder: Path, counts: Mapping[str, Any], tracker: Tracker) -> None:
+    """Tell of a training that is over, for a run that resumes after it."""
+    for row in curves.read_history(folder / "history.csv"):
+        loop.track(tracker, row)
+    _track_kept(counts, tracker)
 
 
 def _demand_labels(split: Split, settings: Settings) -> None:

@@ -51,7 +51,7 @@ def validate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
 
     _write_anomalies(context.output / ANOMALIES, descriptions, anomalies, comparisons)
     report.write(context.output / REPORT, descriptions, anomalies, comparisons, reference)
-    _judge(settings, anomalies, context.output / REPORT)
+    _judge(settings, anomalies, context.place_of(REPORT))
     return _counts(descriptions, anomalies, comparisons, reference)
 
 
@@ -111,7 +111,7 @@ def _write_anomalies(
     path.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def _judge(settings: Settings, anomalies: list[Anomaly], report_path: Path) -> None:
+def _judge(settings: Settings, anomalies: list[Anomaly], report_place: str) -> None:
     asked = settings.validation
     verdicts = {"schema": asked.on_anomaly, SKEW: asked.on_skew, DRIFT: asked.on_drift}
     fatal = [anomaly.message for anomaly in anomalies if verdicts[anomaly.kind] == "fail"]
@@ -127,7 +127,7 @@ def _judge(settings: Settings, anomalies: list[Anomaly], report_path: Path) -> N
     switches = ", ".join(f"validation.{named[kind]}=warn" for kind in kinds)
     raise VisageError(
         "The examples are not as they should be:\n" + "\n".join(lines),
-        f"Mend the source or its settings. To go on all the same: --set {switches}. Report: {report_path}",
+        f"Mend the source or its settings. To go on all the same: --set {switches}. Report: {report_place}",
     )
 
 

@@ -52,10 +52,10 @@ def run(action: str, name: str, version: str, root: Path) -> None:
     elif action == "persons":
         _print_persons(registry.persons(registry.resolve(_reference(name, version or "@champion"))))
     elif action == "promote":
-        held = registry.promote(_reference(name, version or "@challenger"))
+        held = registry.promote(_reference(name, version or "@challenger"), "visage models promote")
         console.print(f"{held.name} version {held.version} is champion", highlight=False)
     else:
-        held = registry.rollback(name)
+        held = registry.rollback(name, "visage models rollback")
         console.print(f"{held.name} version {held.version} is champion again", highlight=False)
 
 
@@ -83,6 +83,10 @@ def _show(console: Console, version: ModelVersion) -> None:
         table.add_row(name, value)
     table.add_row("files", str(registry.download(version)))
     console.print(table)
+    history = Table("champions", "", "when", "by", "why", box=None)
+    for entry in registry.champions(version.name):
+        history.add_row(f"version {entry.version}", entry.what, entry.when, entry.who, entry.why)
+    console.print(history)
     if version.description:
         console.print(f"\n{version.description}", markup=False, highlight=False)
 

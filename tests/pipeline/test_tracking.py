@@ -157,6 +157,18 @@ def test_a_copy_of_a_root_is_another_owner_and_a_root_that_was_moved_is_not(tmp_
     assert tracking.owner_of(tmp_path / "moved") == mark
 
 
+def test_two_first_runs_on_one_store_share_the_experiment(store, monkeypatch):
+    client, experiment = store
+    looked, look = [], client.get_experiment_by_name
+
+    def too_early(name):
+        looked.append(name)
+        return None if len(looked) == 1 else look(name)
+
+    monkeypatch.setattr(client, "get_experiment_by_name", too_early)
+    assert tracking._experiment(client, "") == experiment
+
+
 class TestStepsInContainers:
     """Steps that have no runner: `visage step NAME --run KEY`, and `visage end-run KEY STEP...` at the end."""
 

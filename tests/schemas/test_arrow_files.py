@@ -95,9 +95,9 @@ def test_a_list_of_photos_to_score_is_read(tmp_path, mark):
     pq.write_table(table_with_code(mark, path=["1.jpg"]), tmp_path / "list.parquet")
     code = """
 import sys
-from components.score.contents import of_list
+from components.storage.lists import paths
 with open(sys.argv[1], "rb") as file:
-    print(list(of_list(sys.argv[1], file)))
+    print(list(paths(sys.argv[1], file)))
 """
     result = python(code, tmp_path / "list.parquet")
     assert str(tmp_path / "1.jpg") in result.stdout, result.stderr

@@ -28,7 +28,9 @@ def test_reasons_stand_in_the_order_in_which_they_apply():
         ("gender_unknown", "photo_missing"),
         ("second_face", "excluded"),
         ("excluded", "photo_missing"),
+        ("not_a_photo", "photo_unsupported"),
+        ("photo_unsupported", "photo_unreadable"),
         ("photo_unreadable", "duplicate"),
     ]:
         assert order.index(earlier) < order.index(later)
-    assert len(order) == 16
+    assert len(order) == 17

@@ -7,8 +7,9 @@ import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.ingest.sources import place
 from components.ingest.sources.settings import SourceSettings
+from components.storage import places
+from components.storage.names import is_remote, local
 from schemas.record import FaceRecord
 
 
@@ -20,20 +21,20 @@ def records(source: SourceSettings) -> Iterator[FaceRecord]:
     Raises:
         VisageError: the source is not there, or is not of its kind.
     """
-    place.check(source.path, "source.path")
+    places.check(source.path, "source.path")
     if source.photos:
-        place.check(source.photos, "source.photos")
+        places.check(source.photos, "source.photos")
     return importlib.import_module(f"{__name__}.{source.kind}").records(source)
 
 
 def photos_root(source: SourceSettings) -> str:
-    """What the paths of the records are relative to: a folder, a zip, a tar, or a folder that Beam's FileSystems read.
+    """What the paths of the records are relative to: a folder, a zip, a tar, or a folder of a store.
 
     Unless `source.photos` names it, it is where the labels lie: the archive or folder itself, or the folder of the file.
     """
-    root = str(Path(source.path).expanduser()) if source.path and not place.is_remote(source.path) else source.path
     if source.photos:
-        return source.photos if place.is_remote(source.photos) else str(Path(source.photos).expanduser())
-    if place.is_archive(root) or not place.is_file(root):
+        return local(source.photos)
+    root = local(source.path)
+    if places.is_archive(root) or not places.is_file(root):
         return root
-    return root.rpartition("/")[0] if place.is_remote(root) else str(Path(root).parent)
+    return root.rpartition("/")[0] if is_remote(root) else str(Path(root).parent)

@@ -3,12 +3,13 @@
 IMDB's names are nmPERSON_rmPHOTO_BIRTHDAY_YEAR.jpg, WIKI's PERSON_BIRTHDAY_YEAR.jpg, with the year the photo was taken in.
 """
 
-import posixpath
 import re
 from collections.abc import Iterator
 
-from components.ingest.sources import dates, photos_root, place
+from components.ingest.sources import dates, photos_root
 from components.ingest.sources.settings import SourceSettings
+from components.storage import places
+from components.storage.names import basename
 from schemas.record import FaceRecord
 
 # What stands between day and year is left aside, as it was when the .mat was made: 1929-10-012 is the first there.
@@ -24,11 +25,11 @@ def records(settings: SourceSettings) -> Iterator[FaceRecord]:
     Raises:
         VisageError: the photos' place cannot be read.
     """
-    for row, path in enumerate(place.photo_names(photos_root(settings))):
-        label = _NAME.fullmatch(posixpath.basename(path))
-        if not label:
+    for row, (path, replaced) in enumerate(places.picture_names(photos_root(settings), settings.names_encoding)):
+        label = _NAME.fullmatch(basename(path))
+        if not label or replaced:
             source = settings.name or "file_names"
-            why = "the name is neither nmPERSON_rmPHOTO_Y-M-D_YEAR.jpg nor PERSON_Y-M-D_YEAR.jpg"
+            why = replaced or "the name is neither nmPERSON_rmPHOTO_Y-M-D_YEAR.jpg nor PERSON_Y-M-D_YEAR.jpg"
             yield FaceRecord(row, source, path, f"{source}:{path}", malformed=why)
             continue
         source = settings.name or ("imdb" if label["imdb"] else "wiki")

@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from components.ingest.sources import place
+from components.storage import places
 from schemas.error import VisageError
 
 _PROJECT = Path(__file__).resolve().parents[3]
@@ -41,7 +41,7 @@ class Metadata:
     numbers: Mapping[str, list[float]]
 
 
-def load(root: str, name: str) -> Metadata:
+def load(root: str, name: str, names_encoding: str = "") -> Metadata:
     """The metadata in a .mat file: `name` under the place `root`, or `root` itself.
 
     SciPy reads the file in a process of its own: a damaged one can crash it (it does so with a segmentation fault), and
@@ -53,7 +53,7 @@ def load(root: str, name: str) -> Metadata:
     where = posixpath.join(root, name) if name else root
     paths = os.pathsep.join([str(_PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
     child = subprocess.run(
-        [sys.executable, "-c", _CHILD, root, name, where],
+        [sys.executable, "-c", _CHILD, root, name, where, names_encoding],
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": paths},
         check=False,
@@ -69,13 +69,13 @@ def load(root: str, name: str) -> Metadata:
     return answer
 
 
-def _answer(root: str, name: str, where: str) -> None:
+def _answer(root: str, name: str, where: str, encoding: str) -> None:
     """The work of the child: the metadata, or what is wrong with it, to standard output."""
     answer: Metadata | VisageError
     # Libraries may print; what they print must not get into the answer.
     output, sys.stdout = sys.stdout.buffer, sys.stderr
     try:
-        answer = parse(place.read(root, name), where)
+        answer = parse(places.read(root, name, encoding), where)
     except VisageError as error:
         answer = error
     pickle.dump(answer, output, pickle.HIGHEST_PROTOCOL)

@@ -10,8 +10,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from components.ingest.sources import dates, imdb_mat, photos_root, place
+from components.ingest.sources import dates, imdb_mat, photos_root
 from components.ingest.sources.settings import SourceSettings
+from components.storage import places
+from components.storage.names import is_remote, local
 from schemas.error import VisageError
 from schemas.record import FEMALE, MALE, FaceRecord
 
@@ -30,8 +32,8 @@ def records(settings: SourceSettings) -> Iterator[FaceRecord]:
     Raises:
         VisageError: there is no such file, or it is not IMDB-WIKI's.
     """
-    file = _find(settings.path)
-    metadata = imdb_mat.load(settings.path, file)
+    file = _find(settings)
+    metadata = imdb_mat.load(settings.path, file, settings.names_encoding)
     folder = _folder_inside(settings, file)
     whole = _whole_photos(settings, metadata, posixpath.join(photos_root(settings), folder))
     log.info("%s: %d rows, %s", metadata.part, len(metadata.paths), "whole photos" if whole else "cropped faces")
@@ -60,7 +62,7 @@ def _record(metadata: imdb_mat.Metadata, row: int, source: str, folder: str, who
     return FaceRecord(
         row=row,
         source=source,
-        path=place.within(folder, path or ""),
+        path=places.within(folder, path or ""),
         person=f"{source}:{_person(metadata.part, path or '', number.get('celeb_id', math.nan)) or path or f'row-{row}'}",
         age=None if wrong else dates.age_in(int(number["photo_taken"]), dates.from_matlab(number["dob"])),
         gender=_GENDERS.get(number["gender"]),
@@ -79,17 +81,20 @@ def _person(part: str, path: str, celebrity: float) -> str:
     return found[1] if found else ""
 
 
-def _find(path: str) -> str:
+def _find(settings: SourceSettings) -> str:
     """Which file under a path the metadata is; empty if it is the path itself."""
+    path = settings.path
     wanted = [f"{part}.mat" for part in imdb_mat.PARTS]
-    if place.is_archive(path):
-        found = [name for name in place.names(path) if posixpath.basename(name) in wanted]
-    elif place.is_file(path):
+    if places.is_archive(path):
+        found = [
+            name for name in places.file_names(path, settings.names_encoding) if posixpath.basename(name) in wanted
+        ]
+    elif places.is_file(path):
         return ""
     else:
-        found = [name for name in wanted if place.exists(path, name)]
+        found = [name for name in wanted if places.exists(path, name)]
     if not found:
-        deeper = [] if place.is_remote(path) else sorted(Path(path).expanduser().glob("*/*.mat"))
+        deeper = [] if is_remote(path) else sorted(Path(local(path)).glob("*/*.mat"))
         nearby = next((str(file.parent) for file in deeper if file.name in wanted), "")
         hint = f"There is one in {nearby}: name that folder." if nearby else "Name its folder, or the file itself."
         raise VisageError(f"There is no imdb.mat or wiki.mat in {path}.", hint)
@@ -102,9 +107,10 @@ def _folder_inside(settings: SourceSettings, file: str) -> str:
     """The folder within the photos that the metadata's paths are relative to: in an archive, for instance wiki_crop."""
     if not settings.photos:
         return posixpath.dirname(file)
-    if not place.is_archive(settings.photos):
+    if not places.is_archive(settings.photos):
         return ""
-    first = next((name for name in place.names(settings.photos) if re.search(r"(^|/)\d\d/[^/]+$", name)), "")
+    held = places.file_names(settings.photos, settings.names_encoding)
+    first = next((name for name in held if re.search(r"(^|/)\d\d/[^/]+$", name)), "")
     return posixpath.dirname(posixpath.dirname(first))
 
 
@@ -115,5 +121,5 @@ def _whole_photos(settings: SourceSettings, metadata: imdb_mat.Metadata, folder:
     """
     if settings.cropped is not None:
         return not settings.cropped
-    named = posixpath.basename(folder if place.is_remote(folder) else str(Path(folder).absolute())) in imdb_mat.PARTS
+    named = posixpath.basename(folder if is_remote(folder) else str(Path(folder).absolute())) in imdb_mat.PARTS
     return named and bool((metadata.boxes[:, :2] > 1).any())

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, field_validator
 
 from components.step.settings import Section, external_path
+from components.storage.settings import NamesEncoding, names_encoding
 from schemas.record import GENDERS
 
 SOURCES = {
@@ -117,11 +118,13 @@ class SourceSettings(Section):
     path: str = external_path(
         "",
         "where the labels are: a folder with its photos, the .mat, CSV or Parquet file, a zip or tar of it all, "
-        "or a folder that Beam reads, such as s3://bucket/faces",
+        "or a folder of a store, such as s3://bucket/faces",
     )
     photos: str = external_path(
-        "", "where the photos are if not with the labels: a folder, a zip, a tar, or a folder that Beam reads"
+        "",
+        "where the photos are if not with the labels: a folder, a zip, a tar, also .gz, .bz2 or .xz, or a folder of a store",
     )
+    names_encoding: NamesEncoding = names_encoding()
     name: str = Field(
         "",
         pattern=r"^[\w.-]*$",

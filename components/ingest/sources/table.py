@@ -8,10 +8,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from components.ingest.sources import photos_root, place, table_values
+from components.ingest.sources import photos_root, table_values
 from components.ingest.sources.settings import SourceSettings, TableSettings
 from components.ingest.sources.table_file import Row, Table, open_table
 from components.ingest.sources.table_values import Unreadable
+from components.storage import places
+from components.storage.names import is_remote, local, way_out
 from schemas.error import VisageError
 from schemas.record import FaceRecord
 
@@ -34,19 +36,19 @@ def records(settings: SourceSettings) -> Iterator[FaceRecord]:
         VisageError: there is no table, it cannot be read, it lacks columns that the settings name, or a value has more than
             one meaning and the settings do not say which.
     """
-    file = _find(settings.path)
+    file = _find(settings)
     where = posixpath.join(settings.path, file) if file else settings.path
     folder = posixpath.dirname(file) if not settings.photos else ""
     photo_path = _photo_path(settings, folder)
-    with place.stream(settings.path, file) as opened:
+    with places.stream(settings.path, file, settings.names_encoding) as opened:
         table = open_table(opened, where, settings.table)
         read = _reader(settings.table, table, where)
         wanted = list(dict.fromkeys(column for columns, _ in read.values() for column in columns))
-        places = {
+        values = {
             name: ([wanted.index(column) for column in columns], value_of) for name, (columns, value_of) in read.items()
         }
         for number, row in enumerate(table.rows(wanted)):
-            yield _record(number, row, places, settings.name or NAME, photo_path)
+            yield _record(number, row, values, settings.name or NAME, photo_path)
 
 
 _Read = Mapping[str, tuple[list[Any], Callable[..., Any]]]
@@ -158,41 +160,34 @@ def _photo_path(settings: SourceSettings, folder: str) -> Callable[[str], tuple[
     unless there is a photo that has it in its name.
     """
     root = photos_root(settings).rstrip("/")
-    whole_root = root if place.is_remote(root) else str(Path(root or "/").absolute()).rstrip("/")
-    in_archive: set[str] | None = None
-
-    def exists(path: str) -> bool:
-        nonlocal in_archive
-        if place.is_archive(root):
-            if in_archive is None:
-                in_archive = set(place.names(root))
-            return path in in_archive
-        try:
-            return not place.is_remote(root) and place.exists(root, path)
-        except OSError:  # too long for a name
-            return False
+    whole_root = root if is_remote(root) else str(Path(root or "/").absolute()).rstrip("/")
+    may_have_backslashes = not is_remote(root) and not places.is_archive(root)
 
     def photo_path(path: str) -> tuple[str, str]:
         if path.startswith(f"{whole_root}/"):
             path = path[len(whole_root) + 1 :]
             return path, path
-        if "\\" in path and (place.way_out(path) or not exists(place.within(folder, path))):
-            path = path.replace("\\", "/")
-        return place.within(folder, path), path
+        if "\\" in path:
+            written = places.within(folder, path)
+            if not may_have_backslashes or way_out(path) or not places.exists(root, written):
+                path = path.replace("\\", "/")
+        return places.within(folder, path), path
 
     return photo_path
 
 
-def _find(path: str) -> str:
+def _find(settings: SourceSettings) -> str:
     """Which file under a path the table is; empty if it is the path itself."""
-    if place.is_archive(path):
-        found = [name for name in place.names(path) if place.is_table(name) and "__MACOSX" not in name.split("/")]
-    elif place.is_file(path):
+    path = settings.path
+    if places.is_archive(path):
+        names = places.file_names(path, settings.names_encoding)
+        found = [name for name in names if places.is_table(name) and "__MACOSX" not in name.split("/")]
+    elif places.is_file(path):
         return ""
-    elif place.is_remote(path):
+    elif is_remote(path):
         found = []
     else:
-        found = sorted(file.name for file in Path(path).expanduser().iterdir() if place.is_table(file.name))
+        found = sorted(file.name for file in Path(local(path)).iterdir() if places.is_table(file.name))
     if len(found) != 1:
         held = f"{' and '.join(found[:3])} are" if found else "no CSV, TSV or Parquet file is"
         raise VisageError(f"Which table is meant? {held} in {path}.", "Name the file as source.path.", usage=True)

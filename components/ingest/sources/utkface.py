@@ -4,15 +4,16 @@ https://susanqq.github.io/UTKFace/ describes them. Gender is 0 for male and 1 fo
 IMDB-WIKI. Who is on a photo is not known. A few published names lack a part or a dot; those rows are malformed.
 """
 
-import posixpath
 import re
 from collections.abc import Iterator
 
-from components.ingest.sources import photos_root, place
+from components.ingest.sources import photos_root
 from components.ingest.sources.settings import SourceSettings
+from components.storage import places
+from components.storage.names import basename
 from schemas.record import FEMALE, MALE, FaceRecord
 
-_NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+\.jpe?g(\.chip\.jpe?g)?", re.IGNORECASE)
+_NAME = re.compile(r"(?P<age>\d{1,3})_(?P<gender>[01])_(?P<race>[0-4])_\d+\.\w+(\.chip\.\w+)?", re.IGNORECASE)
 _GENDERS = {"0": MALE, "1": FEMALE}
 
 
@@ -23,10 +24,11 @@ def records(settings: SourceSettings) -> Iterator[FaceRecord]:
         VisageError: the photos' place cannot be read.
     """
     source = settings.name or "utkface"
-    for row, path in enumerate(place.photo_names(photos_root(settings))):
+    for row, (path, replaced) in enumerate(places.picture_names(photos_root(settings), settings.names_encoding)):
         person = f"{source}:{path}"
-        label = _NAME.fullmatch(posixpath.basename(path))
-        if not label:
-            yield FaceRecord(row, source, path, person, malformed="the name is not AGE_GENDER_RACE_TIME.jpg")
+        label = _NAME.fullmatch(basename(path))
+        if not label or replaced:
+            why = replaced or "the name is not AGE_GENDER_RACE_TIME.jpg"
+            yield FaceRecord(row, source, path, person, malformed=why)
             continue
         yield FaceRecord(row, source, path, person, age=int(label["age"]), gender=_GENDERS[label["gender"]])

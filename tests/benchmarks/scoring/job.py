@@ -31,7 +31,7 @@ def one_job(photos: Path, model: Path, output: Path, workers: int, score: dict[s
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir()
     parts._estimator.cache_clear()
-    wanted = {"photos": [str(photos)], "model": "visage/1", **score}
+    wanted = {"photos": [str(photos)], "model": "visage/1", "faces": "whole", **score}
     settings = Settings.model_validate({"score": wanted, "beam": {"workers": workers}})
     version = ModelVersion("visage", "1")
     with mock.patch.multiple(registry, resolve=lambda _: version, download=lambda _: model):

@@ -8,17 +8,23 @@ import pytest
 
 from components import registry
 from components.registry import ModelVersion
+from components.registry.learned_from import LearnedFrom
 
 
 @contextmanager
-def champion_of(files: Mapping[str, Path], folder: Path) -> Iterator[ModelVersion]:
-    """While this lasts, a model of these files is the champion `visage`, in a registry under the folder; gives it."""
+def champion_of(files: Mapping[str, Path | None], folder: Path) -> Iterator[ModelVersion]:
+    """While this lasts, a model of these files is the champion `visage`, in a registry under the folder; gives it.
+
+    Its photo settings are the defaults, and it learned from nobody, unless files say otherwise.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
-        yield _register(files, folder)
+        version = register(files, folder)
+        yield registry.promote(str(version))
 
 
-def _register(files: Mapping[str, Path], folder: Path) -> ModelVersion:
+def register(files: Mapping[str, Path | None], folder: Path, **tags: str) -> ModelVersion:
+    """Register one more version; a file that is None is left out."""
     import mlflow
     from mlflow.pyfunc.model import PythonModel
 
@@ -27,12 +33,16 @@ def _register(files: Mapping[str, Path], folder: Path) -> ModelVersion:
             return model_input
 
     (folder / "photo.json").write_text("{}")
-    with mlflow.start_run(experiment_id=mlflow.create_experiment("made up", (folder / "store").as_uri())):
+    LearnedFrom(frozenset()).write(folder / "learned_from.npy")
+    usual = {name: folder / f"{name}{end}" for name, end in (("photo", ".json"), ("learned_from", ".npy"))}
+    experiment = mlflow.get_experiment_by_name("made up")
+    made = experiment.experiment_id if experiment else mlflow.create_experiment("made up", (folder / "store").as_uri())
+    with mlflow.start_run(experiment_id=made):
         logged = mlflow.pyfunc.log_model(
             name="visage",
             python_model=Silent(),
-            artifacts={"photo": str(folder / "photo.json"), **{name: str(path) for name, path in files.items()}},
+            artifacts={name: str(path) for name, path in (usual | dict(files)).items() if path},
             pip_requirements=[],
         )
-    mlflow.register_model(logged.model_uri, "visage")
-    return registry.promote("visage/1")
+    entry = mlflow.register_model(logged.model_uri, "visage", tags=tags)
+    return registry.resolve(f"visage/{entry.version}")

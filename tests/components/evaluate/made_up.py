@@ -7,6 +7,7 @@ import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -32,8 +33,8 @@ def face(
     return FaceExample(held.getvalue(), SIDE, SIDE, age=age, gender=gender, **values | over)
 
 
-def write_examples(folder: Path, **splits: Sequence[FaceExample]) -> Path:
-    """An ingest artifact of these splits, two shards each."""
+def write_examples(folder: Path, settings: dict[str, Any] | None = None, **splits: Sequence[FaceExample]) -> Path:
+    """An ingest artifact of these splits, two shards each, with these settings in its manifest."""
     partial, final = folder / ".ingest", folder / "ingest"
     index: dict[str, list[Shard]] = {}
     for split, held in splits.items():
@@ -47,7 +48,7 @@ def write_examples(folder: Path, **splits: Sequence[FaceExample]) -> Path:
             size = (partial / name).stat().st_size
             index[split].append(Shard(name, len(part), size, dict(ages), dict(classes), dict(genders)))
     write_index(partial, index)
-    publish(partial, final, Manifest("ingest", "made up", {}))
+    publish(partial, final, Manifest("ingest", "made up", settings or {}))
     return final
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,14 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from components import registry
 from components.evaluate import STEP, Settings, run
 from components.step import StepContext
 from components.step.command import main
 from components.step.settings import build
 from schemas.error import VisageError
 from schemas.example import FaceExample
-from tests.components.evaluate.champions import champion_of
 from tests.components.evaluate.made_up import SIDE, face, write_estimator, write_examples
 
 WOMAN, MAN = "female", "male"
@@ -62,6 +61,18 @@ FOUR = [
 ]
 
 
+def crowd(faces: list[FaceExample], times: int = 15) -> list[FaceExample]:
+    """The same faces of so many times as many persons."""
+    return [
+        replace(one, person=f"{one.person}-{n}", path=f"{n}-{one.path}", sha256=f"{n:x}{one.sha256[1:]}")
+        for n in range(times)
+        for one in faces
+    ]
+
+
+MANY = crowd(FOUR)
+
+
 class TestFigures:
     def test_of_age_and_gender(self, evaluate):
         context, counts = evaluate(FOUR)
@@ -100,7 +111,7 @@ class TestFigures:
         assert sum(one["examples"] for one in found["slices"] if one["slice"] == "gender") == 5
 
     def test_without_any_gender_label_are_null(self, evaluate):
-        context, _ = evaluate([face(n, 30, 30) for n in range(5)], train=[face(9, 1, 50)])
+        context, _ = evaluate([face(n, 20 + 5 * n, 20 + 5 * n) for n in range(8)], train=[face(9, 1, 50)])
         found = measured(context)
         assert [found[name] for name in ("gender_accuracy", "gender_auc", "baseline_gender_accuracy")] == [None] * 3
         assert found["blessed"], found["reasons"]
@@ -139,7 +150,7 @@ class TestIntervals:
             ]
             (tmp_path / name).mkdir()
             folder = write_examples(tmp_path / name, test=faces)
-            frame = predictions.predict(estimator, folder, read_index(folder)["test"])
+            frame = predictions.predict(estimator, predictions.examples(folder, read_index(folder)["test"]))
             found = metrics.intervals(frame, 500, 0)
             assert found["age_mae_low"] is not None
             assert found["age_mae_high"] is not None
@@ -150,7 +161,7 @@ class TestIntervals:
 
 class TestBlessing:
     def test_a_good_model(self, evaluate):
-        context, counts = evaluate(FOUR)
+        context, counts = evaluate(MANY)
         assert measured(context)["blessed"] is counts["blessed"] is True
         assert measured(context)["reasons"] == []
         assert "Blessed: this model may go live." in (context.output / "report.html").read_text()
@@ -158,17 +169,17 @@ class TestBlessing:
     @pytest.mark.parametrize(
         ("test", "overrides", "estimator", "reason"),
         [
-            ([FOUR[0], FOUR[1], FOUR[3]], [], {}, "There are only 3 test examples, 4 are asked for."),
+            (MANY, ["min_examples=61"], {}, "There are only 60 test examples, 61 are asked for."),
             (
-                FOUR,
+                MANY,
                 [],
                 {"age_error": 40},
                 r"The age MAE of 3\d\.\d\d years is 2\d\d% of the baseline's 15.00; at most 90% is asked for.",
             ),
-            (FOUR, ["min_gender_accuracy=0.8"], {}, r"Gender is right for 75.0%; 80.0% is asked for."),
+            (MANY, ["min_gender_accuracy=0.8"], {}, r"Gender is right for 75.0%; 80.0% is asked for."),
             (
-                FOUR,
-                ["max_slice_mae=5", "min_slice_examples=2"],
+                MANY,
+                ["max_slice_mae=5", "min_slice_examples=30"],
                 {},
                 r"The age MAE of gender male is [67].\d\d years; at most 5.00 is asked for in every slice.",
             ),
@@ -186,7 +197,7 @@ class TestBlessing:
         assert counts["blessed"] is False
 
     def test_small_slices_do_not_decide(self, evaluate):
-        context, _ = evaluate(FOUR, "evaluate.blessing.max_slice_mae=8")
+        context, _ = evaluate(MANY, "evaluate.blessing.max_slice_mae=8")
         assert measured(context)["blessed"]
 
     def test_a_model_that_says_nothing(self, evaluate):
@@ -197,55 +208,85 @@ class TestBlessing:
 
     def test_fails_the_run_only_where_that_is_asked_for(self, evaluate, tmp_path):
         with pytest.raises(VisageError, match=r"The model is not blessed:\n- Gender is right for 75.0%") as caught:
-            evaluate(FOUR, "evaluate.require_blessing=true", "evaluate.blessing.min_gender_accuracy=0.8")
+            evaluate(MANY, "evaluate.require_blessing=true", "evaluate.blessing.min_gender_accuracy=0.8")
         assert caught.value.exit_code == 1
         assert (tmp_path / "output" / "metrics.json").is_file()
 
 
-@pytest.fixture(scope="class")
-def champion(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("champion")
-    with champion_of({"estimator": write_estimator(folder, age_error=3) / "estimator"}, folder) as version:
-        yield version
+def persons(count: int, men: int, said_female: float | None = None) -> list[FaceExample]:
+    """Faces of all ages, told right; so many of the hundred are men; the gender is told right, or the same of everyone."""
+    return [
+        face(n, age, age, said_female if said_female is not None else 0.1 if n % 100 < men else 0.9, gender)
+        for n in range(count)
+        for age, gender in [(10 + n * 37 % 80, MAN if n % 100 < men else WOMAN)]
+    ]
 
 
-class TestChampion:
-    """Against a champion in a real registry; the one here says 3 years too much."""
+class TestBaseline:
+    """Every figure that has a baseline must beat it, with its interval."""
 
-    FACES: ClassVar = [face(n, 10 + 15 * n, 10 + 15 * n, 0.9, WOMAN) for n in range(5)]
+    TRAIN: ClassVar = [face(n, 1, 40, gender=MAN if n < 8 else WOMAN) for n in range(10)]
 
-    def test_a_better_model_takes_its_place(self, champion, evaluate):
-        context, counts = evaluate(self.FACES, champion=champion)
-        found = measured(context)
-        assert found["blessed"], found["reasons"]
-        assert found["champion"]["version"] == "1"
-        assert found["champion"]["age_mae"] == pytest.approx(3, abs=0.5)
-        assert found["champion"]["gender_accuracy"] == 1
-        assert found["champion"]["age_mae_difference_high"] < -1.5
-        assert counts["compared_with"] == "visage/1"
-        assert "version 1, on the same faces" in (context.output / "report.html").read_text()
+    def test_always_saying_male_of_eighty_percent_men_is_not_blessed(self, evaluate):
+        context, _ = evaluate(persons(100, 80, said_female=0.2), train=self.TRAIN)
+        assert measured(context)["gender_accuracy"] == 0.8, "above min_gender_accuracy"
+        assert measured(context)["reasons"] == [
+            "The share of right genders of 80.0% is not shown to be better than the 80.0% of the baseline, which always says "
+            "male."
+        ]
 
-    def test_a_worse_one_does_not(self, champion, evaluate):
-        context, _ = evaluate(self.FACES, age_error=4, champion=champion)
+    def test_always_saying_female_is_not_blessed_either_where_the_test_split_has_more_women_than_the_training_split(
+        self, evaluate
+    ):
+        context, _ = evaluate(persons(100, 25, said_female=0.8), train=self.TRAIN)
+        assert measured(context)["baseline_gender_accuracy"] == 0.25
+        assert measured(context)["reasons"] == [
+            "The share of right genders of 75.0% is not shown to be better than the 75.0% of always saying female."
+        ]
+
+    def test_a_better_share_whose_interval_holds_the_baselines_is_not_enough_and_says_how_many_persons_would_tell(
+        self, evaluate
+    ):
+        test = [*persons(49, 40, said_female=0.2), face(99, 30, 30, 0.9, WOMAN)]
+        context, _ = evaluate(test, train=self.TRAIN)
+        reason = measured(context)["reasons"][0]
         assert re.fullmatch(
-            r"The age MAE of \d\.\d\d years is worse than the \d\.\d\d of version 1, the champion, by more than 2%\.",
-            "".join(measured(context)["reasons"]),
+            r"The share of right genders of 82.0% is not shown to be better than the 80.0% of the baseline, which always says "
+            r"male: the 95 % interval of the difference is 0.0 points to \d.0 points. The test set has 50 persons; about "
+            r"\d+ would tell.",
+            reason,
+        ), reason
+
+    def test_the_same_age_for_everyone_is_not_blessed_even_if_it_suits_the_test_split(self, evaluate):
+        """The baseline's age is 80, and that of most test faces 20: 21 for everyone would be a good guess."""
+        test = [face(n, 21, 20 + n % 3, *((0.1, MAN), (0.9, WOMAN))[n % 2]) for n in range(60)]
+        context, _ = evaluate(test, train=[face(n, 1, 80, gender=MAN) for n in range(4)])
+        assert measured(context)["age_mae"] < 0.1 * measured(context)["baseline_age_mae"]
+        (reason,) = measured(context)["reasons"]
+        assert "of always saying 21 years" in reason
+
+    def test_what_every_constant_gets_right_cannot_be_beaten(self, evaluate):
+        context, _ = evaluate(persons(60, 100), train=self.TRAIN)
+        (reason,) = measured(context)["reasons"]
+        assert reason.endswith(
+            "of 100.0% is not shown to be better than the 100.0% of the baseline, which always says male."
         )
 
-    def test_a_little_worse_is_within_the_tolerance(self, champion, evaluate):
-        context, _ = evaluate(self.FACES, "evaluate.blessing.age_tolerance=0.5", age_error=4, champion=champion)
+    def test_one_setting_lets_it_be(self, evaluate):
+        context, _ = evaluate(
+            persons(100, 80, said_female=0.2), "evaluate.blessing.beat_baseline=false", train=self.TRAIN
+        )
         assert measured(context)["blessed"]
 
-    def test_one_that_tells_no_gender_does_not(self, champion, evaluate):
-        context, _ = evaluate(self.FACES, gender={"head": "none"}, champion=champion)
-        assert measured(context)["reasons"] == ["The estimator tells no gender, but version 1, the champion, does."]
-
-    def test_that_cannot_be_loaded_ends_the_run_and_says_so(self, champion, evaluate):
-        meaning = registry.download(registry.resolve("visage/1")) / "estimator" / "estimator.json"
-        meaning.write_text("{}")
-        with pytest.raises(VisageError, match="The champion visage/1 cannot be used: ") as caught:
-            evaluate(self.FACES, champion=champion)
-        assert "visage models promote visage/VERSION" in caught.value.hint
+    def test_the_interval_is_of_persons_however_many_photos_they_have(self, evaluate):
+        """One person who is told better than the baseline, fifty times, is one person."""
+        test = [
+            *(replace(face(n, 30, 30, 0.9, WOMAN), person="made:same") for n in range(50)),
+            *(face(n, 10 + n % 80, 10 + n % 80, 0.1, MAN) for n in range(50, 110)),
+        ]
+        (reason,) = measured(evaluate(test, train=self.TRAIN)[0])["reasons"]
+        assert "is not shown to be better" in reason
+        assert "The test set has 61 persons" in reason
 
 
 class TestAgeClasses:
@@ -256,6 +297,7 @@ class TestAgeClasses:
             face(n, says, age_class=name) for n, (says, name) in enumerate([(15, "YOUNG"), (15, "YOUNG"), (80, "OLD")])
         ]
         test += [face(4, 80, age_class="MIDDLE"), face(5, 45, age_class="MIDDLE")]
+        test = crowd(test, 10)
         train = [face(9, 1, age_class="MIDDLE"), face(8, 1, age_class="MIDDLE"), face(7, 1, age_class="OLD")]
         context, _ = evaluate(test, train=train, **self.CLASSES)
         found = measured(context)
@@ -263,7 +305,7 @@ class TestAgeClasses:
         assert found["age_class_accuracy"] == 0.8
         assert (found["baseline_age_class"], found["baseline_age_class_accuracy"]) == ("MIDDLE", 0.4)
         assert found["age_classes"] == ["YOUNG", "MIDDLE", "OLD"]
-        assert found["age_class_confusion"] == [[2, 0, 0], [0, 1, 1], [0, 0, 1]]
+        assert found["age_class_confusion"] == [[20, 0, 0], [0, 10, 10], [0, 0, 10]]
         assert {one["value"] for one in found["slices"] if one["slice"] == "age_class"} == {"YOUNG", "MIDDLE", "OLD"}
         assert found["blessed"], found["reasons"]
         assert "said MIDDLE" in (context.output / "report.html").read_text()

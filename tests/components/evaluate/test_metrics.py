@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy.integrate import trapezoid
 
+from components.estimator.classes import AgeClasses
 from components.evaluate import metrics
 from components.evaluate.predictions import SCHEMA, decade
 from schemas.shard import Shard
@@ -74,8 +75,17 @@ def test_a_pair_of_models_is_compared_face_by_face():
     errors = np.arange(100.0)
     ours = table(age=[0.0] * 100, predicted_age=errors)
     theirs = table(age=[0.0] * 100, predicted_age=errors + 1)
-    found = metrics.differences(ours, theirs, 200, 0)
-    assert (found["age_mae_difference_low"], found["age_mae_difference_high"]) == (-1, -1)
+    found = metrics.differences(metrics.scores(ours), metrics.scores(theirs), ours["person"], 200, 0)
+    assert found["age_mae"] == metrics.Difference(-1, -1, -1, 100, 100)
+    assert found["gender_accuracy"] == metrics.Difference(None, None, None, 0, 0)
+
+
+def test_faces_that_only_one_of_two_models_tells_are_no_pair():
+    ours = table(age=[20.0, 30, 40], predicted_age=[21.0, 32, np.nan])
+    theirs = table(age=[20.0, 30, 40], predicted_age=[np.nan, 31, 40])
+    found = metrics.differences(metrics.scores(ours), metrics.scores(theirs), ours["person"], 200, 0)["age_mae"]
+    assert (found.value, found.faces, found.persons) == (1, 1, 1)
+    assert found.low is None, "one person has no interval"
 
 
 def test_the_baseline_is_the_median_of_the_training_split():
@@ -92,3 +102,17 @@ def test_the_baseline_is_the_median_of_the_training_split():
 )
 def test_decades(age, expected):
     assert decade(age) == expected
+
+
+def test_what_could_have_been_said_in_hindsight_is_the_best_constant_of_the_test_faces():
+    faces = table(age=[10.0, 20, 60], gender=["female", "female", "male"], age_class=["OLD", "OLD", "YOUNG"])
+    assert metrics.Baseline.in_hindsight(faces, None) == metrics.Baseline(20.0, None, "female")
+    classes = AgeClasses(("YOUNG", "OLD"), (30,))
+    best = metrics.Baseline.in_hindsight(faces, classes)
+    assert best == metrics.Baseline(20.0, "OLD", "female")
+    assert {name: values.mean() for name, values in best.scores(faces).items()} == {
+        "age_mae": pytest.approx(50 / 3),
+        "age_class_accuracy": pytest.approx(2 / 3),
+        "gender_accuracy": pytest.approx(2 / 3),
+    }
+    assert metrics.Baseline.in_hindsight(table(path=["a"]), classes) == metrics.Baseline(None, None, None)

@@ -1,12 +1,17 @@
 """A later ingest uses the faces of an earlier one again, and comes to what it would have come to alone."""
 
+import importlib.metadata
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
 import components.ingest.extract
+from components import photo
+from components.ingest import examples_index
+from components.photo import PhotoSettings
 from schemas.error import VisageError
 from tests.components.ingest.made_up import Archive, all_examples, ingest, picture, rejects, shard_bytes, stored
 
@@ -88,16 +93,16 @@ def test_a_photo_that_changed_in_place_is_decoded(first, source, decoded, tmp_pa
 
 
 def test_unchanged_photos_are_not_even_read(first, source, monkeypatch, tmp_path):
-    from components.ingest import photos
+    from components.storage import by_name
 
     paths = set()
-    real = photos._Folder.read
+    real = by_name._Folder.read
 
-    def read(self: photos._Folder, path: str) -> bytes:
+    def read(self: by_name._Folder, path: str) -> bytes:
         paths.add(path)
         return real(self, path)
 
-    monkeypatch.setattr(photos._Folder, "read", read)
+    monkeypatch.setattr(by_name._Folder, "read", read)
     ingest(source.write(), tmp_path / "out", previous=first[1])
     assert paths == {"broken.jpg", "copy.jpg", "other age.jpg", "01/8.jpg"}  # rejects, to show them on a sheet
 
@@ -123,6 +128,24 @@ def test_faces_that_were_made_otherwise_are_not_used(first, source, decoded, tmp
     ingest(source.write(), tmp_path / "out", "photo.size=24", previous=first[1])
     assert len(decoded) == 123
     assert_as_if_alone(source, tmp_path / "out", tmp_path, "photo.size=24")
+
+
+@pytest.mark.parametrize("name", ["decode.py", "jpeg.py", "crop.py", "encode.py"])
+def test_any_code_that_makes_faces_counts_as_how_they_are_made(name, monkeypatch, tmp_path):
+    before = examples_index.making(PhotoSettings())
+    package = shutil.copytree(Path(photo.__file__).parent, tmp_path / "photo")
+    monkeypatch.setattr(photo, "__file__", str(package / "__init__.py"))
+    assert examples_index.making(PhotoSettings()) == before
+    (package / name).write_text((package / name).read_text() + "# another way\n")
+    assert examples_index.making(PhotoSettings()) != before
+
+
+@pytest.mark.parametrize("library", ["pillow", "simplejpeg", "pi-heif"])
+def test_a_library_that_makes_faces_counts_by_its_version(library, monkeypatch):
+    before = examples_index.making(PhotoSettings())
+    given = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0" if name == library else given(name))
+    assert examples_index.making(PhotoSettings()) != before
 
 
 @pytest.mark.parametrize("damage", ["shard", "listing", "no listing"])

@@ -28,7 +28,7 @@ def running(tmp_path):
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "one.jpg").write_bytes(stored(picture(1)))
     (tmp_path / SPOOL).mkdir()
-    started = processes.Processes(2, (str(tmp_path / "photos"), PhotoSettings(), SplitSettings(), tmp_path / SPOOL))
+    started = processes.Processes(2, (str(tmp_path / "photos"), "", PhotoSettings(), SplitSettings(), tmp_path / SPOOL))
     yield started
     started.close()
 

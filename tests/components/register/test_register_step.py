@@ -16,8 +16,10 @@ from components.estimator import saved
 from components.photo import PhotoSettings
 from components.register import STEP
 from components.register.settings import Settings
-from components.step import StepContext, Tracker, execute
+from components.registry.learned_from import LearnedFrom
+from components.step import StepContext, Surroundings, Tracker, execute
 from schemas.error import VisageError
+from schemas.example import FaceExample
 from tests.components.register import made_up
 
 
@@ -143,6 +145,40 @@ class TestAliases:
         tags = registry.resolve("visage/2").tags
         assert "evaluated against no champion, but the champion is now visage/1" in tags["visage.decided"]
 
+    def test_of_two_that_were_blessed_against_the_same_champion_the_second_stays_a_challenger(
+        self, made, store, monkeypatch
+    ):
+        """The second becomes champion after the first has looked and before it acts."""
+        register(made, store / "first")
+        better = saying(made, store / "better", champion={"version": "1"})
+        look = registry.champion
+
+        def look_and_be_late(name):
+            held = look(name)
+            if not (store / "third").exists():
+                register(better, store / "third", "job-3")
+            return held
+
+        monkeypatch.setattr(registry, "champion", look_and_be_late)
+        late = register(better, store / "second", "job-2")
+        assert (late["alias"], late["champion_version"]) == ("challenger", "3")
+        assert "the champion is now visage/3" in registry.resolve("visage/2").tags["visage.decided"]
+        assert registry.rollback("visage").version == "1"
+
+    def test_a_version_says_what_it_learned_from_and_which_is_the_best_so_far(self, made, store):
+        best = {"age_mae": "self", "age_class_accuracy": "", "gender_accuracy": "1"}
+        register(saying(made, store / "good", best=best), store / "out")
+        version = registry.resolve("visage@champion")
+        assert {name: version.tags[f"visage.best.{name}"] for name in best} == best
+        learned_from = LearnedFrom.read(registry.download(version))
+        assert learned_from is not None
+        persons = made_up.PERSONS
+        known = {
+            split: learned_from.knows(FaceExample(b"", 1, 1, persons[split], "made", "", "another photo"))
+            for split in persons
+        }
+        assert known == {"train": True, "validation": True, "test": False}
+
 
 class TestRunAgain:
     def test_the_same_artifact_is_not_registered_twice(self, made, store):
@@ -152,7 +188,7 @@ class TestRunAgain:
         assert (store / "second" / "card.md").read_text() == (store / "first" / "card.md").read_text()
 
     def test_a_kill_before_the_alias_is_mended_by_the_next_run(self, made, store, monkeypatch):
-        monkeypatch.setattr(registry, "promote", lambda reference: (_ for _ in ()).throw(KeyboardInterrupt))
+        monkeypatch.setattr(registry, "promote", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             register(made, store / "killed")
         monkeypatch.undo()
@@ -167,6 +203,37 @@ class TestRunAgain:
         register(better, store / "second", "job-2")
         registry.rollback("visage")
         assert register(better, store / "again", "job-2")["champion_version"] == "1"
+
+
+class TestIsCurrent:
+    """Whether what the step once registered is still so; asked before its artifact is reused."""
+
+    @staticmethod
+    def made_by_the_step(made, store):
+        execute(STEP, Settings(), {step: made / step for step in STEP.inputs}, store / "artifact", Tracker())
+        return store / "artifact"
+
+    def asked(self, artifact) -> bool:
+        assert STEP.is_current
+        return STEP.is_current(artifact, Surroundings(champion=registry.champion("visage")))
+
+    def test_an_old_root_with_a_new_server_registers_anew(self, made, store, empty_registry, monkeypatch):
+        artifact = self.made_by_the_step(made, store)
+        assert self.asked(artifact)
+        shutil.copyfile(empty_registry, store / "another.db")
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store / 'another.db'}")
+        assert not self.asked(artifact)
+
+    def test_when_the_champion_has_moved_the_step_names_the_one_that_scores_now(self, made, store):
+        artifact = self.made_by_the_step(made, store)
+        register(made, store / "other", "job-2")
+        registry.promote("visage/2")
+        assert not self.asked(artifact)
+        self.made_by_the_step(made, store)
+        assert self.asked(artifact)
+        registered = json.loads((artifact / "registered.json").read_text())
+        assert (registered["version"], registered["scoring_version"]) == ("1", "2")
+        assert len(registry.versions("visage")) == 2
 
 
 class TestTrouble:

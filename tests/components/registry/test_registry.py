@@ -1,14 +1,17 @@
 """The registry: references, aliases, files, and a server that is not there."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from components import registry
+from components.registry import history, model_versions
 from components.registry.mlflow_server import client
 from schemas.error import VisageError
 
@@ -37,10 +40,12 @@ def address(tmp_path_factory) -> str:
 @pytest.fixture
 def held(address, tmp_path, monkeypatch):
     """A copy of that registry for one test."""
-    original = address.removeprefix("sqlite:///")
-    with open(original, "rb") as file:  # noqa: PTH123
-        (tmp_path / "mlflow.db").write_bytes(file.read())
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
+    registry_of_its_own(address, tmp_path / "mlflow.db", monkeypatch)
+
+
+def registry_of_its_own(address: str, database: Path, monkeypatch) -> None:
+    shutil.copyfile(address.removeprefix("sqlite:///"), database)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
 
 
 class TestReferences:
@@ -114,6 +119,131 @@ class TestAliases:
         client().delete_model_version("faces", "2")
         with pytest.raises(VisageError, match="was champion before version 3"):
             registry.rollback("faces")
+
+
+class Interrupting:
+    """A client of MLflow that lets something else happen before one of its calls."""
+
+    def __init__(self, real, before_call: int, happen) -> None:
+        self.real, self.left, self.happen = real, before_call, happen
+
+    def __getattr__(self, name):
+        call = getattr(self.real, name)
+
+        def counted(*arguments, **named):
+            if self.left == 0:
+                self.left = -1
+                self.happen()
+            self.left -= self.left > 0
+            return call(*arguments, **named)
+
+        return counted
+
+
+def outcome() -> list[str]:
+    """Who is champion, and whom rollbacks give one after another."""
+    found = [registry.resolve("faces@champion").version]
+    while True:
+        try:
+            found.append(registry.rollback("faces").version)
+        except VisageError:
+            return found
+
+
+OPERATIONS = {
+    "promote 1": lambda: registry.promote("faces/1"),
+    "promote 3": lambda: registry.promote("faces/3"),
+    "promote 3 only if the champion is 4": lambda: registry.promote("faces/3", instead_of="4"),
+    "rollback": lambda: registry.rollback("faces"),
+}
+
+
+class TestTwoAtOnce:
+    """The state that two leave behind is one that one of their orders explains."""
+
+    @pytest.mark.parametrize(
+        ("first", "second", "explained"),
+        [
+            ("promote 1", "promote 3", (["1", "3", "4", "2"], ["3", "1", "4", "2"])),
+            ("promote 1", "promote 3 only if the champion is 4", (["1", "3", "4", "2"], ["1", "4", "2"])),
+            ("promote 3", "rollback", (["4", "2"], ["3", "2"])),
+        ],
+    )
+    @pytest.mark.parametrize("call", range(1, 12, 2))
+    def test_one_that_happens_in_the_middle_of_another(self, held, monkeypatch, first, second, explained, call):
+        registry.promote("faces/4")
+        real = client()
+        clients = [real]
+
+        def happen():
+            clients.append(real)
+            OPERATIONS[second]()
+            clients.pop()
+
+        clients.append(Interrupting(real, call, happen))
+        monkeypatch.setattr(model_versions, "client", lambda: clients[-1])
+        OPERATIONS[first]()
+        assert outcome() in explained
+
+    @pytest.mark.slow
+    def test_processes_that_promote_at_the_same_time_are_all_in_the_list(self, held):
+        command = [sys.executable, "-c", "import sys; from components import registry; registry.promote(sys.argv[1])"]
+        running = [subprocess.Popen([*command, f"faces/{number}"]) for number in (1, 3)]
+        assert [process.wait(200) for process in running] == [0, 0]
+        assert sorted(entry.version for entry in registry.champions("faces")) == ["1", "2", "3"]
+        assert outcome() in (["1", "3", "2"], ["3", "1", "2"])
+
+
+class TestHistory:
+    def test_says_who_was_made_champion_when_and_why(self, held):
+        registry.promote("faces/3", "it was blessed")
+        registry.rollback("faces", "it was bad for children")
+        entries = registry.champions("faces")
+        assert [(entry.what, entry.version, entry.why) for entry in entries] == [
+            ("promoted", "2", "before there was this list"),
+            ("promoted", "3", "it was blessed"),
+            ("rolled back", "2", "it was bad for children"),
+        ]
+        assert entries[1].when.startswith("20") and entries[1].who
+
+    def test_a_rollback_after_a_promotion_of_an_earlier_champion_goes_back_to_the_one_between(self, held):
+        registry.promote("faces/3")
+        registry.promote("faces/2")
+        assert outcome() == ["2", "3", "2"]
+
+    def test_champions_from_before_there_was_the_list_are_taken_over(self, held):
+        client().set_model_version_tag("faces", "2", "champion_before", "3")
+        client().set_model_version_tag("faces", "3", "champion_before", "1")
+        registry.promote("faces/4")
+        assert outcome() == ["4", "2", "3", "1"]
+
+    def test_an_alias_that_was_moved_in_mlflow_is_taken_over(self, held):
+        registry.promote("faces/3")
+        client().set_registered_model_alias("faces", "champion", "1")
+        registry.promote("faces/4")
+        assert outcome() == ["4", "1", "3", "2"]
+
+    def test_a_kill_before_the_alias_is_mended_by_the_next(self, held, monkeypatch):
+        with monkeypatch.context() as patch:
+            patch.setattr(history, "settle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                registry.promote("faces/3")
+        assert registry.champion("faces") == registry.resolve("faces/2")
+        registry.promote("faces/4")
+        assert outcome() == ["4", "3", "2"]
+
+    def test_deleting_a_version_changes_nothing_for_the_others(self, held):
+        for number in (1, 3, 4):
+            registry.promote(f"faces/{number}")
+        registry.rollback("faces")
+        registry.rollback("faces")
+        client().delete_model_version("faces", "3")
+        registry.promote("faces/4")
+        assert outcome() == ["4", "1", "2"]
+
+    def test_a_promotion_in_the_place_of_another_champion_changes_nothing(self, held):
+        assert registry.promote("faces/3", instead_of="1").aliases == ()
+        assert registry.promote("faces/3", instead_of="2").aliases == ("champion",)
 
 
 class TestFiles:

@@ -31,7 +31,7 @@ def _job(tracking: str, photos: list[str], output: str, workers: int, pause: flo
     plan.PART = PART
     mock.patch.object(job, "score_part", slowly).start()
     mock.patch.object(summary.pq, "read_table", read_slowly).start()
-    score = {"photos": photos, "model": "visage@champion"}
+    score = {"photos": photos, "model": "visage@champion", "faces": "whole"}
     settings = Settings.model_validate({"score": score, "beam": {"workers": workers}})
     STEP.run(settings, StepContext({}, Path(output)))
 

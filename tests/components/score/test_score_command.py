@@ -1,5 +1,6 @@
 """`visage score`: one photo for a person, and the same command again."""
 
+import json
 import shutil
 import subprocess
 import sys
@@ -10,9 +11,9 @@ import pytest
 
 from components import registry
 from components.registry.mlflow_server import PATIENCE, client
-from components.score import STEP, one_photo
+from components.score import STEP, is_current, one_photo
 from components.score.settings import ScoreSettings, Settings
-from components.step import StepContext
+from components.step import StepContext, Surroundings
 from pipeline import recipe
 from pipeline.cli import score
 from schemas.error import VisageError
@@ -92,6 +93,14 @@ class TestTheSameCommandAgain:
         self.score(photos, out)
         assert "done by visage/1" in capsys.readouterr().out
         assert set(pq.read_table(out / "scores")["model_version"].to_pylist()) == {"2"}
+
+    def test_is_not_done_for_a_model_of_another_server_that_is_called_the_same(self, two_versions, tmp_path):
+        photos, out = made_photos.folder(tmp_path / "faces", 1), tmp_path / "scores"
+        self.score(photos, out)
+        assert is_current(out, Surroundings())
+        summary = json.loads((out / "summary.json").read_text())
+        (out / "summary.json").write_text(json.dumps(summary | {"model_run": "that of the other server"}))
+        assert not is_current(out, Surroundings())
 
     def test_does_not_touch_the_scores_of_another_job(self, two_versions, tmp_path):
         out = tmp_path / "scores"

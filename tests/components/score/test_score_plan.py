@@ -1,8 +1,8 @@
 """The plan of a job: parts, and who does which."""
 
 from components.score import plan
-from components.score.entry import Entry, Source
 from components.score.plan import Plan
+from components.storage.entry import Entry, Source
 
 FOLDER, PACKED = Source("folder", "/photos"), Source("tar", "/photos.tar.gz", "gz")
 

@@ -33,7 +33,9 @@ def scored(registered, tmp_path_factory) -> tuple[list[Path], pd.DataFrame]:
     (root / "out").mkdir()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", registered)
-        settings = Settings.model_validate({"score": {"photos": [str(root / "faces")], "model": "visage@champion"}})
+        settings = Settings.model_validate(
+            {"score": {"photos": [str(root / "faces")], "model": "visage@champion", "faces": "whole"}}
+        )
         STEP.run(settings, StepContext({}, root / "out"))
     rows = pq.read_table(root / "out" / "scores").to_pandas()
     return [root / "faces" / path for path in rows["path"]], rows

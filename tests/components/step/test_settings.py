@@ -125,3 +125,18 @@ def test_fields_are_found_by_their_mark_and_listed_by_dotted_name():
     assert marked_fields(settings, "runtime_only") == {"train.workers": 4}
     assert marked_fields(settings, "external") == {"source.path": ""}
     assert dotted(settings)["train.optimizer.learning_rate"] == 1e-3
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["s3://key:hunter2hunter2@bucket/x", "https://host/x.zip?sig=hunter2hunter2", "gs://hunter2hunter2hunter2@b/x"],
+)
+def test_a_credential_in_an_address_is_refused_and_not_shown(address):
+    with pytest.raises(VisageError, match=r"source\.path holds a credential.*\*\*\*") as caught:
+        build(Everything, {"source": {"path": address}})
+    assert caught.value.usage and "hunter2" not in str(caught.value)
+
+
+def test_an_address_without_one_is_taken_as_it_is():
+    for address in ("s3://bucket/x@y", "/data/token=abc/photos", "C:/sig=1"):
+        assert build(Everything, {"source": {"path": address}}).source.path == address

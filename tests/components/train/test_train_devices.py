@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tensorflow as tf
@@ -20,6 +21,7 @@ from tests.components.train.drawn_faces import write_examples
 SCRIPT = """
 import json, sys
 from pathlib import Path
+from typing import Any
 import tensorflow as tf
 if int(sys.argv[4]) > 1:
     cpu = tf.config.list_physical_devices("CPU")[0]
@@ -30,7 +32,7 @@ settings = STEP.settings.model_validate(json.loads(sys.argv[3]))
 Path(sys.argv[2]).mkdir()
 STEP.run(settings, StepContext({"ingest": Path(sys.argv[1])}, Path(sys.argv[2])))
 """
-SETTINGS = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "estimator": {"size": 16, "backbone": {"width": 4, "blocks": [1, 1]}, "trunk": {"dropout": 0}},
     "train": {
         "epochs": 2,
@@ -55,8 +57,8 @@ def uneven(tmp_path_factory):
     return write_examples(folder, {"train": 128, "validation": 32}, known=lambda row: (row % 3 > 0, row % 4 > 0))
 
 
-def start(examples: Path, output: Path, devices: int = 1, **environment: str) -> subprocess.Popen:
-    command = [sys.executable, "-c", SCRIPT, str(examples), str(output), json.dumps(SETTINGS), str(devices)]
+def start(examples: Path, output: Path, devices: int = 1, settings=SETTINGS, **environment: str) -> subprocess.Popen:
+    command = [sys.executable, "-c", SCRIPT, str(examples), str(output), json.dumps(settings), str(devices)]
     return subprocess.Popen(
         command,
         env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""} | environment,
@@ -88,20 +90,47 @@ def test_two_devices_reach_the_losses_of_one(uneven, alone, tmp_path):
     assert losses(start(uneven, tmp_path / "out", devices=2), tmp_path / "out") == pytest.approx(alone, rel=1e-4)
 
 
-@pytest.mark.slow
-def test_two_hosts_reach_the_losses_of_one(uneven, alone, tmp_path):
+def start_hosts(examples: list[Path], folder: Path, settings=SETTINGS) -> list[subprocess.Popen]:
+    """A process a host, on this machine, each with its own examples and the output folder `host` and its number."""
     ports = []
-    for _ in range(2):
+    for _ in examples:
         with socket.socket() as held:
             held.bind(("127.0.0.1", 0))
             ports.append(held.getsockname()[1])
     cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
-    hosts = []
-    for number in range(2):
-        config = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": number}})
-        hosts.append(start(uneven, tmp_path / f"host{number}", TF_CONFIG=config))
-    for number, host in enumerate(hosts):
+    return [
+        start(
+            held,
+            folder / f"host{number}",
+            settings=settings,
+            TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": number}}),
+        )
+        for number, held in enumerate(examples)
+    ]
+
+
+@pytest.mark.slow
+def test_two_hosts_reach_the_losses_of_one(uneven, alone, tmp_path):
+    for number, host in enumerate(start_hosts([uneven, uneven], tmp_path)):
         assert losses(host, tmp_path / f"host{number}") == pytest.approx(alone, rel=1e-4)
+
+
+@pytest.mark.slow
+def test_hosts_decide_alike_when_to_stop_and_which_weights_to_keep(tmp_path):
+    """They see other figures: their validation splits are not the same. Those of the first one decide."""
+    examples = [write_examples(tmp_path / f"of{count}", {"train": 64, "validation": count}) for count in (32, 9)]
+    changed = {
+        "epochs": 12,
+        "stop": {"patience": 1},
+        "optimizer": SETTINGS["train"]["optimizer"] | {"learning_rate": 0.05},
+    }
+    settings = SETTINGS | {"train": SETTINGS["train"] | changed}
+    hosts = start_hosts(examples, tmp_path, settings)
+    found = [losses(host, tmp_path / f"host{number}") for number, host in enumerate(hosts)]
+    assert found[0] == found[1]
+    assert len(found[0]) < 2 * 12, "one was better than the next, and both stopped"
+    kept = [json.loads((tmp_path / f"host{number}" / "counts.json").read_text())["best_epoch"] for number in range(2)]
+    assert kept[0] == kept[1]
 
 
 def test_one_device_needs_no_strategy():

@@ -1,7 +1,9 @@
 """The train step as a whole, on drawn faces."""
 
 import csv
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,8 @@ import pytest
 
 from components.estimator import saved
 from components.step import StepContext, Tracker
-from components.train import STEP
+from components.train import STEP, dataset
+from components.train.learner import Learner
 from schemas.artifact import MANIFEST, Manifest, partial_folder, publish, read_manifest
 from schemas.error import VisageError
 from tests.components.train.drawn_faces import drawn, write_examples
@@ -94,7 +97,7 @@ def test_every_epoch_is_in_the_table_and_was_reported_when_it_came(trained):
     counts, output, tracker = trained
     rows = list(csv.DictReader((output / "history.csv").open()))
     assert [int(row["epoch"]) for row in rows] == list(range(1, counts["epochs"] + 1))
-    reported = [(value, step) for name, value, step in tracker.metrics if name == "val_age_mae"]
+    *reported, _ = [(value, step) for name, value, step in tracker.metrics if name == "val_age_mae"]
     assert reported == [(float(row["val_age_mae"]), int(row["epoch"])) for row in rows]
     assert (output / "curves.png").read_bytes().startswith(b"\x89PNG")
 
@@ -108,6 +111,7 @@ def test_progress_rises_to_the_total(trained):
 
 def test_no_checkpoint_is_left_in_the_artifact(trained):
     assert sorted(path.name for path in trained[1].iterdir()) == [
+        "counts.json",
         "curves.png",
         "estimator",
         "history.csv",
@@ -121,9 +125,87 @@ def test_a_run_that_was_stopped_goes_on_where_it_was_and_ends_the_same(examples,
         train(examples, tmp_path / "halves", tracker=Recorder(stop_after=512 + 200))
     tracker = Recorder()
     halves = train(examples, tmp_path / "halves", tracker=tracker)
-    assert {step for _, _, step in tracker.metrics} == {2, 3}
+    assert [step for name, _, step in tracker.metrics if name == "val_loss"] == [1, 2, 3, 3], (
+        "the epochs before are told too"
+    )
     assert halves["steps"] == whole["steps"]
     assert halves["val_loss"] == pytest.approx(whole["val_loss"], rel=0.02)
+
+
+WORSE = {"epochs": 4, "average": 0, "stop": {"patience": 9}, "optimizer": {"learning_rate": 5e-2, "warmup_epochs": 0}}
+"""Steps so large that the last epoch is not the best one."""
+
+
+def last_told(tracker: Recorder) -> dict[str, float]:
+    """What MLflow shows as a run's metrics: of the highest step the value that came last."""
+    return {name: value for name, value, step in sorted(tracker.metrics, key=lambda metric: metric[2])}
+
+
+@pytest.fixture(scope="module")
+def worse_in_the_end(examples, tmp_path_factory):
+    output, tracker = tmp_path_factory.mktemp("worse") / "out", Recorder()
+    counts = train(examples, output, tiny(**WORSE), tracker)
+    assert counts["best_epoch"] < counts["epochs"] == 4
+    return counts, output, tracker
+
+
+def test_the_runs_own_figures_are_those_of_the_weights_that_were_kept(worse_in_the_end):
+    counts, output, tracker = worse_in_the_end
+    best = list(csv.DictReader((output / "history.csv").open()))[counts["best_epoch"] - 1]
+    for name in ("loss", "val_loss", "val_age_mae", "val_gender_accuracy"):
+        assert counts[name] == last_told(tracker)[name] == float(best[name])
+
+
+def test_killed_between_the_best_weights_and_the_checkpoint_it_keeps_the_weights_that_the_history_names(
+    examples, worse_in_the_end, tmp_path, monkeypatch
+):
+    """Epoch 2 is trained, its weights are written, and the run is killed before the history knows. Then it ends early."""
+    save, stop = Learner.save, KeyboardInterrupt
+
+    def killed_in_epoch_2(self, path, history):
+        if len(history) == 2:
+            raise stop
+        save(self, path, history)
+
+    settings = tiny(**WORSE | {"optimizer": {"learning_rate": 1e-3}, "epochs": 2})
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "save", killed_in_epoch_2)
+        with pytest.raises(KeyboardInterrupt):
+            train(examples, tmp_path / "out", settings)
+    work = tmp_path / "out" / "checkpoint"
+    assert {file.name for file in work.iterdir()} == {"last.npz", "weights-1.npz", "weights-2.npz"}
+    with np.load(work / "last.npz") as last, np.load(work / "weights-1.npz") as kept:
+        assert len(json.loads(last["state"].tobytes())["history"]) == 1
+        np.testing.assert_array_equal(kept["model/0"], last["model/0"])
+    counts = train(examples, tmp_path / "out", tiny(**WORSE | {"optimizer": {"learning_rate": 1e-3}, "epochs": 1}))
+    assert (counts["epochs"], counts["best_epoch"]) == (1, 1)
+    validation = dataset.open_split(examples, "validation", settings.estimator, "never")
+    ages = [
+        age for _, labels in dataset.validation_batches(validation, settings.train) for age in labels["age"].numpy()
+    ]
+    images = [image for images, _ in dataset.validation_batches(validation, settings.train) for image in images.numpy()]
+    told = saved.load(tmp_path / "out" / "estimator").predict_images(images)
+    assert np.abs(told.age - ages).mean() == pytest.approx(counts["val_age_mae"], rel=1e-3)
+
+
+def test_a_run_that_was_stopped_after_training_tells_it_all_again_and_trains_nothing(
+    examples, worse_in_the_end, tmp_path
+):
+    counts, output, tracker = worse_in_the_end
+    shutil.copytree(output, tmp_path / "out")
+    again = Recorder()
+    assert train(examples, tmp_path / "out", tiny(**WORSE), again) == counts
+    assert again.metrics == tracker.metrics
+    assert not again.steps
+
+
+def test_kept_weights_that_are_gone_are_named(examples, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        train(examples, tmp_path / "out", tracker=Recorder(stop_after=3 * 512 - 100))
+    (weights,) = (tmp_path / "out" / "checkpoint").glob("weights-*.npz")
+    weights.unlink()
+    with pytest.raises(VisageError, match=r"weights-\d\.npz is missing"):
+        train(examples, tmp_path / "out", tiny(epochs=2))
 
 
 def test_a_damaged_checkpoint_is_named(examples, tmp_path):

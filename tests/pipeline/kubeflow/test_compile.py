@@ -127,7 +127,7 @@ def test_gpus_are_the_train_steps_alone(tmp_path, spec):
     ("overrides", "tracking_uri", "told"),
     [
         (["beam.options=[--s3_secret_access_key=hunter2]"], "http://mlflow", "settings under beam"),
-        (["source.path=https://me:hunter2@host/x"], "http://mlflow", "settings under source"),
+        (["source.path=https://me:hunter2@host/x"], "http://mlflow", "source.path holds a credential"),
         ([], "http://me:hunter2@mlflow", "tracking server"),
     ],
 )

@@ -2,8 +2,10 @@
 
 import zipfile
 
-from components.ingest.sources import file_names, place, records
+from components.ingest.sources import file_names, records
 from components.ingest.sources.settings import SourceSettings
+from components.storage import places
+from components.storage.places import Picture
 from tests.components.ingest.sources.imdb_wiki_files import shared_data
 
 
@@ -44,6 +46,8 @@ def test_other_names_are_malformed_rows(tmp_path):
 
 def test_only_pictures_are_rows_and_their_order_is_fixed(tmp_path):
     names = ["b/2_1970-01-01_2000.JPG", "a/3_1970-01-01_2000.webp", "1_1970-01-01_2000.jpeg"]
+    others = [".heic", ".HEIF", ".avif", ".jp2", ".jfif", ".dng", ".jxl"]  # pictures, though not all of them are read
+    names += [f"c/{number}_1970-01-01_2000{extension}" for number, extension in enumerate(others)]
     touch(tmp_path, *names, "imdb.mat", "Thumbs.db", ".hidden.jpg", ".cache/4_1970-01-01_2000.jpg")
     assert [record.path for record in read(tmp_path)] == sorted(names)
 
@@ -60,7 +64,7 @@ def test_photos_in_a_zip(tmp_path):
 def test_every_name_of_the_real_set_gives_the_age_and_person_of_its_mat(monkeypatch):
     labelled = list(records(SourceSettings(path=str(shared_data() / "wiki.mat"))))
     # The photos themselves are not there; their names are.
-    monkeypatch.setattr(place, "photo_names", lambda root: [record.path for record in labelled])
+    monkeypatch.setattr(places, "picture_names", lambda *_: [Picture(record.path) for record in labelled])
     named = list(file_names.records(SourceSettings(kind="file_names", path="wiki")))
     assert len(named) == 62_328
     assert [(record.age, record.person) for record in named] == [(record.age, record.person) for record in labelled]

@@ -21,6 +21,13 @@ def test_a_name_is_age_gender_race_time_with_0_for_male(tmp_path):
     assert reject_of(man, FilterSettings()) is None
 
 
+def test_a_name_may_be_of_any_format(tmp_path):
+    names = ["24_0_1_20170116220224657.HEIC", "25_0_1_20170116220224657.png.chip.jfif", "26_0_1_20170116220224657.avif"]
+    for name in (*names, "27_0_1_20170116220224657.txt"):
+        (tmp_path / name).touch()
+    assert [record.age for record in read(tmp_path)] == [24, 25, 26]
+
+
 def test_the_malformed_names_of_the_published_set(tmp_path):
     names = [
         "24_0_1_20170116220224657 .jpg.chip.jpg",

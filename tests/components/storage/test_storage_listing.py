@@ -14,9 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.photo import PhotoRejected
-from components.score.entry import Entry, shown
-from components.score.listing import Listing
-from components.score.reading import Reader
+from components.storage.entry import Entry
+from components.storage.listing import Listing
+from components.storage.names import shown
+from components.storage.reading import Reader
 from schemas.error import VisageError
 from tests.components.score import made_photos
 from tests.components.score.made_photos import jpeg, tarred, zipped
@@ -137,7 +138,7 @@ class TestWhatIsNotOpened:
     def test_a_name_that_leads_out_is_a_reject_in_zips_and_tars(self, tmp_path, name):
         for path in (zipped(tmp_path / "a.zip", {name: b"x"}), tarred(tmp_path / "a.tar", {name: b"x"})):
             (found,) = outcome(path).values()
-            assert found == "unsafe_path: the name leads out of where it stands"
+            assert found in ("unsafe_path: the path is absolute", "unsafe_path: the path climbs out by ..")
 
     def test_hidden_files_are_left_out_by_name(self, tmp_path):
         found = outcome(zipped(tmp_path / "a.zip", {"__MACOSX/._a.jpg": b"x", ".DS_Store": b"x", "a.jpg": b"y"}))
@@ -158,14 +159,18 @@ class TestWhatIsNotOpened:
         assert found["in.jpg"] == jpeg(0)
         assert found["round"].startswith("excluded: a link to a folder")
 
-    def test_links_and_devices_in_a_tar_are_rejects(self, tmp_path):
+    def test_links_out_of_a_tar_and_devices_in_it_are_rejects(self, tmp_path):
         with tarfile.open(tmp_path / "a.tar", "w") as archive:
             for name, kind in (("link", tarfile.SYMTYPE), ("hard", tarfile.LNKTYPE), ("pipe", tarfile.FIFOTYPE)):
                 member = tarfile.TarInfo(name)
                 member.type, member.linkname = kind, "/etc/passwd"
                 archive.addfile(member)
         found = outcome(tmp_path / "a.tar")
-        assert found == {"link": "unsafe_path: a link", "hard": "unsafe_path: a link", "pipe": found["pipe"]}
+        assert found == {
+            "link": "unsafe_path: a link out of the archive: the path is absolute",
+            "hard": "unsafe_path: a link out of the archive: the path is absolute",
+            "pipe": found["pipe"],
+        }
         assert found["pipe"].startswith("not_a_photo")
 
     def test_a_pipe_in_a_folder_does_not_hold_up_the_job(self, tmp_path):
@@ -228,8 +233,8 @@ class TestHostileArchives:
         data[data.index(b"PK\x01\x02", first + 1) + 10] = 93
         path.write_bytes(data)
         assert outcome(path) == {
-            "a.jpg": "photo_unreadable: it is encrypted",
-            "b.jpg": "photo_unreadable: it is packed by method 93, not by deflate",
+            "a.jpg": "photo_unreadable: it is encrypted by ZipCrypto",
+            "b.jpg": "photo_unreadable: it is compressed by Zstandard (method 93), and only deflate is read",
         }
 
     @pytest.mark.parametrize("packing", ["", "gz"])
@@ -272,7 +277,8 @@ class TestHostileArchives:
         header[124:136] = (-512).to_bytes(12, "big", signed=True)
         header[148:156] = b"%06o\0 " % (sum(header[:148]) + 8 * 32 + sum(header[156:512]))
         (tmp_path / "a.tar").write_bytes(bytes(header) + bytes(2048))
-        assert "less than no bytes" in outcome(tmp_path / "a.tar")[""]
+        said = outcome(tmp_path / "a.tar")[""]
+        assert "less than no bytes" in said or "invalid offset" in said  # newer versions of Python see it themselves
 
     def test_names_that_are_not_utf8_are_shown_and_read(self, tmp_path):
         (tmp_path / "faces").mkdir()

@@ -1,0 +1,33 @@
+"""How faces are taken from photos, and what is said of a photo that cannot be used."""
+
+from pydantic import Field
+
+from components.step.settings import Section
+
+
+class PhotoSettings(Section):
+    """How faces are taken from photos."""
+
+    size: int = Field(
+        128, ge=16, le=1024, description="largest side of a stored face, pixels; smaller ones are not blown up"
+    )
+    margin: float = Field(
+        0.4, ge=0, le=2, description="added to each side of a face's box, as a share of the box; 0.4 is DEX's"
+    )
+    min_side: int = Field(20, ge=1, description="a face with a shorter side, before resizing, is rejected")
+    max_pixels: int = Field(
+        100_000_000, ge=1, le=150_000_000, description="a photo with more pixels is rejected before it is decoded"
+    )
+    max_bytes: int = Field(
+        100_000_000, ge=1, description="a photo file with more bytes is rejected before it is opened"
+    )
+    quality: int = Field(95, ge=50, le=100, description="JPEG quality of stored faces")
+
+
+class PhotoRejected(Exception):
+    """A photo or face that cannot be used; `reason` is one of `schemas.reject.REASONS`."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail

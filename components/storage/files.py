@@ -1,0 +1,140 @@
+"""Single files, on this machine or in a store alike: open, read, write, list, remove, copy."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from components.storage import folders, names, remote
+
+
+def open_file(place: str) -> BinaryIO:
+    """A file for reading at any place in it; for one thread at a time.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it cannot be read.
+    """
+    place = names.local(place)
+    return remote.open_file(place) if names.is_remote(place) else open(place, "rb")  # noqa: PTH123
+
+
+def read_bytes(place: str) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it cannot be read.
+    """
+    place = names.local(place)
+    return remote.read(place) if names.is_remote(place) else Path(place).read_bytes()
+
+
+def write_bytes(place: str, data: bytes) -> None:
+    """Write a file: it is whole and on disk, or as it was before. Folders above it are made.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    place = names.local(place)
+    if names.is_remote(place):
+        remote.write(place, data)
+        return
+    with _replacing(Path(place)) as file:
+        file.write(data)
+
+
+def copy(source: str, target: str) -> None:
+    """Copy a file from anywhere to anywhere, a piece at a time: the copy is whole, or not there.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        OSError: it cannot be read or written.
+    """
+    source, target = names.local(source), names.local(target)
+    if names.is_remote(target):
+        if not names.is_remote(source):
+            remote.upload(Path(source), target)
+            return
+        with tempfile.NamedTemporaryFile(prefix="visage-") as held:
+            remote.download(source, Path(held.name))
+            remote.upload(Path(held.name), target)
+        return
+    with open_file(source) as file, _replacing(Path(target)) as written:
+        shutil.copyfileobj(file, written, 4 << 20)
+
+
+def exists(place: str) -> bool:
+    """Whether there is such a file.
+
+    Raises:
+        OSError: a store does not answer, or refuses.
+    """
+    place = names.local(place)
+    return remote.info(place) is not None if names.is_remote(place) else os.path.isfile(place)  # noqa: PTH113 - it never raises
+
+
+def file_names(folder: str) -> Iterator[str]:
+    """Names of all files under a folder, as they come; none if it is not there. What is half written does not count.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    folder = names.local(folder)
+    if names.is_remote(folder):
+        yield from (found.name for found in remote.under(folder))
+    elif Path(folder).is_dir():
+        yield from (name for name, item in folders.walk(folder) if not item.name.endswith(_PARTIAL))
+
+
+def remove(place: str) -> None:
+    """Remove a file; nothing if there is none.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    place = names.local(place)
+    if names.is_remote(place):
+        remote.remove(place)
+    else:
+        Path(place).unlink(missing_ok=True)
+
+
+_PARTIAL = ".partial"
+
+
+class _replacing:  # noqa: N801 - used like a function
+    """A new file in the place of another, which is replaced when all is written."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> BinaryIO:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._partial = self._path.with_name(f".{self._path.name[:100]}.{uuid.uuid4().hex}{_PARTIAL}")
+        self._file = self._partial.open("xb")
+        return self._file
+
+    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
+        try:
+            if failed is None:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            self._file.close()
+            if failed is None:
+                self._partial.replace(self._path)
+                _sync(self._path.parent)
+        finally:
+            self._partial.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    """Put a folder's own entries on disk."""
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -1,0 +1,124 @@
+"""Single files, written and read on this machine and in a store alike."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from components.storage import files
+
+
+@pytest.fixture(params=["local", "bucket"])
+def folder(request, tmp_path) -> str:
+    """A folder to write to that is not there yet."""
+    return f"{tmp_path}/new/folder" if request.param == "local" else request.getfixturevalue("s3").url(tmp_path.name)
+
+
+def test_what_is_written_is_read_listed_and_removed(folder):
+    place = f"{folder}/a/b.bin"
+    assert not files.exists(place)
+    assert list(files.file_names(folder)) == []
+    files.write_bytes(place, b"one")
+    files.write_bytes(f"{folder}/c.bin", b"")
+    assert files.read_bytes(place) == b"one"
+    assert files.read_bytes(f"{folder}/c.bin") == b""
+    assert files.exists(place) and not files.exists(f"{folder}/a")
+    assert sorted(files.file_names(folder)) == ["a/b.bin", "c.bin"]
+    files.write_bytes(place, b"two")
+    assert files.read_bytes(place) == b"two"
+    files.remove(place)
+    files.remove(place)
+    assert not files.exists(place)
+
+
+def test_a_file_is_opened_at_any_place_in_it(folder):
+    files.write_bytes(f"{folder}/a.bin", bytes(range(256)) * 100)
+    with files.open_file(f"{folder}/a.bin") as file:
+        file.seek(-256, os.SEEK_END)
+        assert file.read(3) == b"\0\1\2"
+        file.seek(511)
+        assert file.read(2) == b"\xff\0"
+
+
+def test_what_is_not_there_is_a_file_not_found(folder):
+    for ask in (files.read_bytes, files.open_file):
+        with pytest.raises(FileNotFoundError):
+            ask(f"{folder}/none.bin")
+
+
+def test_copies_go_to_and_from_a_store(s3, tmp_path):
+    here, there = tmp_path / "here.bin", s3.url("copies/there.bin")
+    here.write_bytes(os.urandom(9_000_000))
+    files.copy(str(here), there)
+    files.copy(there, s3.url("copies/further.bin"))
+    files.copy(s3.url("copies/further.bin"), f"file://{tmp_path}/home/again.bin")
+    assert (tmp_path / "home" / "again.bin").read_bytes() == here.read_bytes()
+    with pytest.raises(FileNotFoundError):
+        files.copy(s3.url("copies/none.bin"), str(tmp_path / "none.bin"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["here.bin", "home"]
+
+
+def test_many_threads_write_and_read_at_once(folder):
+    def there_and_back(number: int) -> bool:
+        files.write_bytes(f"{folder}/{number}", bytes([number]) * 1000)
+        return files.read_bytes(f"{folder}/{number}") == bytes([number]) * 1000
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(there_and_back, range(40)))
+
+
+def test_a_fork_reads_and_writes_too(s3):
+    files.write_bytes(s3.url("fork/parent"), b"parent")
+    code = os.fork()
+    if code == 0:
+        try:
+            files.write_bytes(s3.url("fork/child"), files.read_bytes(s3.url("fork/parent")) + b"'s child")
+        finally:
+            os._exit(0)
+    os.waitpid(code, 0)
+    assert files.read_bytes(s3.url("fork/child")) == b"parent's child"
+
+
+def test_a_file_is_whole_or_as_it_was(tmp_path):
+    """A process that is killed while it writes: the old content stands, and what is half written is not listed."""
+    files.write_bytes(f"{tmp_path}/a.bin", b"old")
+    code = (
+        "import os, sys\nfrom pathlib import Path\nfrom components.storage import files\n"
+        "Path.replace = lambda *_: os.kill(os.getpid(), 9)\n"
+        "files.write_bytes(sys.argv[1], b'new' * 1000)"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, f"{tmp_path}/a.bin"], check=False)
+    assert killed.returncode == -9
+    assert files.read_bytes(f"{tmp_path}/a.bin") == b"old"
+    assert list(files.file_names(str(tmp_path))) == ["a.bin"]
+
+
+def test_an_error_leaves_nothing_behind(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="directory"):
+        files.write_bytes(f"{tmp_path}/folder", b"new")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_new_file_may_be_read_by_whom_the_umask_says(tmp_path):
+    old = os.umask(0o027)
+    try:
+        files.write_bytes(f"{tmp_path}/a.bin", b"")
+    finally:
+        os.umask(old)
+    assert (tmp_path / "a.bin").stat().st_mode & 0o777 == 0o640
+
+
+def test_the_command_and_local_files_import_no_client_of_a_store(tmp_path):
+    code = (
+        "import sys\nfrom components.storage import by_name, files, listing, places\n"
+        "files.write_bytes(sys.argv[1] + '/a.jpg', b'x'); list(listing.Listing([sys.argv[1]]))\n"
+        "by_name.open_files(sys.argv[1], 9).read('a.jpg'); list(places.picture_names(sys.argv[1]))\n"
+        "print([name for name in ('fsspec', 's3fs', 'boto3', 'apache_beam', 'pyarrow') if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
+    assert Path(tmp_path / "a.jpg").is_file()
