@@ -34,7 +34,7 @@ pytestmark = pytest.mark.slow
 
 PLACEHOLDERS = {
     "FOLDER": "imdb_crop",
-    "KEY=VALUE": "train.epochs=3",
+    "source.KEY=VALUE": "source.name=mine",
     "KEY STEP...": "key train",
     "NAME": "demo",
     "ONE.jpg": "portrait.jpg",
@@ -126,7 +126,7 @@ def test_every_command_has_a_rule_and_every_rule_a_command():
 
 
 @pytest.mark.parametrize("command", documented())
-def test_the_command_works(command, started):
+def test_the_command_works(command, started, place, monkeypatch):
     command = filled(command)
     rule = rule_of(command)
     if not rule:
@@ -140,6 +140,7 @@ def test_the_command_works(command, started):
         for option in re.findall(r"--[a-z][a-z-]+", command):
             assert option in done.output, f"{option} is no option of it"
     if command.startswith("visage") and "agedb" not in command:
+        monkeypatch.chdir(place)
         read_settings(command)
 
 
