@@ -7,7 +7,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
-import setuptools
 
 from components.step.imports import distributions
 
@@ -53,7 +52,7 @@ def reaches_the_build(path: str) -> bool:
 def packaging(monkeypatch):
     """What setup.py hands to setuptools."""
     told: dict = {}
-    monkeypatch.setattr(setuptools, "setup", lambda **words: told.update(words))
+    monkeypatch.setattr("setuptools.setup", lambda **words: told.update(words))
     monkeypatch.chdir(PROJECT)
     runpy.run_path("setup.py")
     return told
