@@ -9,6 +9,7 @@ trained. Ends with 1 if something differs that may not.
 
 import hashlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -125,4 +126,6 @@ COMPARED: dict[str, Callable[[Path], dict | list]] = {
 }
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    code = main(Path(sys.argv[1]), Path(sys.argv[2]))
+    sys.stdout.flush()
+    os._exit(code)  # with TensorFlow 2.16 beside pyarrow 10 the interpreter's own end was a segmentation fault

@@ -97,6 +97,11 @@ RULES = (
     Rule(r"visage step ingest .*source\.kind=.*", "visage step ingest --help", "imdb_wiki is the default"),
     Rule(r"visage step (ingest|validate) .*", says="done in"),
     Rule(
+        r"visage step (\w+) .*",
+        r"visage step \1 --help",
+        "minutes, and other artifacts; the two above have its options",
+    ),
+    Rule(
         r"visage score (?:album\.zip .*|albums .*|faces.*)",
         "visage score --help",
         "the one with three places is started",

@@ -33,7 +33,9 @@ def test_a_run_is_the_whole_dag_with_the_recipes_settings(kubeflow):
     submit(kubeflow, "train.epochs=3")
     [run] = kubeflow.all("runs")
     spec = run["pipeline_spec"]
-    assert set(spec["root"]["dag"]["tasks"]) == {step.name for step in dag.STEPS}
+    assert set(spec["root"]["dag"]["tasks"]) == {"exit-handler-1", "end-run"}
+    steps = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+    assert set(steps) == {step.name for step in dag.STEPS}
     assert spec["root"]["inputDefinitions"]["parameters"]["settings"]["defaultValue"] == {"train": {"epochs": 3}}
 
 
