@@ -8,7 +8,12 @@ from collections.abc import Iterator
 
 from components.ingest.sources.settings import SourceSettings
 from components.storage import places
+from schemas.error import VisageError
 from schemas.record import FaceRecord
+
+
+_LABELS_ARE_NAMES = ("file_names", "utkface")
+"""Kinds of sources whose labels stand in the names of the photos."""
 
 
 def records(source: SourceSettings) -> Iterator[FaceRecord]:
@@ -20,6 +25,12 @@ def records(source: SourceSettings) -> Iterator[FaceRecord]:
         VisageError: the source is not there, or is not of its kind.
     """
     places.check(source.path, "source.path")
+    if source.kind in _LABELS_ARE_NAMES and places.is_file(source.path) and not places.is_archive(source.path):
+        raise VisageError(
+            f"{source.path} is neither a folder nor an archive of photos, whose names are the labels of {source.kind}.",
+            "Name the folder, zip or tar as source.path; labels in a file of their own are of another source.kind.",
+            usage=True,
+        )
     if source.photos:
         places.check(source.photos, "source.photos")
     return importlib.import_module(f"{__name__}.{source.kind}").records(source)

@@ -44,6 +44,15 @@ def test_every_source_says_that_it_is_not_there(kind, tmp_path):
         list(records(SourceSettings(kind=kind, path=str(tmp_path), photos=str(tmp_path / "none"))))
 
 
+@pytest.mark.parametrize("kind", ["file_names", "utkface"])
+def test_labels_in_names_are_those_of_a_folder_and_not_of_what_lies_beside_a_file(kind, tmp_path):
+    (tmp_path / "25_0_0_2017.jpg").write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(VisageError, match="neither a folder nor an archive") as caught:
+        list(records(SourceSettings(kind=kind, path=str(tmp_path / "notes.txt"))))
+    assert caught.value.exit_code == 2
+
+
 def test_photos_lie_with_the_labels_unless_it_is_said_where(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "faces").mkdir()
