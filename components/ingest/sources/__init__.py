@@ -11,7 +11,6 @@ from components.storage import places
 from schemas.error import VisageError
 from schemas.record import FaceRecord
 
-
 _LABELS_ARE_NAMES = ("file_names", "utkface")
 """Kinds of sources whose labels stand in the names of the photos."""
 
