@@ -28,8 +28,9 @@ lint: env
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
+# Two at once, each file on one of them: what a file's tests share is expensive. More would want more memory than a laptop has.
 test: lint
-	.venv/bin/pytest
+	.venv/bin/pytest -n 2 --dist loadfile
 
 lock:
 	$(LOCK)

@@ -38,7 +38,7 @@ class Manifest:
         installed: version of every distribution that this source imports, and of Python.
         lock: hex digest of requirements.lock, which tells where the environment came from; empty where there is none.
         counts: figures that the step reported, for people and for later steps.
-        started: UTC, ISO 8601.
+        started: UTC, ISO 8601 to the microsecond: it tells two artifacts of one fingerprint apart.
         seconds: how long the step ran.
     """
 

@@ -11,7 +11,7 @@ set -euo pipefail
 root=${1:?folder}
 suite=${2:-trixie}
 shift "$(($# < 2 ? $# : 2))"
-if [ $# -eq 0 ]; then set -- .venv/bin/pytest; fi
+if [ $# -eq 0 ]; then set -- .venv/bin/pytest -n 2 --dist loadfile; fi
 cd "$(dirname "$0")/.."
 
 if ! [ -e "$root/etc/debian_version" ]; then

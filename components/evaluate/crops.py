@@ -5,16 +5,15 @@ faces are taken anew from the source's photos, by the function that ingest takes
 """
 
 import hashlib
-import tarfile
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from components.evaluate import predictions
 from components.photo import PhotoRejected, PhotoSettings, face_of
+from components.storage.by_name import Files, open_files
+from components.storage.places import photos_root
 from schemas.artifact import read_manifest
 from schemas.error import VisageError
 from schemas.example import FaceExample
@@ -63,24 +62,33 @@ def examples(ingest: Path, test: Sequence[Shard], photo: PhotoSettings) -> Itera
     if photo.model_dump(exclude=_LIMITS) == made_by.model_dump(exclude=_LIMITS):
         yield from held
         return
-    boxes = _boxes(ingest)
-    with _opened(settings.get("source", {})) as read:
-        for example in held:
-            if (example.path, example.sha256) not in boxes:
-                raise CropsUnavailableError(
-                    f"Its faces are cropped otherwise, and {_LISTING} does not list {example.path}."
-                )
-            yield _cropped(example, boxes[example.path, example.sha256], read, photo)
-
-
-def _cropped(example: FaceExample, box: Any, read: Callable[[str], bytes], photo: PhotoSettings) -> FaceExample | None:
-    why = f"Its faces are cropped otherwise than these, and {example.path}"
+    boxes, source = _boxes(ingest), settings.get("source", {})
+    root = photos_root(source.get("path", ""), source.get("photos", ""))
     try:
-        data = read(example.path)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, tarfile.TarError) as error:
-        raise CropsUnavailableError(f"{why} cannot be read again to crop it so: {error}.") from error
+        photos = open_files(root, photo.max_bytes, source.get("names_encoding", ""))
+    except VisageError as error:
+        raise CropsUnavailableError(f"{_OTHERWISE}, and their photos cannot be read again: {error.message}") from error
+    for example in held:
+        key = example.path, example.sha256, example.person
+        if key not in boxes:
+            raise CropsUnavailableError(f"{_OTHERWISE}, and {_LISTING} does not list {example.path}.")
+        yield _cropped(example, boxes[key], photos, photo)
+
+
+_OTHERWISE = "Its faces are cropped otherwise than these"
+
+
+def _cropped(example: FaceExample, box: Any, photos: Files, photo: PhotoSettings) -> FaceExample | None:
+    try:
+        data = photos.read(example.path)
+    except PhotoRejected as why:
+        if why.reason == "photo_too_large":
+            return None
+        raise CropsUnavailableError(f"{_OTHERWISE}, and {example.path} cannot be read again: {why.detail}.") from why
     if hashlib.sha256(data).hexdigest() != example.sha256:
-        raise CropsUnavailableError(f"{why} is not the photo any more that the examples were made of.")
+        raise CropsUnavailableError(
+            f"{_OTHERWISE}, and {example.path} is not the photo any more that they were made of."
+        )
     try:
         face = face_of(data, box and tuple(box), photo)
     except PhotoRejected:
@@ -88,51 +96,16 @@ def _cropped(example: FaceExample, box: Any, read: Callable[[str], bytes], photo
     return replace(example, jpeg=face.jpeg, height=face.height, width=face.width)
 
 
-def _boxes(ingest: Path) -> dict[tuple[str, str], Any]:
-    """Where the face is on each photo, by the photo's path and digest; None where the whole photo is the face."""
+def _boxes(ingest: Path) -> dict[tuple[str, str, str], Any]:
+    """Where the face is, by the photo's path and digest and the person; None where the whole photo is the face."""
     import pyarrow as pa
 
     from schemas.arrow_files import parquet
 
     try:
         listed = parquet.read_table(
-            ingest / _LISTING, columns=["path", "sha256", "box"], filters=[("split", "=", TEST)]
+            ingest / _LISTING, columns=["path", "sha256", "person", "box"], filters=[("split", "=", TEST)]
         )
     except (OSError, pa.ArrowInvalid) as error:
-        raise CropsUnavailableError(
-            f"Its faces are cropped otherwise, and {_LISTING} cannot be read: {error}."
-        ) from error
-    return {(row["path"], row["sha256"]): row["box"] for row in listed.to_pylist()}
-
-
-@contextmanager
-def _opened(source: dict[str, Any]) -> Iterator[Callable[[str], bytes]]:
-    """What reads a photo of a source by its path: from a folder, a zip or a tar."""
-    root = str(source.get("photos") or source.get("path") or "")
-    if not root or "://" in root:
-        raise CropsUnavailableError(
-            f"Its faces are cropped otherwise, and {root or 'the source'} is not on this machine."
-        )
-    place = Path(root).expanduser()
-    suffixes = place.suffixes
-    try:
-        if place.is_file() and ".zip" in suffixes[-1:]:
-            with zipfile.ZipFile(place) as archive:
-                yield archive.read
-        elif place.is_file() and ".tar" in suffixes[-1:]:
-            with tarfile.open(place, "r:") as packed:
-                yield lambda name: _member(packed, name)
-        else:
-            folder = place.parent if place.is_file() else place
-            yield lambda name: (folder / name).read_bytes()
-    except (zipfile.BadZipFile, tarfile.TarError) as error:
-        raise CropsUnavailableError(
-            f"Its faces are cropped otherwise, and {place} cannot be opened: {error}."
-        ) from error
-
-
-def _member(packed: tarfile.TarFile, name: str) -> bytes:
-    held = packed.extractfile(name)
-    if held is None:
-        raise OSError("it is no file")
-    return held.read()
+        raise CropsUnavailableError(f"{_OTHERWISE}, and {_LISTING} cannot be read: {error}.") from error
+    return {(row["path"], row["sha256"], row["person"]): row["box"] for row in listed.to_pylist()}

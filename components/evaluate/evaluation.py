@@ -35,7 +35,8 @@ def evaluate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     index = read_index(folder)
     shards = index.get(TEST, [])
     champion = context.champion
-    read = _progress(context, sum(shard.examples for shard in shards) * (2 if champion else 1))
+    models = 1 + (len(rivals.numbers(champion)) if champion else 0)
+    read = _progress(context, models * sum(shard.examples for shard in shards))
 
     estimator = saved.load(context.inputs["train"] / "estimator")
     classes = estimator.classes
@@ -117,7 +118,7 @@ def _progress(context: StepContext, total: int) -> Callable[[int], None]:
     def read(count: int) -> None:
         nonlocal done
         done += count
-        context.tracker.progress(done, total, "faces")
+        context.tracker.progress(min(done, total), total, "faces")
 
     return read
 

@@ -50,6 +50,11 @@ def best_before(champion: ModelVersion) -> dict[str, str]:
     return {name: champion.version if held == SELF else held for name, held in tags.items()}
 
 
+def numbers(champion: ModelVersion) -> list[str]:
+    """The versions to be held against, by their numbers: the champion first."""
+    return list(dict.fromkeys([champion.version, *filter(None, best_before(champion).values())]))
+
+
 def measure(champion: ModelVersion, ingest: Path, test: Sequence[Shard], read: Callable[[int], None]) -> list[Rival]:
     """Let the champion, which comes first, and the best ones before it say what they can of the test faces.
 
@@ -62,7 +67,7 @@ def measure(champion: ModelVersion, ingest: Path, test: Sequence[Shard], read: C
     Raises:
         VisageError: the champion or the examples cannot be used.
     """
-    best = best_before(champion)
+    best, count = best_before(champion), sum(shard.examples for shard in test)
 
     def best_in(number: str) -> tuple[str, ...]:
         return tuple(name for name, held in best.items() if held == number)
@@ -74,15 +79,19 @@ def measure(champion: ModelVersion, ingest: Path, test: Sequence[Shard], read: C
             f"The champion {champion} cannot be used: {error}",
             f"Make another version champion: `visage models promote {champion.name}/VERSION`.",
         ) from error
-    for number in dict.fromkeys(held for held in best.values() if held not in ("", champion.version)):
+    others = numbers(champion)[1:]
+    existing = {held.version: held for held in registry.versions(champion.name)} if others else {}
+    for number in others:
+        version = existing.get(number, ModelVersion(champion.name, number))
         try:
-            version = registry.resolve(f"{champion.name}/{number}")
+            if number not in existing:
+                raise _UnusableError("it was deleted.")
             rivals.append(_measure(version, best_in(number), ingest, test, read))
-        except (_UnusableError, VisageError) as error:
-            gone = ModelVersion(champion.name, number)
-            rivals.append(Rival(gone, best_in(number), why_not=f"It cannot be used: {error.args[0]}"))
+        except _UnusableError as error:
+            rivals.append(Rival(version, best_in(number), why_not=f"It cannot be used: {error}"))
     for rival in rivals:
         if rival.why_not:
+            read(count)
             log.warning("not held against %s: %s", rival.version, rival.why_not)
     return rivals
 

@@ -48,7 +48,8 @@ def _version(distribution: str) -> str:
 def write_listing(file: Path, tables: Iterable[pa.Table], made_by: str) -> None:
     """Write a listing from the rows of each shard, in the order of the shards."""
     schema = COLUMNS.with_metadata({"making": made_by})
-    with pq.ParquetWriter(file, schema) as writer:
+    # Lists as newer versions of pyarrow write them, so that the schema of the file is one.
+    with pq.ParquetWriter(file, schema, use_compliant_nested_type=True) as writer:
         for rows in tables:
             writer.write_table(rows.cast(schema))
 

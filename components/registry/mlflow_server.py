@@ -1,6 +1,7 @@
 """Talking to MLflow: where its server is, how long one that is away is waited for, and one message where it stays away."""
 
 import fcntl
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -78,6 +79,7 @@ def _make_store(uri: str) -> None:
                 return
             import mlflow
 
+            logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it tells of every table
             partial = store.with_name(f".{store.name}.partial")
             for left in store.parent.glob(f"{partial.name}*"):
                 left.unlink()

@@ -83,7 +83,7 @@ def execute(
             installed=known.installed,
             lock=identity.of_lock(),
             counts=counts,
-            started=started.isoformat(timespec="seconds"),
+            started=started.isoformat(timespec="microseconds"),
             seconds=round(time.monotonic() - clock, 3),
         )
         artifact.publish(partial, final, manifest)

@@ -36,6 +36,19 @@ class Picture(NamedTuple):
     replaced: str = ""
 
 
+def photos_root(labels: str, photos: str = "") -> str:
+    """The folder, archive or folder of a store that the photos' names in a source of labels count from.
+
+    Unless it is named, it is where the labels lie: the archive or folder itself, or the folder of the file.
+    """
+    if photos:
+        return names.local(photos)
+    root = names.local(labels)
+    if is_archive(root) or not is_file(root):
+        return root
+    return root.rpartition("/")[0] if names.is_remote(root) else str(Path(root).parent)
+
+
 def is_archive(place: str) -> bool:
     """Whether a place is a zip or tar, compressed or not; of a remote one only the name can say so.
 

@@ -3,8 +3,10 @@
 import argparse
 import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pipeline.cli.arguments import Commands, add_recipe
+from schemas.error import VisageError
 
 
 def add(commands: Commands) -> None:
@@ -67,4 +69,15 @@ def _download(arguments: argparse.Namespace) -> None:
     from components.ingest import download
 
     mirror = arguments.mirror or download.PUBLISHED
+    if not _is_address(mirror):
+        raise VisageError(f"--mirror {mirror}: an address is wanted, http://... or https://...", usage=True)
     download.download(arguments.name, arguments.out, accept_terms=arguments.accept_terms, mirror=mirror)
+
+
+def _is_address(text: str) -> bool:
+    """Whether it can be one of a web server; what cannot need not be tried again and again."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # the port is no number
+        return False

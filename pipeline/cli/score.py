@@ -80,6 +80,8 @@ def run(recipe: Recipe, out: Path | None, root: Path) -> None:
         VisageError: photos or model are not there, the folder holds something else, or the job failed.
     """
     settings: Any = recipe.of(score.STEP)
+    if out is None:
+        _demand_one_photo(settings)
     tracking.use_store(root)
     os.environ.update(tracking.environment(root))
     console = Console()
@@ -137,14 +139,18 @@ def _check_free(final: Path) -> None:
         raise VisageError(f"{final} holds {what}.", "Name another folder with --out, or remove it.", usage=True)
 
 
-def _one(console: Console, settings: Settings) -> None:
+def _demand_one_photo(settings: Settings) -> None:
     photos: Sequence[str] = settings.score.photos
     if len(photos) != 1 or not Path(photos[0]).is_file():
         raise VisageError(
             "Where shall the scores go?", "Name a folder with --out; only one photo can go without.", usage=True
         )
+
+
+def _one(console: Console, settings: Settings) -> None:
     from components.score import one_photo
 
+    photos = settings.score.photos
     with tempfile.TemporaryDirectory(prefix="visage-") as folder:
         faces, rejects = one_photo.score(settings.score, Path(folder))
     for reject in rejects:

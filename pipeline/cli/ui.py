@@ -16,7 +16,13 @@ def add(commands: Commands) -> None:
     """Add `visage ui`."""
     parser = commands.add("ui", _ui, "open the MLflow UI on the runs and model versions")
     add_root(parser)
-    parser.add_argument("--port", type=int, default=5000, help="default: 5000")
+    parser.add_argument("--port", type=_port, default=5000, help="default: 5000")
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: 1 to 65535")
+    return int(text)
 
 
 def _ui(arguments: argparse.Namespace) -> None:

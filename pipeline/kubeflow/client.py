@@ -5,7 +5,6 @@ Nothing is taken from Kubeflow's cache: it knows the settings of a step and not 
 
 import contextlib
 import json
-import re
 import tempfile
 import urllib.error
 import urllib.request
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.kubeflow.compile import INSTALL, MISSING, PIPELINE, Containers, compile_pipeline
+from pipeline.kubeflow.cron import with_seconds
 from pipeline.recipe import Recipe
 from schemas.error import VisageError
 
@@ -65,9 +65,11 @@ def schedule(recipe: Recipe, containers: Containers, server: Server, cron: str, 
         name: of the schedule.
 
     Raises:
-        VisageError: no such times; kfp is not installed; the server does not answer or refuses.
+        VisageError: no such times; no name; kfp is not installed; the server does not answer or refuses.
     """
-    times = _times(cron)
+    times = with_seconds(cron)
+    if not name.strip():
+        raise VisageError("The schedule has no name.", "Give it one with --name, or leave that out.", usage=True)
     with _talking(server) as client, _compiled(recipe, containers) as file:
         experiment, before = _experiment(client, server), _scheduled(client, server, name)
         made = client.create_recurring_run(
@@ -95,18 +97,6 @@ def unschedule(server: Server, name: str) -> int:
         for schedule in found:
             client.delete_recurring_run(schedule)
     return len(found)
-
-
-def _times(cron: str) -> str:
-    """As Kubeflow wants it: with the second in front."""
-    fields = cron.split()
-    if len(fields) != 5 or not all(re.fullmatch(r"[\w*/,?-]+", field) for field in fields):
-        raise VisageError(
-            f"{cron!r} does not say when to run.",
-            "Five fields are wanted: minute, hour, day of the month, month, day of the week. '0 2 * * *' is at two every night.",
-            usage=True,
-        )
-    return " ".join(["0", *fields])
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ Settings travel as one pipeline parameter, so that a run can be started with oth
 """
 
 import inspect
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,22 @@ class Containers:
         image: container image that holds Visage.
         tracking_uri: MLflow server, as seen from the cluster.
         gpus: NVIDIA GPUs of the train step; the other steps have none.
+
+    Raises:
+        VisageError: the image or the server is an empty name, or one with blanks.
     """
 
     image: str
     tracking_uri: str
     gpus: int = 0
+
+    def __post_init__(self) -> None:
+        for option, name, example in (
+            ("--image", self.image, "visage:latest"),
+            ("--tracking-uri", self.tracking_uri, "http://mlflow:5000"),
+        ):
+            if not re.fullmatch(r"\S+", name):
+                raise VisageError(f"{option} {name!r} names nothing.", f"Name one, for instance {example}.", usage=True)
 
 
 def compile_pipeline(recipe: Recipe, containers: Containers, out: Path) -> None:
@@ -41,11 +53,17 @@ def compile_pipeline(recipe: Recipe, containers: Containers, out: Path) -> None:
     Args:
         recipe: settings that a run of the pipeline has if it is given no others.
         containers: what the steps run in.
-        out: file to write.
+        out: file to write, .yaml or .yml.
 
     Raises:
-        VisageError: kfp is not installed, or the file cannot be written.
+        VisageError: kfp is not installed, `out` is called otherwise, or cannot be written.
     """
+    if out.suffix not in (".yaml", ".yml"):
+        raise VisageError(
+            f"{out}: Kubeflow Pipelines takes a pipeline as a file whose name ends with .yaml.",
+            f"Name it {out.with_suffix('.yaml')}." if out.name else "Name a file, for instance visage-pipeline.yaml.",
+            usage=True,
+        )
     try:
         from kfp import compiler, dsl
     except ImportError as error:

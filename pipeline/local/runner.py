@@ -115,19 +115,18 @@ class _Session:
             for step in steps:
                 self._step(step)
         except WorkerDied as error:
-            name = self.current or "pipeline"
             cause = f"its process was ended {error}; if not by a person, perhaps for want of memory (the system's log knows)"
             self._end("FAILED")
-            raise self._failure(name, cause) from error
+            raise self._failure(cause) from error
         except KeyboardInterrupt:
             self.process.kill()
             self._end("KILLED")
             raise
         except Exception as error:
             self._end("FAILED")
-            if not self.current:
+            if isinstance(error, VisageError) and not self.current:
                 raise
-            raise self._failure(self.current, error) from error
+            raise self._failure(error) from error
         self._end("FINISHED")
         return self.outcome
 
@@ -235,16 +234,17 @@ class _Session:
         else:
             self.display.metric(event.step, *event.values)
 
-    def _failure(self, name: str, error: BaseException | str) -> VisageError:
+    def _failure(self, error: BaseException | str) -> VisageError:
+        what, log = (f"The step {self.current}", self.current) if self.current else ("The run", "mlflow")
         cause, hint = (error.message, error.hint) if isinstance(error, VisageError) else (str(error), "")
-        log_file = self.logs / f"{name}.log"
+        log_file = self.logs / f"{log}.log"
         lines = [f"Log: {log_file}"] if log_file.exists() else []
         if hint:
             lines.insert(0, hint)
         if self.command:
             lines.append(f"To go on from this step: {self.command}")
         usage = isinstance(error, VisageError) and error.usage
-        return VisageError(f"The step {name} failed: {cause}", "\n".join(lines), usage=usage)
+        return VisageError(f"{what} failed: {cause}", "\n".join(lines), usage=usage)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ Detectors of packages that Visage does not need (`pip install mediapipe==0.10.21
 where they are missing.
 """
 
+import argparse
 import csv
 import json
 import os
@@ -35,6 +36,7 @@ Find = Callable[[Image.Image], list[Size]]
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     if not (SHARED / "photos.zip").is_file():
         raise SystemExit(f"There is no photos.zip in {SHARED}; VISAGE_SHARED_DATA names another folder.")
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before the detectors' libraries count the cores

@@ -5,11 +5,9 @@ A source only reads. What is kept of it is for `components.ingest.labels` to say
 
 import importlib
 from collections.abc import Iterator
-from pathlib import Path
 
 from components.ingest.sources.settings import SourceSettings
 from components.storage import places
-from components.storage.names import is_remote, local
 from schemas.record import FaceRecord
 
 
@@ -32,9 +30,4 @@ def photos_root(source: SourceSettings) -> str:
 
     Unless `source.photos` names it, it is where the labels lie: the archive or folder itself, or the folder of the file.
     """
-    if source.photos:
-        return local(source.photos)
-    root = local(source.path)
-    if places.is_archive(root) or not places.is_file(root):
-        return root
-    return root.rpartition("/")[0] if is_remote(root) else str(Path(root).parent)
+    return places.photos_root(source.path, source.photos)

@@ -146,8 +146,8 @@ class TestManySmallSteps:
     def test_a_best_one_that_was_deleted_is_said_and_does_not_decide(self, store, evaluate, tmp_path):
         found = evaluate(faces(2), one_more(store, tmp_path / "now", 1.4, age_mae="99"), age_error=0)
         assert found["blessed"], found["reasons"]
-        assert "no version 99" in found["references"][0]["why_not"]
-        assert "no version 99" in found["report"]
+        assert found["references"][0]["why_not"] == "It cannot be used: it was deleted."
+        assert "version 99, the best so far: It cannot be used: it was deleted." in found["report"]
 
     @pytest.mark.parametrize(
         ("blessed", "difference", "best"),

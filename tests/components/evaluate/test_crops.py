@@ -52,7 +52,7 @@ def made(folder: Path, source: Mapping[str, Any], box: tuple[float, ...] | None 
         )
     settings = {"photo": OURS.model_dump(mode="json"), "source": dict(source)}
     ingest = write_examples(folder, settings, train=[face(99, 1, 90)], test=test)
-    rows = [{"path": one.path, "sha256": one.sha256, "split": "test", "box": box} for one in test]
+    rows = [{"path": one.path, "sha256": one.sha256, "person": one.person, "split": "test", "box": box} for one in test]
     parquet.write_table(pa.Table.from_pylist(rows), ingest / "examples.parquet")
     return ingest
 

@@ -6,6 +6,7 @@ from pipeline import dag, recipe
 from pipeline.cli import main
 from pipeline.kubeflow import client
 from pipeline.kubeflow.compile import Containers
+from pipeline.kubeflow.cron import with_seconds
 from schemas.error import VisageError
 from tests.pipeline.kubeflow.kubeflow_server import serving
 
@@ -32,7 +33,9 @@ def test_a_run_is_the_whole_dag_with_the_recipes_settings(kubeflow):
     submit(kubeflow, "train.epochs=3")
     [run] = kubeflow.all("runs")
     spec = run["pipeline_spec"]
-    assert set(spec["root"]["dag"]["tasks"]) == {step.name for step in dag.STEPS}
+    assert set(spec["root"]["dag"]["tasks"]) == {"exit-handler-1", "end-run"}
+    steps = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
+    assert set(steps) == {step.name for step in dag.STEPS}
     assert spec["root"]["inputDefinitions"]["parameters"]["settings"]["defaultValue"] == {"train": {"epochs": 3}}
 
 
@@ -87,11 +90,39 @@ def test_a_schedule_is_ended_by_its_name(kubeflow):
     assert client.unschedule(client.Server(kubeflow.host), "nightly") == 0
 
 
-@pytest.mark.parametrize("cron", ["", "daily", "0 2 * *", "0 0 2 * * *", "0 2 * * *;"])
-def test_times_that_are_none_are_a_wrong_setting(cron):
-    with pytest.raises(VisageError, match="does not say when to run") as told:
+@pytest.mark.parametrize(
+    ("cron", "told"),
+    [
+        ("", "0 fields"),
+        ("daily", "1 field"),
+        ("0 2 * *", "4 fields"),
+        ("0 0 2 * * *", "6 fields"),
+        ("60 2 * * *", "'60' as minute, which is 0 to 59"),
+        ("0 24 * * *", "'24' as hour, which is 0 to 23"),
+        ("0 2 0 * *", "'0' as day of the month, which is 1 to 31"),
+        ("0 2 * 13 *", "'13' as month, which is 1 to 12"),
+        ("0 2 * * 7", "'7' as day of the week, which is 0 to 6, Sunday is 0"),
+        ("0 2 * * 1-7", "Sunday is 0"),
+        ("0 2 * * sunday", "'sunday' as day of the week"),
+        ("0 2 * mon *", "'mon' as month"),
+        ("0 5-2 * * *", "'5-2' as hour, which ends before it begins"),
+        ("*/0 2 * * *", "steps of 0 as minute"),
+        ("0 2, * * *", "'' as hour"),
+        ("0 2 * * *;", "'*;' as day of the week"),
+        ("0 2 L * *", "'L' as day of the month"),
+        ("-1 2 * * *", "'-1' as minute"),
+    ],
+)
+def test_times_that_are_none_are_a_wrong_setting_that_names_the_field(cron, told):
+    with pytest.raises(VisageError, match="does not say when to run") as raised:
         client.schedule(recipe.load("default"), CONTAINERS, client.Server("http://nowhere"), cron, "x")
-    assert told.value.usage
+    assert told in raised.value.message
+    assert raised.value.usage
+
+
+@pytest.mark.parametrize("cron", ["0 2 * * *", "*/15 8-18 * * mon-fri", "0,30 2 1,15 JAN-jun ?", "5/10 * 31 12 0"])
+def test_times_are_given_to_kubeflow_with_the_second_in_front(cron):
+    assert with_seconds(cron) == f"0 {cron}"
 
 
 def test_a_server_that_is_away_is_one_message():
