@@ -82,8 +82,10 @@ cat > "$folder/work/cluster.sh" <<'CLUSTER'
 set -eu
 visage demo-data small --photos 300 --seed 1 2>/dev/null
 python -m apache_beam.runners.worker.worker_pool_main --service_port 50000 2>pool.log &
+pool=$!
 python -m apache_beam.runners.portability.local_job_service_main -p 50001 2>jobs.log &
-trap 'kill %1 %2' EXIT
+jobs=$!
+trap 'kill "$pool" "$jobs"' EXIT
 for port in 50000 50001; do
     python -c "import grpc; grpc.channel_ready_future(grpc.insecure_channel('localhost:$port')).result(timeout=120)"
 done
