@@ -69,17 +69,35 @@ inside sh -c 'id; [ "$(id -u)" -ne 0 ] && ! touch /opt/visage/written /opt/venv/
 echo "Every library that a package brings finds those that it needs:"
 inside sh -c '! find /opt/venv -name "*.so*" -type f ! -path "*.libs/*" -exec ldd {} + 2>/dev/null | grep "not found" | sort | uniq -c | grep .'
 
-echo "What Beam needs for buckets, for Dataflow, and to be a cluster's worker:"
+echo "Beam's buckets and Dataflow are there:"
 inside python -c '
 from apache_beam.io.gcp.gcsfilesystem import GCSFileSystem
 from apache_beam.io.aws.s3filesystem import S3FileSystem
 from apache_beam.runners.dataflow.internal.apiclient import DataflowApplicationClient
-from apache_beam.runners.worker.worker_pool_main import BeamFnExternalWorkerPoolServicer
-address, server = BeamFnExternalWorkerPoolServicer.start(port=0)
-print("a worker pool listens at", address)
-server.stop(0)
 import adlfs, gcsfs, s3fs
 '
+
+echo "The image as a worker of a cluster makes the shards that the local runner makes:"
+cat > "$folder/work/cluster.sh" <<'CLUSTER'
+set -eu
+visage demo-data small --photos 300 --seed 1 2>/dev/null
+python -m apache_beam.runners.worker.worker_pool_main --service_port 50000 2>pool.log &
+pool=$!
+python -m apache_beam.runners.portability.local_job_service_main -p 50001 2>jobs.log &
+jobs=$!
+trap 'kill "$pool" "$jobs"' EXIT
+for port in 50000 50001; do
+    python -c "import grpc; grpc.channel_ready_future(grpc.insecure_channel('localhost:$port')).result(timeout=120)"
+done
+set -- --set source.kind=imdb_wiki --set source.path=small
+cluster="--job_endpoint=localhost:50001,--environment_type=EXTERNAL,--environment_config=localhost:50000"
+visage step ingest "$@" --set beam.runner=portable --set "beam.options=[$cluster]" --out portable/ingest
+visage step ingest "$@" --out local/ingest
+(cd portable/ingest && find . -name '*.tfrecord' -exec sha256sum {} + | tee ../shards)
+(cd local/ingest && sha256sum --check --quiet ../../portable/shards)
+grep -c "Starting worker" pool.log
+CLUSTER
+inside sh cluster.sh
 
 echo "The command, and what make run does; the second time every step is reused:"
 inside visage recipes
