@@ -84,6 +84,7 @@ class TestCompressed:
             ("zst", ZST),
             ("zip", zipped(whatever=TEXT)),
         ],
+        ids=["gz", "gz of two members", "bz2", "xz", "zst", "zip"],
     )
     def test_tables_are_read_by_what_they_are_whatever_their_names(self, tmp_path, suffix, data):
         for name in (f"faces.csv.{suffix}", "faces.csv"):
