@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 import yaml
@@ -139,7 +140,7 @@ def _parse(override: str) -> dict[str, Any]:
 def _refuse_credentials(settings: BaseModel, where: str) -> None:
     """See that no address of photos or tables holds a credential: such addresses stand in plans, scores and rejects."""
     for key, value in marked_fields(settings, "external").items():
-        for address in [value] if isinstance(value, str) else list(value or ()):
+        for address in [value] if isinstance(value, str | Path) else list(value or ()):
             if "://" in str(address) and holds_secret(str(address)):
                 raise VisageError(
                     f"In {where}, {key} holds a credential: {address}",

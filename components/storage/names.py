@@ -78,7 +78,8 @@ def way_out(name: str) -> str:
     if "\0" in name:
         return "the path holds a NUL"
     parts = name.replace("\\", "/").split("/")
-    if (parts[0] == "" and name) or (len(parts[0]) == 2 and parts[0][0].isalpha() and parts[0][1] == ":"):
+    is_address = len(parts) > 1 and parts[0].endswith(":") and parts[1] == ""
+    if (parts[0] == "" and name) or is_address or re.fullmatch("[A-Za-z]:", parts[0]):
         return "the path is absolute"
     depth = 0
     for part in parts:

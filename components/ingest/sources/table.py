@@ -180,8 +180,12 @@ def _find(settings: SourceSettings) -> str:
     """Which file under a path the table is; empty if it is the path itself."""
     path = settings.path
     if places.is_archive(path):
-        names = places.file_names(path, settings.names_encoding)
-        found = [name for name in names if places.is_table(name) and "__MACOSX" not in name.split("/")]
+        found = []
+        for name in places.file_names(path, settings.names_encoding):
+            if name in ("content.xml", "xl/workbook.xml"):
+                return ""  # a spreadsheet is a zip too; whoever reads it says what it is
+            if places.is_table(name) and "__MACOSX" not in name.split("/"):
+                found.append(name)
     elif places.is_file(path):
         return ""
     elif is_remote(path):

@@ -123,7 +123,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 from components.ingest.labels import SplitSettings
 from components.ingest.processes import Processes
 from components.photo import PhotoSettings
-held = Processes(2, ({str(source.parent)!r}, PhotoSettings(), SplitSettings(), Path({str(tmp_path)!r})))
+held = Processes(2, ({str(source.parent)!r}, "", PhotoSettings(), SplitSettings(), Path({str(tmp_path)!r})))
 held.start()
 print("started", flush=True)
 time.sleep(60)

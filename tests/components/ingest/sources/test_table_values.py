@@ -237,13 +237,13 @@ class TestPaths:
         (tmp_path / "ph\\1.jpg").touch()
         assert self.paths(tmp_path, "ph\\1.jpg", "ph\\2.jpg") == ["ph\\1.jpg", "ph/2.jpg"]
 
-    def test_keep_backslashes_of_a_photo_that_is_called_so_in_an_archive(self, tmp_path):
+    def test_have_slashes_in_an_archive_as_its_names_have(self, tmp_path):
         import zipfile
 
         with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
             archive.writestr("ph\\1.jpg", b"")
         photos = str(tmp_path / "photos.zip")
-        assert self.paths(tmp_path, "ph\\1.jpg", "ph\\2.jpg", photos=photos) == ["ph\\1.jpg", "ph/2.jpg"]
+        assert self.paths(tmp_path, "ph\\1.jpg", "ph\\2.jpg", photos=photos) == ["ph/1.jpg", "ph/2.jpg"]
 
     def test_that_lead_out_by_backslashes_stay_seen_as_such(self, tmp_path):
         from components.ingest.labels import FilterSettings, reject_of
