@@ -26,7 +26,7 @@ def show(console: Console, outcome: Outcome, root: Path) -> None:
     _show_model(console, registered, metrics)
     _show_scores(console, outcome)
     for number, page in enumerate(page for name in outcome.artifacts for page in _pages(outcome, name)):
-        console.print(f"[bold]{'' if number else 'Pages':<7}[/] {page}", highlight=False, soft_wrap=True)
+        console.print(f"[bold]{'' if number else 'Pages':<7}[/] {_from_here(page)}", highlight=False, soft_wrap=True)
     console.print(f"[bold]MLflow[/]  {_ui_command(root)}", highlight=False, soft_wrap=True)
     reused = len(outcome.reused)
     steps = len(outcome.artifacts)
@@ -80,7 +80,7 @@ def _show_scores(console: Console, outcome: Outcome) -> None:
         console.print(f"[bold]Scores[/]  none: {outcome.skipped['score']}", highlight=False)
         return
     console.print(f"[bold]Scores[/]  {_scored(_read(outcome, 'score', 'summary.json'))}", highlight=False)
-    console.print(f"        {outcome.artifacts['score'] / 'scores'}", highlight=False, soft_wrap=True)
+    console.print(f"        {_from_here(outcome.artifacts['score'] / 'scores')}", highlight=False, soft_wrap=True)
 
 
 def _paragraph(console: Console, text: str) -> None:
@@ -98,6 +98,12 @@ def _scored(scores: dict[str, Any]) -> str:
 def _pages(outcome: Outcome, step: str) -> list[Path]:
     """What a step made for people to read."""
     return sorted(outcome.artifacts[step].glob("*.html"))
+
+
+def _from_here(path: Path) -> Path:
+    """A path as short as can be: from the folder that the command was given in, if it lies below it."""
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
 
 
 def _ui_command(root: Path) -> str:
