@@ -6,6 +6,7 @@ import io
 import json
 import logging
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -84,16 +85,17 @@ def _register(name: str, files: Path, metrics: Mapping[str, Any], tags: Mapping[
     with explaining_mlflow_errors():
         # With the run and not among the model's files: who was photographed is nothing to hand out with each copy of the model.
         mlflow.log_artifact(str(files.parent / registry.PERSONS))
-        logged = mlflow.pyfunc.log_model(
-            name=name,
-            python_model=str(served_files.MODEL),
-            code_paths=served_files.copy_code(files.parent / "code"),
-            artifacts={held.stem: str(held) for held in sorted(files.iterdir())},
-            signature=_signature(),
-            input_example=_example(),
-            pip_requirements=served_files.requirements(),
-            tags=dict(tags),
-        )
+        with _path_of_modules_kept():
+            logged = mlflow.pyfunc.log_model(
+                name=name,
+                python_model=str(served_files.MODEL),
+                code_paths=served_files.copy_code(files.parent / "code"),
+                artifacts={held.stem: str(held) for held in sorted(files.iterdir())},
+                signature=_signature(),
+                input_example=_example(),
+                pip_requirements=served_files.requirements(),
+                tags=dict(tags),
+            )
         numbers = {key: float(value) for key, value in metrics.items() if card.is_figure(value)}
         mlflow.log_metrics(numbers, model_id=logged.model_id)
         entry = mlflow.register_model(logged.model_uri, name, tags={**tags, FINGERPRINT: digest})
@@ -171,6 +173,16 @@ def _lineage(context: StepContext, manifests: Mapping[str, Manifest]) -> dict[st
 
 def _figures(metrics: Mapping[str, Any]) -> dict[str, str]:
     return {key: f"{value:.6g}" for key, value in metrics.items() if card.is_figure(value)}
+
+
+@contextlib.contextmanager
+def _path_of_modules_kept() -> Iterator[None]:
+    """MLflow tries a model that it logs, and leaves the model's copy of this code before the code itself on the path."""
+    before = list(sys.path)
+    try:
+        yield
+    finally:
+        sys.path[:] = before
 
 
 @contextlib.contextmanager

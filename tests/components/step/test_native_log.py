@@ -1,5 +1,6 @@
 """Native libraries' log lines do not reach a person's terminal; all else does. Each test is a process of its own."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,7 +28,8 @@ def test_tensorflow_starts_without_a_word():
 
 
 def test_with_debug_its_lines_come():
-    assert "XLA service" in errors_of(USES_XLA, "--debug", "recipes").stderr
+    said = errors_of(USES_XLA, "--debug", "recipes").stderr
+    assert re.search(r"^[IWE]\d{4} .*\.cc:\d+\]", said, re.MULTILINE), said
 
 
 def test_log_lines_go_and_all_else_comes():
