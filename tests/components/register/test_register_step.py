@@ -236,6 +236,12 @@ class TestIsCurrent:
         assert len(registry.versions("visage")) == 2
 
 
+def test_the_path_of_modules_is_as_it_was(made, store):
+    before = list(sys.path)
+    register(made, store / "out")
+    assert sys.path == before
+
+
 class TestTrouble:
     def test_a_missing_file_of_an_input_is_one_message(self, made, store):
         broken = store / "broken"
