@@ -16,6 +16,7 @@ from components import score
 from components.score.settings import Settings
 from components.step import Surroundings, Tracker, execute, identity
 from components.step.identity import Identity
+from components.step.settings import Section, dotted, marked_fields
 from pipeline import tracking
 from pipeline.cli.arguments import Commands, add_recipe, add_root
 from pipeline.local import display
@@ -23,6 +24,7 @@ from pipeline.recipe import Recipe
 from pipeline.tracking import PipelineRun
 from schemas.artifact import is_whole, partial_folder, read_manifest
 from schemas.error import VisageError
+from schemas.redaction import redacted
 
 _EPILOG = """\
 examples:
@@ -95,11 +97,11 @@ def run(recipe: Recipe, out: Path | None, root: Path) -> None:
         console.print(f"{out}: this job is done already", highlight=False, soft_wrap=True)
     else:
         if by:
-            console.print(
-                f"{out}: done by {by}, but {settings.score.model} has moved on: scored anew",
-                highlight=False,
-                soft_wrap=True,
-            )
+            told = f"done by {by}, but {settings.score.model} has moved on: scored anew"
+            console.print(f"{out}: {told}", highlight=False, soft_wrap=True)
+        elif _same_settings(final, known):
+            told = "this job was done before, but its photos, or what scores them, have changed since: scored anew"
+            console.print(f"{out}: {told}", highlight=False, soft_wrap=True)
         else:
             _check_free(final)
         around = Surroundings(
@@ -131,6 +133,22 @@ def _scored_by(final: Path, known: Identity) -> str | None:
         return None
     manifest = read_manifest(final)
     return str(manifest.counts["model"]) if manifest.fingerprint == known.digest else None
+
+
+def _same_settings(final: Path, known: Identity) -> bool:
+    """Whether a folder holds a job that was given the same settings, those aside that do not decide what comes out."""
+    if not is_whole(final) or read_manifest(final).step != score.STEP.name:
+        return False
+    before, now = (
+        score.STEP.settings.model_validate(values)
+        for values in (read_manifest(final).settings, redacted(known.settings))
+    )
+    return _deciding(before) == _deciding(now)
+
+
+def _deciding(settings: Section) -> dict[str, Any]:
+    aside = marked_fields(settings, "runtime_only")
+    return {name: value for name, value in dotted(settings).items() if name not in aside}
 
 
 def _check_free(final: Path) -> None:

@@ -102,6 +102,14 @@ class TestTheSameCommandAgain:
         (out / "summary.json").write_text(json.dumps(summary | {"model_run": "that of the other server"}))
         assert not is_current(out, Surroundings())
 
+    def test_is_scored_anew_where_photos_were_added(self, two_versions, tmp_path, capsys):
+        photos, out = made_photos.folder(tmp_path / "faces", 2), tmp_path / "scores"
+        self.score(photos, out)
+        (photos / "late.jpg").write_bytes(jpeg(77))
+        self.score(photos, out)
+        assert "have changed since: scored anew" in capsys.readouterr().out
+        assert len(set(pq.read_table(out / "scores")["path"].to_pylist())) == 3
+
     def test_does_not_touch_the_scores_of_another_job(self, two_versions, tmp_path):
         out = tmp_path / "scores"
         self.score(made_photos.folder(tmp_path / "faces", 2), out)
