@@ -1,7 +1,7 @@
 """A file over HTTP that arrives whole, or can be gone on with: range requests, retries, a checksum at the end.
 
-Written here: by their own pages, pooch resumes nothing, and of those that resume (pypdl, resumable-urlretrieve; neither was tried)
-none says that it asks whether the server has the same file still.
+Written here: by their own pages, pooch resumes nothing, and of those that resume (pypdl, resumable-urlretrieve; neither was
+tried) none says that it asks whether the server has the same file still.
 """
 
 import fcntl
