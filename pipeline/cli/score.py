@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
@@ -139,10 +140,11 @@ def _same_settings(final: Path, known: Identity) -> bool:
     """Whether a folder holds a job that was given the same settings, those aside that do not decide what comes out."""
     if not is_whole(final) or read_manifest(final).step != score.STEP.name:
         return False
-    before, now = (
-        score.STEP.settings.model_validate(values)
-        for values in (read_manifest(final).settings, redacted(known.settings))
-    )
+    try:
+        before = score.STEP.settings.model_validate(read_manifest(final).settings)
+    except ValidationError:  # of another version of Visage, whose settings were others
+        return False
+    now = score.STEP.settings.model_validate(redacted(known.settings))
     return _deciding(before) == _deciding(now)
 
 

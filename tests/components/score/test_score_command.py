@@ -110,6 +110,15 @@ class TestTheSameCommandAgain:
         assert "have changed since: scored anew" in capsys.readouterr().out
         assert len(set(pq.read_table(out / "scores")["path"].to_pylist())) == 3
 
+    def test_of_a_version_with_other_settings_is_another_job(self, two_versions, tmp_path):
+        photos, out = made_photos.folder(tmp_path / "faces", 1), tmp_path / "scores"
+        self.score(photos, out)
+        manifest = json.loads((out / "manifest.json").read_text())
+        manifest["settings"]["score"]["no_longer"] = 1
+        (out / "manifest.json").write_text(json.dumps(manifest | {"fingerprint": "old"}))
+        with pytest.raises(VisageError, match="holds the scores of another job"):
+            self.score(photos, out)
+
     def test_does_not_touch_the_scores_of_another_job(self, two_versions, tmp_path):
         out = tmp_path / "scores"
         self.score(made_photos.folder(tmp_path / "faces", 2), out)
