@@ -1,5 +1,6 @@
 """What holds for all tests."""
 
+import os
 import sys
 
 import pytest
@@ -11,3 +12,16 @@ def path_of_modules_as_it_was():
     before = list(sys.path)
     yield
     sys.path[:] = before
+
+
+@pytest.fixture(autouse=True)
+def no_experiment_left_behind():
+    """MLflow keeps the experiment last chosen in the process and its environment, where a later test has another store."""
+    before = os.environ.get("MLFLOW_EXPERIMENT_ID")
+    yield
+    if fluent := sys.modules.get("mlflow.tracking.fluent"):
+        fluent._active_experiment_id = None
+    if before is None:
+        os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
+    else:
+        os.environ["MLFLOW_EXPERIMENT_ID"] = before
