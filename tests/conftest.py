@@ -20,7 +20,7 @@ def no_experiment_left_behind():
     before = os.environ.get("MLFLOW_EXPERIMENT_ID")
     yield
     if fluent := sys.modules.get("mlflow.tracking.fluent"):
-        fluent._active_experiment_id = None
+        vars(fluent)["_active_experiment_id"] = None
     if before is None:
         os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
     else:
