@@ -4,7 +4,10 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,6 +34,22 @@ def read_bytes(place: str) -> bytes:
     """
     place = names.local(place)
     return remote.read(place) if names.is_remote(place) else Path(place).read_bytes()
+
+
+def read_each(places: Iterable[str]) -> Iterator[bytes]:
+    """The bytes of many files, in their order; while one is used, the next ones are on their way.
+
+    Raises:
+        FileNotFoundError: one is not there.
+        OSError: one cannot be read.
+    """
+    waiting = iter(places)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        coming = deque(pool.submit(read_bytes, place) for place in islice(waiting, _AT_ONCE))
+        while coming:
+            data = coming.popleft().result()
+            coming.extend(pool.submit(read_bytes, place) for place in islice(waiting, 1))
+            yield data
 
 
 def write_bytes(place: str, data: bytes) -> None:
@@ -103,7 +122,26 @@ def remove(place: str) -> None:
         Path(place).unlink(missing_ok=True)
 
 
+def remove_folder(folder: str) -> None:
+    """Remove all files under a folder, and the folder; nothing if it is not there.
+
+    Raises:
+        OSError: one cannot be removed.
+    """
+    folder = names.local(folder)
+    if not names.is_remote(folder):
+        if os.path.lexists(folder):
+            shutil.rmtree(folder)
+        return
+    found = (names.joined(folder, name) for name in file_names(folder))
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        while some := list(islice(found, 1000)):
+            list(pool.map(remove, some))
+
+
 _PARTIAL = ".partial"
+_AT_ONCE = 16
+"""Files of a store that are asked for at the same time: it answers one request as slowly as many."""
 
 
 class _replacing:  # noqa: N801 - used like a function
