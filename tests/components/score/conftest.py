@@ -32,7 +32,7 @@ def output(tmp_path) -> Path:
 
 
 @pytest.fixture
-def two_versions(self, registered, tmp_path, monkeypatch) -> str:
+def two_versions(registered, tmp_path, monkeypatch) -> str:
     """A registry of the test's own whose champion is the first of two versions of one model."""
     database = tmp_path / "mlflow.db"
     shutil.copyfile(registered.removeprefix("sqlite:///"), database)
