@@ -65,7 +65,7 @@ def test_an_error_for_people_comes_back_whole_and_nothing_else_is_said(job, capl
 def test_a_programming_error_is_one_message_too_with_all_of_it_behind(job):
     _ = job | beam.Create([0]) | "photos" >> beam.Map(lambda number: 1 / number)
     with pytest.raises(
-        VisageError, match=r"A worker failed in 'photos': ZeroDivisionError: division by zero$"
+        VisageError, match=r"A worker failed in 'photos': ZeroDivisionError: division by zero\n"
     ) as raised:
         run(job)
     assert "Traceback" in str(raised.value.__cause__)
