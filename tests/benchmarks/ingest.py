@@ -73,7 +73,7 @@ def main() -> None:
 def job(photos: Path, folder: Path, rounds: int) -> dict[str, float]:
     """Rates of the same work by one bare loop and by two, and by the Beam job with one and two workers.
 
-    The job counts from its start to the last shard. The processes of its second worker are started within that time.
+    The job counts from its start to the whole listing. The processes of its second worker are started within that time.
     """
     from components.ingest.settings import Settings
     from components.step.settings import build as build_settings
@@ -121,20 +121,20 @@ def beam_job(settings: "Settings", output: Path) -> float:  # type: ignore[name-
     import apache_beam.runners.portability.fn_api_runner  # noqa: F401 - imports are not counted
 
     from components.beam_job import pipeline, run
-    from components.ingest.faces import SPOOL, read_rows
+    from components.ingest.assemble import assemble
     from components.ingest.job import build
     from components.ingest.processes import processes
 
-    (output / SPOOL).mkdir(parents=True)
+    staging = str(output / "staging")
     started = time.perf_counter()
-    with processes(settings, output):
+    with processes(settings, staging):
         work = pipeline(settings.beam)
-        build(work, settings, output)
+        build(work, settings, staging)
         run(work)
+        rows = assemble(staging, output, settings.photo).rows
         seconds = time.perf_counter() - started
-    counted = read_rows(output / SPOOL)
     shutil.rmtree(output)
-    return (counted.rows if counted else 0) / seconds
+    return rows / seconds
 
 
 # Whole commands

@@ -86,11 +86,3 @@ def test_runner_and_workers_are_no_part_of_what_comes_out():
     one = Everything(beam=BeamSettings(workers=1))
     other = Everything(beam=BeamSettings(workers=7, runner="flink", options=("--flink_master=x",)))
     assert of_step(step, one, {}).digest == of_step(step, other, {}).digest
-
-
-def test_other_runners_get_their_options():
-    from apache_beam.options.pipeline_options import StandardOptions
-
-    job = pipeline(BeamSettings(runner="portable", options=("--job_endpoint=localhost:8099",)))
-    assert job.options.view_as(StandardOptions).runner == "PortableRunner"
-    assert job.options.get_all_options()["job_endpoint"] == "localhost:8099"
