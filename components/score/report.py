@@ -8,8 +8,8 @@ from components.report import charts, page
 from schemas.reject import REASONS
 
 
-def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[Path]) -> None:
-    """Write the page of a job from its summary and a few scored photos."""
+def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[bytes]) -> None:
+    """Write the page of a job from its summary and a few scored photos, JPEG."""
     parts: list[page.Block] = [
         page.Table(
             ("", "photos"),
@@ -19,7 +19,8 @@ def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[Path]) -> N
                 ("rejected", summary["rejected"]),
                 ("all", summary["photos"]),
             ],
-            f"{summary['faces']:,} faces, model {summary['model']}, {summary['photos_per_second']:,} photos/s",
+            f"{summary['faces']:,} faces, "
+            f"model {summary['model']} in {summary['precision']}, {summary['photos_per_second']:,} photos/s",
         ),
         *(page.Paragraph(warning, "bad") for warning in summary["warnings"]),
     ]
@@ -38,7 +39,7 @@ def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[Path]) -> N
     if summary["rejects"]:
         rejects = [(reason, REASONS[reason], count) for reason, count in summary["rejects"].items()]
         parts += [page.Heading("Rejects"), page.Table(("reason", "meaning", "photos"), rejects)]
-    shown = [page.Picture(file.read_bytes(), format="jpeg") for file in pictures]
+    shown = [page.Picture(picture, format="jpeg") for picture in pictures]
     if shown:
         parts += [page.Heading("Some of them"), page.Pictures(shown)]
     page.write(path, "Scores", parts)

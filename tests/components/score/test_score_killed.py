@@ -10,12 +10,13 @@ import pytest
 from schemas.reject import read_rejects
 from tests.components.score import killable, made_photos
 from tests.components.score.made_photos import jpeg, tarred
+from tests.components.score.test_score_step import kept_parts
 
 PHOTOS = 150
 
 
 def done(output: Path) -> int:
-    return len(list((output / "parts").glob("*.json")))
+    return len(kept_parts(output))
 
 
 @pytest.mark.slow
@@ -33,8 +34,8 @@ def test_killed_at_any_point_and_started_again_it_ends_with_the_same_rows(regist
 
     points = {
         "model chosen": lambda: (output / "job.json").exists(),
-        "being listed": lambda: (output / "plan" / "entries.arrow").exists(),
-        "a part being written": lambda: any((output / "parts").glob("*.scores.parquet")),
+        "being listed": lambda: any(output.glob("staging/*/plan/*.arrow")),
+        "a part being written": lambda: any(output.glob("staging/*/parts/.*.partial")),
         "some parts done": lambda: done(output) >= 4,
         "all parts done": lambda: done(output) == 22,
         "being collected": lambda: (output / "rejects.parquet").exists(),
@@ -43,7 +44,7 @@ def test_killed_at_any_point_and_started_again_it_ends_with_the_same_rows(regist
     for name, happened in points.items():
         process = killable.start(server, registered, [faces, packed], output)
         killable.kill_when(process, happened)
-        now = {path.name: path.stat().st_mtime_ns for path in (output / "parts").glob("*.json")}
+        now = {path.name: path.stat().st_mtime_ns for path in kept_parts(output)}
         assert now.items() >= kept.items(), f"{name}: a finished part was scored again"
         kept = now
     last = killable.start(server, registered, [faces, packed], output)
