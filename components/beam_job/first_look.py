@@ -16,6 +16,7 @@ from pathlib import Path
 import apache_beam as beam
 
 from components.beam_job.errors import errors_reach_driver
+from components.beam_job.settings import BeamSettings
 from components.step import imports
 from components.step.identity import of_installed
 from components.storage import files, names, remote
@@ -58,6 +59,11 @@ class Environment:
             if other.installed.get(name, version) != version
         ]
         return [*(["other code of Visage"] if self.code != other.code else []), *named]
+
+
+def start(settings: BeamSettings, step: str, staging: str, sources: Sequence[str]) -> beam.PTransform:
+    """What a job begins with: a worker's look on a cluster, `beam.Impulse` alone where the workers are on this machine."""
+    return beam.Impulse() if settings.runner == "local" else FirstLook(step, staging, sources)
 
 
 @dataclass

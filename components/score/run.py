@@ -116,9 +116,7 @@ def explaining_errors(output: str) -> Iterator[None]:
 def _score(output: str, settings: Settings, context: StepContext) -> None:
     with redirect_stderr(io.StringIO()):  # TFDV says there, at every import, that there is no IPython
         from components.score import drift
-    import apache_beam as beam
-
-    from components.beam_job.first_look import FirstLook
+    from components.beam_job.first_look import start
     from components.score import job, staged_model, summary
     from components.score.work import Work
 
@@ -141,8 +139,8 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
         if settings.beam.runner == "local":
             job.share_cores(workers)
         pipeline = beam_job.pipeline(settings.beam)
-        first = beam.Impulse() if settings.beam.runner == "local" else FirstLook("score", room, wanted.photos)
-        job.build(pipeline | "start" >> first, work, places, plan, done, workers)
+        begin = pipeline | "start" >> start(settings.beam, "score", room, wanted.photos)
+        job.build(begin, work, places, plan, done, workers)
         with _progress(places.parts, plan, context.tracker):
             beam_job.run(pipeline)
     seconds = time.monotonic() - clock

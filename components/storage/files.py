@@ -38,6 +38,20 @@ def read_bytes(place: str) -> bytes:
     return remote.read(place) if names.is_remote(place) else Path(place).read_bytes()
 
 
+def read_range(place: str, start: int, size: int) -> bytes:
+    """So many bytes of a file from a place in it; fewer where it ends.
+
+    Raises:
+        FileNotFoundError: there is none.
+        OSError: it cannot be read.
+    """
+    place = names.local(place)
+    if names.is_remote(place):
+        return remote.read(place, start, size)
+    with open(place, "rb", buffering=0) as file:  # noqa: PTH123
+        return os.pread(file.fileno(), size, start)
+
+
 def read_each(places: Iterable[str]) -> Iterator[bytes]:
     """The bytes of many files, in their order; while one is used, the next ones are on their way.
 
@@ -52,20 +66,6 @@ def read_each(places: Iterable[str]) -> Iterator[bytes]:
             data = coming.popleft().result()
             coming.extend(pool.submit(read_bytes, place) for place in islice(waiting, 1))
             yield data
-
-
-def read_range(place: str, start: int, size: int) -> bytes:
-    """So many bytes of a file from a place in it; fewer where it ends.
-
-    Raises:
-        FileNotFoundError: there is none.
-        OSError: it cannot be read.
-    """
-    place = names.local(place)
-    if names.is_remote(place):
-        return remote.read(place, start, size)
-    with open(place, "rb", buffering=0) as file:  # noqa: PTH123
-        return os.pread(file.fileno(), size, start)
 
 
 def write_bytes(place: str, data: bytes) -> None:
@@ -185,20 +185,20 @@ def remove(place: str) -> None:
 
 
 def remove_folder(folder: str) -> None:
-    """Remove a folder with all that is in it; nothing if there is none.
+    """Remove all files under a folder, and the folder; nothing if it is not there.
 
     Raises:
-        OSError: something in it cannot be removed.
+        OSError: one cannot be removed.
     """
     folder = names.local(folder)
     if not names.is_remote(folder):
-        if Path(folder).is_dir():
+        if os.path.lexists(folder):
             shutil.rmtree(folder)
         return
-    found = file_names(folder)
+    found = (names.joined(folder, name) for name in file_names(folder))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         while some := list(islice(found, 1000)):
-            list(pool.map(lambda name: remove(names.joined(folder, name)), some))
+            list(pool.map(remove, some))
 
 
 _PARTIAL = ".partial"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cluster.go_servers import Server, free_port, serving
+from tests.cluster.go_servers import Server, serving
 
 PROJECT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -19,14 +19,15 @@ def can_change_user() -> bool:
 
 
 @contextmanager
-def worker_pool(folder: Path, environment: Mapping[str, str]) -> Iterator[Server]:
+def worker_pool(folder: Path, environment: Mapping[str, str], port: int) -> Iterator[Server]:
     """A pool of Beam workers, in a folder and with a home of its own; where this is root, as the user nobody.
 
     Args:
         folder: for the pool's home and log; made if it is not there.
         environment: what the workers know beside where Python is: credentials of a store.
+        port: that it listens to.
     """
-    port, home = free_port(), folder / "home"
+    home = folder / "home"
     home.mkdir(parents=True)
     variables = {
         "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
