@@ -25,7 +25,7 @@ from components.step import StepContext, Tracker
 from components.step.resources import cores
 from components.storage import files
 from components.storage.listing import Listing
-from components.storage.names import is_remote, joined
+from components.storage.names import absolute, is_remote, joined
 from schemas.artifact import MANIFEST
 from schemas.error import VisageError
 from schemas.redaction import redacted
@@ -93,7 +93,8 @@ def clear_up(output: str, settings: Settings) -> None:
         begun = pinned.read(output)
         if begun:
             files.remove_folder(_room(output, settings, begun))
-        files.remove_folder(joined(output, _STAGING))
+        if not is_remote(output):  # at a URL another job may be at work there, which nothing holds off
+            files.remove_folder(joined(output, _STAGING))
         pinned.remove(output)
 
 
@@ -139,7 +140,7 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
         if settings.beam.runner == "local":
             job.share_cores(workers)
         pipeline = beam_job.pipeline(settings.beam)
-        begin = pipeline | "start" >> start(settings.beam, "score", room, wanted.photos)
+        begin = pipeline | "start" >> start(settings.beam, "score", room, [absolute(photo) for photo in wanted.photos])
         job.build(begin, work, places, plan, done, workers)
         with _progress(places.parts, plan, context.tracker):
             beam_job.run(pipeline)
@@ -181,6 +182,12 @@ def _begun(output: str, settings: Settings, context: StepContext) -> tuple[Pinne
         begun = pinned.read(output)
     except ValueError as error:
         log.warning("%s: all is done anew", error)
+        begun = None
+    if begun and begun.fingerprint != context.fingerprint:
+        log.warning(
+            "the job that was begun at %s is of other photos, settings or code: all is done anew", begun.started
+        )
+        files.remove_folder(_room(output, settings, begun))
         begun = None
     if begun and begun.staging != settings.beam.staging:
         log.warning(
