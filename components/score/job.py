@@ -47,21 +47,34 @@ def share_cores(workers: int) -> None:
 
 
 def build(
-    pipeline: beam.Pipeline, work: Work, places: Places, planned: Plan, done: Collection[int], workers: int
+    begin: beam.PCollection[bytes], work: Work, places: Places, planned: Plan, done: Collection[int], workers: int
 ) -> None:
     """Lay the job out on a pipeline; what comes out lies where the parts are kept, a part at a time.
 
     The driver knows stretches of the plan, some thousand files in each, of which not all parts are done; workers take them
     apart, and see for themselves which are.
+
+    Args:
+        begin: what the pipeline starts with, one element.
+        work: of the job.
+        places: of the job.
+        planned: the plan.
+        done: numbers of the parts that are done.
+        workers: how many there are.
     """
 
     def with_something_left(stretches: Iterable[Stretch]) -> list[Stretch]:
         return [stretch for stretch in stretches if not all(number in done for number in range(*stretch))]
 
-    single = pipeline | "stretches" >> beam.Create(with_something_left(planned.stretches())) | beam.FlatMap(_single)
-    streams = pipeline | "compressed tars" >> beam.Create(with_something_left(planned.of_streams(workers)))
-    both = (single, streams) | beam.Flatten()
+    stretches, streams = with_something_left(planned.stretches()), with_something_left(planned.of_streams(workers))
+    single = begin | "stretches" >> beam.FlatMap(_each, stretches) | "parts" >> beam.FlatMap(_single)
+    in_streams = begin | "compressed tars" >> beam.FlatMap(_each, streams)
+    both = (single, in_streams) | beam.Flatten()
     _ = both | "spread" >> beam.Reshuffle() | "score" >> beam.ParDo(ScoreParts(work, places))
+
+
+def _each(_: bytes, stretches: list[Stretch]) -> list[Stretch]:
+    return stretches
 
 
 def _single(stretch: Stretch) -> Iterator[Stretch]:
