@@ -47,39 +47,39 @@ def share_cores(workers: int) -> None:
 
 
 def build(
-    begin: beam.PCollection[bytes], work: Work, places: Places, planned: Plan, done: Collection[int], workers: int
+    begin: beam.PCollection, work: Work, places: Places, planned: Plan, done: Collection[int], workers: int
 ) -> None:
-    """Lay the job out on a pipeline; what comes out lies where the parts are kept, a part at a time.
+    """Lay the job out; what comes out lies where the parts are kept, a part at a time.
 
     The driver knows stretches of the plan, some thousand files in each, of which not all parts are done; workers take them
     apart, and see for themselves which are.
 
     Args:
-        begin: what the pipeline starts with, one element.
-        work: of the job.
-        places: of the job.
+        begin: one element, of any kind.
+        work: that is to be done.
+        places: of what is read and written.
         planned: the plan.
-        done: numbers of the parts that are done.
-        workers: how many there are.
+        done: parts that are kept already.
+        workers: as many as the job has, about.
     """
 
     def with_something_left(stretches: Iterable[Stretch]) -> list[Stretch]:
         return [stretch for stretch in stretches if not all(number in done for number in range(*stretch))]
 
-    stretches, streams = with_something_left(planned.stretches()), with_something_left(planned.of_streams(workers))
-    single = begin | "stretches" >> beam.FlatMap(_each, stretches) | "parts" >> beam.FlatMap(_single)
-    in_streams = begin | "compressed tars" >> beam.FlatMap(_each, streams)
-    both = (single, in_streams) | beam.Flatten()
-    _ = both | "spread" >> beam.Reshuffle() | "score" >> beam.ParDo(ScoreParts(work, places))
+    apart = with_something_left(planned.stretches())
+    together = with_something_left(planned.of_streams(workers))
+    _ = (
+        begin
+        | "stretches" >> beam.FlatMap(lambda _: [(True, apart), (False, together)])
+        | "parts" >> beam.FlatMapTuple(_stretches)
+        | "spread" >> beam.Reshuffle()
+        | "score" >> beam.ParDo(ScoreParts(work, places))
+    )
 
 
-def _each(_: bytes, stretches: list[Stretch]) -> list[Stretch]:
-    return stretches
-
-
-def _single(stretch: Stretch) -> Iterator[Stretch]:
-    """The parts of a stretch, each as one of its own."""
-    return ((number, number + 1) for number in range(*stretch))
+def _stretches(apart: bool, stretches: Iterable[Stretch]) -> Iterable[Stretch]:
+    """Stretches, or their parts, each as a stretch of its own."""
+    return ((number, number + 1) for stretch in stretches for number in range(*stretch)) if apart else stretches
 
 
 class ScoreParts(beam.DoFn):

@@ -116,7 +116,7 @@ def explaining_errors(output: str) -> Iterator[None]:
 def _score(output: str, settings: Settings, context: StepContext) -> None:
     with redirect_stderr(io.StringIO()):  # TFDV says there, at every import, that there is no IPython
         from components.score import drift
-    from components.beam_job import first_look
+    from components.beam_job.first_look import start
     from components.score import job, staged_model, summary
     from components.score.work import Work
 
@@ -139,8 +139,8 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
         if settings.beam.runner == "local":
             job.share_cores(workers)
         pipeline = beam_job.pipeline(settings.beam)
-        start = first_look.start(settings.beam, "score", room, [source.place for source in plan.sources])
-        job.build(pipeline | "start" >> start, work, places, plan, done, workers)
+        begin = pipeline | "start" >> start(settings.beam, "score", room, [source.place for source in plan.sources])
+        job.build(begin, work, places, plan, done, workers)
         with _progress(places.parts, plan, context.tracker):
             beam_job.run(pipeline)
     seconds = time.monotonic() - clock

@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from components.storage.names import is_remote
+
 PART = 7
 """Photos in a part."""
 
 
 def _job(tracking: str, photos: list[str], output: str, workers: int, pause: float) -> None:
     os.environ["MLFLOW_TRACKING_URI"] = tracking
-    from components.score import STEP, job, parts, plan
+    from components.score import STEP, at_url, job, parts, plan
     from components.score.settings import Settings
-    from components.step import StepContext
+    from components.step import StepContext, Surroundings, Tracker, identity
 
     score_part, from_bytes, to_disk = job.score_part, parts.Part.from_bytes, os.fsync
 
@@ -38,7 +40,10 @@ def _job(tracking: str, photos: list[str], output: str, workers: int, pause: flo
     mock.patch.object(parts.Part, "from_bytes", read_slowly).start()
     score = {"photos": photos, "model": "visage@champion", "faces": "whole"}
     settings = Settings.model_validate({"score": score, "beam": {"workers": workers}})
-    STEP.run(settings, StepContext({}, Path(output)))
+    if is_remote(output):
+        at_url.execute(output, settings, Tracker(), Surroundings(), identity.of_step(STEP, settings, {}))
+    else:
+        STEP.run(settings, StepContext({}, Path(output)))
 
 
 def context() -> Any:
@@ -48,7 +53,9 @@ def context() -> Any:
     return server
 
 
-def start(server: Any, tracking: str, photos: list[Path], output: Path, workers: int = 2, pause: float = 0.1) -> Any:
+def start(
+    server: Any, tracking: str, photos: list[Path], output: Path | str, workers: int = 2, pause: float = 0.1
+) -> Any:
     """Start a job; gives its process."""
     arguments = (tracking, [str(path) for path in photos], str(output), workers, pause)
     process = server.Process(target=_job, args=arguments)
