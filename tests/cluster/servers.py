@@ -1,4 +1,4 @@
-"""Real servers written in Go: built once by Go itself, kept in the user's cache, started on free ports, stopped at the end."""
+"""Real servers: built once by Go, or by npm, kept in the user's cache, started on free ports, stopped at the end."""
 
 import os
 import shutil
@@ -17,6 +17,9 @@ PACKAGES = {
 }
 """Prism is Beam's portable runner, versitygw an S3 server, fake-gcs-server one of Google's storage."""
 
+AZURITE = "azurite@3.35.0"
+"""An emulator of Azure's storage, as npm knows it."""
+
 BUILT_WITHIN = 900
 """Seconds for a build; Prism takes some two minutes of a core, and as long to fetch what it needs."""
 
@@ -26,33 +29,51 @@ class Unavailable(Exception):
 
 
 def binary(name: str) -> Path:
-    """A server's program, built if it is not there yet.
+    """A server's program, built by Go if it is not there yet.
 
     Raises:
         Unavailable: there is no Go, or no way to the module proxy, or the build takes too long.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "visage-tests"
-    version = PACKAGES[name].rpartition("@")[2]
-    built = cache / version / name
-    if built.exists():
-        return built
-    if not shutil.which("go"):
-        raise Unavailable(f"there is no Go here to build {name}, and no {built}")
-    built.parent.mkdir(parents=True, exist_ok=True)
+    folder = _cache() / PACKAGES[name].rpartition("@")[2]
+    if not (folder / name).exists():
+        environment = os.environ | {"GOBIN": str(folder), "GOFLAGS": "-mod=mod"}
+        _build(name, ["go", "install", PACKAGES[name]], folder, environment)
+    return folder / name
+
+
+def azurite_program() -> Path:
+    """Azurite's blob server, installed by npm if it is not there yet.
+
+    Raises:
+        Unavailable: there is no npm, or no way to its registry, or it takes too long.
+    """
+    folder = _cache() / AZURITE.partition("@")[0]
+    program = folder / "node_modules" / ".bin" / "azurite-blob"
+    if not program.exists():
+        _build(
+            "azurite", ["npm", "install", "--no-audit", "--no-fund", "--prefix=.", AZURITE], folder, dict(os.environ)
+        )
+    return program
+
+
+def _cache() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "visage-tests"
+
+
+def _build(name: str, command: list[str], folder: Path, environment: dict[str, str]) -> None:
+    builder = command[0]
+    if not shutil.which(builder):
+        raise Unavailable(f"there is no {builder} here to build {name}, and no {name} in {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         subprocess.run(
-            ["go", "install", PACKAGES[name]],
-            env=os.environ | {"GOBIN": str(built.parent), "GOFLAGS": "-mod=mod"},
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=BUILT_WITHIN,
+            command, cwd=folder, env=environment, check=True, capture_output=True, text=True, timeout=BUILT_WITHIN
         )
     except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"Go did not build {name} within {BUILT_WITHIN} s") from error
+        raise Unavailable(f"{builder} did not build {name} within {BUILT_WITHIN} s") from error
     except subprocess.CalledProcessError as error:
-        raise Unavailable(f"Go could not build {name}: {error.stderr.strip().splitlines()[-1]}") from error
-    return built
+        said = error.stderr.strip().splitlines() or ["it did not say why"]
+        raise Unavailable(f"{builder} could not build {name}: {said[-1]}") from error
 
 
 @dataclass(frozen=True)
