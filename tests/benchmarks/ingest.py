@@ -151,7 +151,7 @@ def portable(photos: Path, folder: Path, rounds: int) -> dict[str, float]:
     """
     from components.ingest.settings import Settings
     from components.step.settings import build as build_settings
-    from tests.cluster.servers import Unavailable, free_port, prism, serving
+    from tests.cluster.go_servers import Unavailable, free_port, prism, serving
 
     logging.disable(logging.INFO)
     environment = os.environ | {

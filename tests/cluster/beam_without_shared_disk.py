@@ -31,7 +31,7 @@ from tests.cluster.jobs import (
     scores_of,
 )
 from tests.cluster.other_user import can_change_user
-from tests.cluster.servers import Unavailable
+from tests.cluster.go_servers import Unavailable
 from tests.components.register import made_up
 
 ARCHIVES = ("faces.zip", "more.zip")

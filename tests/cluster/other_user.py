@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cluster.servers import Server, serving
+from tests.cluster.go_servers import Server, serving
 
 PROJECT = Path(__file__).parents[2]
 NOBODY = 65534

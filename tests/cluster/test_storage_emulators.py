@@ -10,7 +10,8 @@ from components.storage import files, names
 from components.storage.by_name import open_files
 from components.storage.listing import Listing
 from components.storage.reading import Reader
-from tests.cluster.servers import Unavailable, azurite_program, binary, free_port, serving
+from tests.cluster import azurite
+from tests.cluster.go_servers import Unavailable, binary, free_port, serving
 
 pytestmark = pytest.mark.slow
 
@@ -32,7 +33,7 @@ def google(folder):
 @contextmanager
 def azure(folder):
     """A container in Azurite; name and key of its one account are public."""
-    program, port = azurite_program(), free_port()
+    program, port = azurite.blob_server(), free_port()
     command = [
         str(program),
         f"--blobPort={port}",

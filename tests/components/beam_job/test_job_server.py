@@ -12,7 +12,7 @@ import pytest
 
 from components.beam_job import BeamSettings, errors_reach_driver, job_server, pipeline, run
 from schemas.error import VisageError
-from tests.cluster.servers import free_port, serving
+from tests.cluster.go_servers import free_port, serving
 
 pytestmark = pytest.mark.slow
 

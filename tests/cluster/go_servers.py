@@ -1,4 +1,4 @@
-"""Real servers: built once by Go, or by npm, kept in the user's cache, started on free ports, stopped at the end."""
+"""Real servers written in Go: built once by Go itself, kept in the user's cache, started on free ports, stopped at the end."""
 
 import os
 import shutil
@@ -17,9 +17,6 @@ PACKAGES = {
 }
 """Prism is Beam's portable runner, versitygw an S3 server, fake-gcs-server one of Google's storage."""
 
-AZURITE = "azurite@3.35.0"
-"""An emulator of Azure's storage, as npm knows it."""
-
 BUILT_WITHIN = 900
 """Seconds for a build; Prism takes some two minutes of a core, and as long to fetch what it needs."""
 
@@ -34,33 +31,24 @@ def binary(name: str) -> Path:
     Raises:
         Unavailable: there is no Go, or no way to the module proxy, or the build takes too long.
     """
-    folder = _cache() / PACKAGES[name].rpartition("@")[2]
+    folder = cache() / PACKAGES[name].rpartition("@")[2]
     if not (folder / name).exists():
         environment = os.environ | {"GOBIN": str(folder), "GOFLAGS": "-mod=mod"}
-        _build(name, ["go", "install", PACKAGES[name]], folder, environment)
+        build(name, ["go", "install", PACKAGES[name]], folder, environment)
     return folder / name
 
 
-def azurite_program() -> Path:
-    """Azurite's blob server, installed by npm if it is not there yet.
-
-    Raises:
-        Unavailable: there is no npm, or no way to its registry, or it takes too long.
-    """
-    folder = _cache() / AZURITE.partition("@")[0]
-    program = folder / "node_modules" / ".bin" / "azurite-blob"
-    if not program.exists():
-        _build(
-            "azurite", ["npm", "install", "--no-audit", "--no-fund", "--prefix=.", AZURITE], folder, dict(os.environ)
-        )
-    return program
-
-
-def _cache() -> Path:
+def cache() -> Path:
+    """Where built programs are kept."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "visage-tests"
 
 
-def _build(name: str, command: list[str], folder: Path, environment: dict[str, str]) -> None:
+def build(name: str, command: list[str], folder: Path, environment: dict[str, str]) -> None:
+    """Run the command that builds a program, in the folder where it is kept.
+
+    Raises:
+        Unavailable: what builds it is not there, has no way to its registry, or takes too long.
+    """
     builder = command[0]
     if not shutil.which(builder):
         raise Unavailable(f"there is no {builder} here to build {name}, and no {name} in {folder}")
