@@ -19,6 +19,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
+from tests.cluster.go_servers import Unavailable
 from tests.cluster.jobs import (
     PHOTOS,
     Cluster,
@@ -31,7 +32,6 @@ from tests.cluster.jobs import (
     scores_of,
 )
 from tests.cluster.other_user import can_change_user
-from tests.cluster.go_servers import Unavailable
 from tests.components.register import made_up
 
 ARCHIVES = ("faces.zip", "more.zip")

@@ -1,7 +1,7 @@
 import pytest
 
-from tests.cluster.jobs import on_prism
 from tests.cluster.go_servers import Unavailable
+from tests.cluster.jobs import on_prism
 from tests.components.register.conftest import empty_registry, made, registered
 
 __all__ = ["empty_registry", "made", "registered"]

@@ -12,8 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.cluster.other_user import PROJECT, worker_pool
 from tests.cluster.go_servers import S3, Server, free_port, kill, prism, serving, versitygw
+from tests.cluster.other_user import PROJECT, worker_pool
 
 STAGING, PHOTOS = "staging", "photos"
 """Buckets."""
