@@ -12,6 +12,7 @@ is held against the local runner's. Needs Go once, and 2 GB below the folder for
 import argparse
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import zipfile
@@ -44,6 +45,7 @@ def main() -> None:
     parser.add_argument("--scored", type=int, default=20_000, help="photos to score; they repeat where there are fewer")
     parser.add_argument("--workers", type=int, nargs="*", default=[2, 4], help="numbers of workers beside Prism's one")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
     print(f"workers run as {'the user nobody' if can_change_user() else 'this user'}", flush=True)
     with tempfile.TemporaryDirectory(prefix="visage-cluster-") as held:
         folder = Path(held)
