@@ -24,6 +24,8 @@ from schemas.error import VisageError
 
 _DRIVERS, _WORKERS = "first-look.driver", "first-look.worker"
 
+_SOURCES = 10
+
 
 @dataclass(frozen=True)
 class Environment:
@@ -75,7 +77,7 @@ class FirstLook(beam.PTransform):
     Args:
         step: name of the step whose job it is: versions of what its source imports must be the same everywhere.
         staging: place of the job.
-        sources: folders, archives, patterns and URLs that workers will read.
+        sources: folders, archives, patterns and URLs that workers will read; the first few are looked at.
     """
 
     step: str
@@ -86,7 +88,7 @@ class FirstLook(beam.PTransform):
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[bytes]:
         files.write_bytes(names.joined(self.staging, _DRIVERS), self.secret.encode())
         wanted = Environment.here(of_installed(self.step))
-        look = Look(wanted, self.staging, tuple(self.sources), self.secret)
+        look = Look(wanted, self.staging, tuple(self.sources[:_SOURCES]), self.secret)
         return begin | beam.Impulse() | "look" >> beam.ParDo(look)
 
 

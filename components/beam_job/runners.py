@@ -23,9 +23,6 @@ logging.getLogger().addFilter(
     )
 )
 
-_SAMPLING_MS = 5
-"""Milliseconds between two looks at what a stage is doing; Beam's default is 200."""
-
 _RUNNERS = {
     "portable": "PortableRunner",
     "flink": "FlinkRunner",
@@ -60,10 +57,7 @@ def pipeline(settings: BeamSettings) -> "beam.Pipeline":
             job_server.see_that_it_answers(endpoint)
         return job
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-    from apache_beam.runners.worker.statesampler import StateSampler
 
-    # A stage ends when the thread that samples it wakes up for the last time, and no option says how soon that is.
-    StateSampler.__init__.__defaults__ = (_SAMPLING_MS,)
     # It advises processes over threads, which would be right for work that holds the GIL.
     logging.getLogger("apache_beam.runners.portability.fn_api_runner.fn_runner").setLevel(logging.ERROR)
     given = ["--direct_running_mode=in_memory", f"--direct_num_workers={workers_here(settings)}", *settings.options]

@@ -39,6 +39,7 @@ def assemble(staging: str, output: Path, photo: PhotoSettings) -> Rows:
         VisageError: a piece is gone or is not what was written; the artifact cannot be written.
     """
     try:
+        output.mkdir(parents=True, exist_ok=True)
         contents = read_contents(staging)
         made_by = examples_index.making(photo)
         index: dict[str, list[Shard]] = {}

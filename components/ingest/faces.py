@@ -98,7 +98,8 @@ class Rows(NamedTuple):
 
 def write_rows(staging: str, rows: Rows) -> None:
     """Leave the number of rows in the staging place, for whoever shows how far the work is."""
-    files.write_bytes(names.joined(staging, _ROWS), json.dumps(rows).encode())
+    with files.new_file(names.joined(staging, _ROWS)) as file:
+        file.write(json.dumps(rows).encode())
 
 
 def read_rows(staging: str) -> Rows | None:

@@ -54,7 +54,7 @@ def write_shard(staging: str, split: str, number: int, count: int, faces: pa.Tab
     shard = Shard(name, len(faces), size, *counted)
     faces = faces.set_column(_FILE, "file", [[name] * len(faces)]).set_column(_FILE + 1, "offset", [offsets])
     listed = faces.cast(COLUMNS).replace_schema_metadata({"shard": json.dumps(asdict(shard))})
-    files.write_bytes(f"{_place(staging, piece)}.arrow", _arrow(listed))
+    _write(f"{_place(staging, piece)}.arrow", _arrow(listed))
     return split, number, piece
 
 
@@ -82,7 +82,7 @@ def write_rejects_piece(staging: str, number: int, rejects: list[Reject]) -> Pie
     """
     data = _arrow(pa.Table.from_pylist([asdict(reject) for reject in rejects], schema=arrow_schema()))
     piece = f"{REJECTS}/{number:08d}.{_digest(data)}"
-    files.write_bytes(f"{_place(staging, piece)}.arrow", data)
+    _write(f"{_place(staging, piece)}.arrow", data)
     return REJECTS, number, piece
 
 
@@ -111,7 +111,7 @@ def write_contents(staging: str, written: Iterable[tuple[int, int] | Piece]) -> 
             rows = list(held)
         else:
             pieces.append(held)
-    files.write_bytes(_place(staging, _CONTENTS), json.dumps({"rows": rows, "pieces": sorted(pieces)}).encode())
+    _write(_place(staging, _CONTENTS), json.dumps({"rows": rows, "pieces": sorted(pieces)}).encode())
 
 
 def read_contents(staging: str) -> Contents:
@@ -134,6 +134,11 @@ def shard_place(staging: str, piece: str) -> str:
 
 def _place(staging: str, piece: str) -> str:
     return names.joined(staging, piece)
+
+
+def _write(place: str, data: bytes) -> None:
+    with files.new_file(place) as file:
+        file.write(data)
 
 
 def _read(staging: str, piece: str) -> pa.Table:

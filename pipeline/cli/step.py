@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from components.step import Step, Tracker, command, execute
+from components.step.destination import folder_for
 from pipeline.cli.arguments import Commands
 from pipeline.recipe import Recipe
 
@@ -48,19 +49,21 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
     changed = recipe.of(step).model_dump(mode="json", exclude_defaults=True)
     settings = command.settings_of(step, arguments, changed)
     reason = step.nothing_to_do(settings) if step.nothing_to_do else ""
-    inputs, out = command.inputs_of(step, arguments), arguments.out.absolute()
+    inputs = command.inputs_of(step, arguments)
     name = os.environ.get("VISAGE_RECIPE") or recipe.name  # a container is told what its settings come from
     surroundings = command.surroundings_of(step, settings, name, tracking.git_commit())
     if not surroundings.tracking_uri:
-        if reason:
-            _skip(step, reason, out)
-        else:
-            command.report(execute(step, settings, inputs, out, Tracker(), surroundings), arguments.out)
+        with folder_for(arguments.out) as out:
+            if reason:
+                _skip(step, reason, out)
+                return
+            manifest = execute(step, settings, inputs, out, Tracker(), surroundings)
+        command.report(manifest, arguments.out)
         return
     key = arguments.run or f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{step.name}"
     pipeline_run = tracking.PipelineRun(key, name, commit=surroundings.commit)
     whole = nullcontext() if arguments.run else tracking.parent_run(pipeline_run)
-    with whole, tracking.step_run(pipeline_run, step, settings, Tracker()) as tracker:
+    with folder_for(arguments.out) as out, whole, tracking.step_run(pipeline_run, step, settings, Tracker()) as tracker:
         if reason:
             tracker.tag("visage.skipped", reason)
             _skip(step, reason, out)
