@@ -25,6 +25,8 @@ from schemas.reject import REASONS
 from schemas.shard import INDEX, read_index
 
 if TYPE_CHECKING:
+    from apache_beam import Pipeline
+
     from components.ingest.tally import Tally
 
 log = logging.getLogger("visage.ingest")
@@ -44,8 +46,9 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
 
     clock = time.monotonic()
     settings = _with_whole_paths(settings)
+    work = pipeline(settings.beam)  # first of all: what the runner lacks is told before anything is staged
     with _staging(settings, context) as staging:
-        _run_job(settings, context, staging)
+        _run_job(work, settings, context, staging)
         rows = assemble(staging, context.output, settings.photo).rows
         counted = tally.count(context.output)
         check(context.output, counted, rows, settings)
@@ -98,7 +101,7 @@ def _staging(settings: Settings, context: StepContext) -> Iterator[str]:
                 Path(job).rmdir()
 
 
-def _run_job(settings: Settings, context: StepContext, staging: str) -> None:
+def _run_job(work: "Pipeline", settings: Settings, context: StepContext, staging: str) -> None:
     from components.ingest import job as beam_job
     from components.ingest.examples_index import making
     from components.ingest.face_cache import stage_known
@@ -108,7 +111,6 @@ def _run_job(settings: Settings, context: StepContext, staging: str) -> None:
         apart = settings.beam.runner != "local" and bool(settings.beam.staging)
         again = stage_known(context.previous, staging, making(settings.photo), copied=apart)
     with processes(settings, staging, again), _watched(staging, context.tracker):
-        work = pipeline(settings.beam)
         beam_job.build(work, settings, staging, again)
         run_pipeline(work)
 

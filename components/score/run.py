@@ -93,7 +93,8 @@ def clear_up(output: str, settings: Settings) -> None:
         begun = pinned.read(output)
         if begun:
             files.remove_folder(_room(output, settings, begun))
-        files.remove_folder(joined(output, _STAGING))
+        if not is_remote(output):  # at a URL another job may be at work there, which nothing holds off
+            files.remove_folder(joined(output, _STAGING))
         pinned.remove(output)
 
 
@@ -121,6 +122,7 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
     from components.score.work import Work
 
     wanted, clock = settings.score, time.monotonic()
+    pipeline = beam_job.pipeline(settings.beam)  # first of all: what the runner lacks is told before photos are listed
     begun, version = _begun(output, settings, context)
     log.info("scoring with %s in %s", version, begun.precision)
     model = registry.download(version)
@@ -138,7 +140,7 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
         workers = settings.beam.workers or cores()
         if settings.beam.runner == "local":
             job.share_cores(workers)
-        pipeline = beam_job.pipeline(settings.beam)
+        # What workers will read, which is not what was named where that is a list.
         begin = pipeline | "start" >> start(settings.beam, "score", room, [source.place for source in plan.sources])
         job.build(begin, work, places, plan, done, workers)
         with _progress(places.parts, plan, context.tracker):
@@ -181,6 +183,12 @@ def _begun(output: str, settings: Settings, context: StepContext) -> tuple[Pinne
         begun = pinned.read(output)
     except ValueError as error:
         log.warning("%s: all is done anew", error)
+        begun = None
+    if begun and begun.fingerprint != context.fingerprint:
+        log.warning(
+            "the job that was begun at %s is of other photos, settings or code: all is done anew", begun.started
+        )
+        files.remove_folder(_room(output, settings, begun))
         begun = None
     if begun and begun.staging != settings.beam.staging:
         log.warning(

@@ -3,7 +3,6 @@
 Parts are read one after another, once: what stays in memory is a row group in the making, the sample and the counters.
 """
 
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -162,20 +161,20 @@ def _incomplete(counts: Counts, plan: Plan, number: int) -> VisageError:
 
 
 class _Table:
-    """A Parquet file that appears at its place when it is whole; used in a `with` statement.
+    """A Parquet file that is there when it is whole; to be closed by leaving a `with` statement.
 
     Attributes:
         rows: that were written.
     """
 
     def __init__(self, place: str, schema: pa.Schema) -> None:
-        self._place, self._schema = place, schema
+        self._open = ExitStack()
+        file = self._open.enter_context(files.new_file(place))
+        self._writer = self._open.enter_context(pq.ParquetWriter(file, schema))
         self._waiting: list[pa.Table] = []
         self.rows = self._written = 0
 
     def __enter__(self) -> "_Table":
-        self._file = tempfile.NamedTemporaryFile(prefix="visage-", suffix=".parquet")
-        self._writer = pq.ParquetWriter(self._file.name, self._schema)
         return self
 
     def write(self, table: pa.Table) -> None:
@@ -191,38 +190,41 @@ class _Table:
             self._writer.write_table(pa.concat_tables(self._waiting))
         self._waiting, self._written = [], self.rows
 
-    def __exit__(self, failed: type[BaseException] | None, *_: object) -> None:
-        with self._file:
-            if failed is None:
-                self._write_waiting()
-            self._writer.close()
-            if failed is None:
-                files.copy(self._file.name, self._place)
+    def close(self) -> None:
+        """Write what is left; the file is there then."""
+        with self._open:
+            self._write_waiting()
+
+    def __exit__(self, failed: type[BaseException] | None, *error: Any) -> None:
+        if failed is None:
+            self.close()
+        else:
+            self._open.__exit__(failed, *error)
 
 
 class _Scores:
-    """Scores files, each begun when the one before is full; used in a `with` statement."""
+    """Scores files, each begun when the one before is full; to be closed by leaving a `with` statement."""
 
     def __init__(self, folder: str) -> None:
         self._folder, self._count = folder, 0
+        self._table = self._next()
 
     def __enter__(self) -> "_Scores":
-        self._table = self._next()
         return self
 
     def _next(self) -> _Table:
         table = _Table(joined(self._folder, f"scores-{self._count:05d}.parquet"), arrow_schema())
         self._count += 1
-        return table.__enter__()
+        return table
 
     def write(self, table: pa.Table) -> None:
         """Add rows; those of one call stay together."""
         if self._table.rows and self._table.rows + len(table) > ROWS:
-            self._table.__exit__(None)
+            self._table.close()
             self._table = self._next()
         self._table.write(table)
 
-    def __exit__(self, failed: type[BaseException] | None, *error: object) -> None:
+    def __exit__(self, failed: type[BaseException] | None, *error: Any) -> None:
         self._table.__exit__(failed, *error)
 
 

@@ -1,6 +1,7 @@
 """`visage score`: a scoring job outside the DAG, safe to interrupt like the step that it is."""
 
 import argparse
+import hashlib
 import json
 import os
 import tempfile
@@ -20,7 +21,7 @@ from components.score.settings import Settings
 from components.step import Surroundings, Tracker, execute, identity
 from components.step.identity import Identity
 from components.step.settings import Section, dotted, marked_fields
-from components.storage.names import is_remote, joined
+from components.storage.names import absolute, is_remote, joined
 from pipeline import tracking
 from pipeline.cli.arguments import Commands, add_recipe, add_root
 from pipeline.local import display
@@ -98,6 +99,7 @@ def run(recipe: Recipe, out: str | None, root: Path) -> None:
         return
     known = identity.of_step(score.STEP, settings, {})
     around = Surroundings(recipe.name, tracking.git_commit(), os.environ["MLFLOW_TRACKING_URI"], root=root.absolute())
+    out = out.rstrip("/") or out
     job = _Job(console, recipe.name, settings, known, around, out)
     manifest = job.at_url() if is_remote(out) else job.in_folder()
     for name, value in manifest.counts.items():
@@ -120,7 +122,7 @@ class _Job:
 
     def in_folder(self) -> Manifest:
         """Score into a folder, unless that is done."""
-        final = Path(self.out).absolute()
+        final = Path(absolute(self.out))
         if self._is_done(final):
             return read_manifest(final)
         if not is_whole(final):
@@ -142,7 +144,7 @@ class _Job:
                 return read_manifest(held)
             if not is_whole(held):
                 at_url.check_free(self.out, self.known)
-        with self._tracked(owner=self.out) as tracker:
+        with self._tracked(owner=hashlib.sha256(self.out.encode()).hexdigest()) as tracker:
             manifest = at_url.execute(self.out, self.settings, tracker, self.around, self.known)
             with at_url.brought_home(self.out) as held:
                 tracking.record(tracker, score.STEP, manifest, held)

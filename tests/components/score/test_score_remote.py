@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import pickle
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components import registry
-from components.score import STEP, parts
+from components.score import STEP, job, parts
 from components.score.settings import Settings
 from components.step import StepContext
 from components.storage import files
@@ -87,6 +89,27 @@ class TestScoresInABucket:
         summary = json.loads(files.read_bytes(f"{out}/summary.json"))
         assert (summary["photos"], summary["scored"], summary["rejected"]) == (21, 20, 1)
 
+    def test_workers_are_told_of_no_folder_of_the_machine_that_starts_the_job(
+        self, s3, two_versions, tmp_path, monkeypatch
+    ):
+        told: list[tuple] = []
+        begin = job.ScoreParts.__init__
+
+        def noting(self, *arguments) -> None:
+            told.append(arguments)
+            begin(self, *arguments)
+
+        monkeypatch.setattr(job.ScoreParts, "__init__", noting)
+        command(album(s3, "far", 2), s3.url("far-out"), tmp_path)
+        (_, places) = told[0]
+        assert {place.partition("/staging/")[0] for place in (places.plan, places.parts, places.model.place)} == {
+            s3.url("far-out")
+        }
+        carried = pickle.dumps(told)
+        files_of_the_model = registry.download(registry.resolve("visage@champion"))
+        for folder in (tmp_path, files_of_the_model, Path.home(), Path.cwd()):
+            assert os.fsencode(folder) not in carried
+
     def test_the_same_command_again_says_that_it_is_done(self, s3, two_versions, tmp_path, capsys):
         photos, out = album(s3, "again", 2), s3.url("again-out")
         command(photos, out, tmp_path)
@@ -108,7 +131,8 @@ class TestScoresInABucket:
         self, s3, two_versions, tmp_path, small_parts, monkeypatch
     ):
         photos, out = album(s3, "broken", 30), s3.url("broken-out")
-        keep, kept = parts.keep, []
+        keep = parts.keep
+        kept: list[int] = []
 
         def until_interrupted(folder, number, part):
             if len(kept) == 2:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components import registry
+from components.beam_job import first_look
 from components.estimator import precision, saved
 from components.photo import PhotoSettings, crop_face, open_photo
 from components.score import STEP, parts
@@ -285,6 +286,38 @@ class TestGoingOn:
             assert score(tmp_path / "out", tmp_path / "faces")["photos"] == 5
         assert "another version of Visage began: all is done anew" in caplog.text
         assert not (tmp_path / "out" / "job.json").exists()
+
+    def test_what_was_begun_for_another_artifact_is_not_gone_on_with(
+        self, model, small_parts, output, tmp_path, monkeypatch, caplog
+    ):
+        made_photos.folder(tmp_path / "faces", 20)
+        _interrupt_after(monkeypatch, parts=1)
+        with pytest.raises(RuntimeError, match="interrupted"):
+            STEP.run(settings(tmp_path / "faces", workers=1), StepContext({}, output, fingerprint="one"))
+        _let_go_on(monkeypatch)
+        made_photos.folder(tmp_path / "faces", 5, first=100)
+        with caplog.at_level("WARNING"):
+            counts = STEP.run(settings(tmp_path / "faces"), StepContext({}, output, fingerprint="two"))
+        assert counts["photos"] == 25
+        assert "is of other photos, settings or code: all is done anew" in caplog.text
+
+
+class TestOnACluster:
+    def test_workers_look_first_whether_they_reach_what_the_job_reads(self, model, output, tmp_path, monkeypatch):
+        asked: list[tuple] = []
+        start = first_look.start
+
+        def noting(*arguments):
+            asked.append(arguments)
+            return start(*arguments)
+
+        monkeypatch.setattr(first_look, "start", noting)
+        made_photos.folder(tmp_path / "faces", 2)
+        monkeypatch.chdir(tmp_path)
+        STEP.run(settings(Path("faces")), StepContext({}, output))
+        ((_, step, room, places),) = asked
+        assert step == "score" and room.startswith(f"{output}/staging/")
+        assert places == [str(tmp_path / "faces")]
 
 
 class TestTrouble:
