@@ -6,8 +6,10 @@ import threading
 
 import apache_beam as beam
 import pytest
+from apache_beam.metrics import Metrics
 
 from components.beam_job import BeamSettings, errors_reach_driver, pipeline, run
+from components.beam_job.counters import Counters
 from components.step import Step
 from components.step.identity import of_step
 from components.step.settings import Section
@@ -94,3 +96,29 @@ def test_other_runners_get_their_options():
     job = pipeline(BeamSettings(runner="portable", options=("--job_endpoint=localhost:8099",)))
     assert job.options.view_as(StandardOptions).runner == "PortableRunner"
     assert job.options.get_all_options()["job_endpoint"] == "localhost:8099"
+
+
+def test_counters_are_told_by_a_runner_that_keeps_them():
+    def count(number: int) -> None:
+        Metrics.counter("here", "numbers").inc()
+        Metrics.counter("elsewhere", "numbers").inc()
+        Metrics.distribution("here", "size").update(number)
+
+    job = pipeline(BeamSettings(workers=2))
+    _ = job | beam.Create([3, 5, 10]) | beam.Reshuffle() | beam.Map(count)
+    counters = Counters(job)
+    assert counters.read("here") == {}
+    run(job)
+    assert counters.read("here") == {"numbers": 3, "size": {"count": 3, "sum": 18, "min": 3, "max": 10}}
+
+
+def test_a_runner_without_counters_tells_none():
+    class Silent:
+        def metrics(self) -> None:
+            raise NotImplementedError
+
+    job = pipeline(BeamSettings(workers=1))
+    job.run = Silent
+    counters = Counters(job)
+    job.run()
+    assert counters.read("here") == {}
