@@ -4,6 +4,7 @@ A worker that cannot read the staging place or the source, or has another Visage
 with an error that speaks of something else. One worker looks; the others are taken to be like it.
 """
 
+import glob
 import hashlib
 import importlib.metadata
 import platform
@@ -140,7 +141,7 @@ def _see_source(source: str) -> None:
             is_there = next(remote.found(place), None) is not None
         else:
             path = Path(place)
-            is_there = path.exists() or next(iter(path.parent.glob(path.name)), None) is not None
+            is_there = path.exists() or next(glob.iglob(place, recursive=True), None) is not None  # noqa: PTH207
             if path.is_dir():
                 next(path.iterdir(), None)
             elif path.is_file():

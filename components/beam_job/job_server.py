@@ -2,12 +2,13 @@
 
 import threading
 from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from schemas.error import VisageError
 
 if TYPE_CHECKING:
     import apache_beam as beam
+    from apache_beam.runners.runner import PipelineResult
 
 ANSWERS_WITHIN = 15
 """Seconds that a job server has to answer in."""
@@ -42,8 +43,8 @@ def see_that_it_answers(endpoint: str) -> None:
             # any other code is an answer: that it does not know the question
 
 
-def run(job: "beam.Pipeline", endpoint: str) -> None:
-    """Run a pipeline to its end on a job server; when this process is stopped, the job is cancelled.
+def run(job: "beam.Pipeline", endpoint: str) -> "PipelineResult":
+    """Run a pipeline to its end on a job server, and give its result; when this process is stopped, the job is cancelled.
 
     Raises:
         VisageError: the job server has stopped answering.
@@ -51,7 +52,7 @@ def run(job: "beam.Pipeline", endpoint: str) -> None:
     """
     import grpc
 
-    submitted: list[Any] = []
+    submitted: list[PipelineResult] = []
     ended: Future[None] = Future()
 
     def finish() -> None:
@@ -68,6 +69,7 @@ def run(job: "beam.Pipeline", endpoint: str) -> None:
         while not wait([ended], timeout=ASKED_EVERY).done:
             see_that_it_answers(endpoint)
         ended.result()
+        return submitted[0]
     except grpc.RpcError as error:
         raise VisageError(
             f"The job server at {endpoint} has gone in the middle of the job.",

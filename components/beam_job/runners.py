@@ -1,6 +1,7 @@
 """Pipelines on the runner that the settings name."""
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from components.beam_job import job_server, requirements
@@ -10,6 +11,7 @@ from schemas.error import VisageError
 
 if TYPE_CHECKING:
     import apache_beam as beam
+    from apache_beam.runners.runner import PipelineResult
 
 
 # Beam says at import that it lacks a package which google-crc32c makes needless.
@@ -64,8 +66,8 @@ def pipeline(settings: BeamSettings) -> "beam.Pipeline":
     return beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(given))
 
 
-def run(job: "beam.Pipeline") -> None:
-    """Run a pipeline to its end.
+def run(job: "beam.Pipeline") -> "PipelineResult":
+    """Run a pipeline to its end; gives its result, which knows what was counted.
 
     Raises:
         VisageError: one that was raised inside `errors_reach_driver` on any worker; on a cluster any error of a worker, in
@@ -75,9 +77,15 @@ def run(job: "beam.Pipeline") -> None:
 
     try:
         if endpoint := _job_endpoint(job):
-            job_server.run(job, endpoint)
-        else:
-            job.run().wait_until_finish()
+            return job_server.run(job, endpoint)
+        result = job.run()
+        try:
+            result.wait_until_finish()
+        except KeyboardInterrupt:
+            with suppress(Exception):
+                result.cancel()
+            raise
+        return result
     except VisageError:
         raise
     except Exception as error:  # runners raise what they like, and give the worker's own error as text at best

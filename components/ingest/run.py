@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.beam_job import pipeline, staging_place
 from components.beam_job import run as run_pipeline
+from components.beam_job.counters import counters
 from components.ingest import labels
 from components.ingest.faces import read_rows
 from components.ingest.processes import processes
@@ -25,6 +26,8 @@ from schemas.reject import REASONS
 from schemas.shard import INDEX, read_index
 
 if TYPE_CHECKING:
+    from apache_beam import Pipeline
+
     from components.ingest.tally import Tally
 
 log = logging.getLogger("visage.ingest")
@@ -44,21 +47,23 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
 
     clock = time.monotonic()
     settings = _with_whole_paths(settings)
+    work = pipeline(settings.beam)  # first of all: what the runner lacks is told before anything is staged
     with _staging(settings, context) as staging:
-        _run_job(settings, context, staging)
+        beams = _run_job(work, settings, context, staging)
         rows = assemble(staging, context.output, settings.photo).rows
         counted = tally.count(context.output)
         check(context.output, counted, rows, settings)
         figures = summary.describe(context.output, counted, context.previous)
         figures["seconds"] = round(time.monotonic() - clock, 2)
         figures["photos_per_second"] = round(figures["photos"] / figures["seconds"], 1)
+        figures["beam"] = beams
         source = settings.source
         scratch = scratch_folder(staging)
         photos = open_files(photos_root(source), settings.photo.max_bytes, source.names_encoding, scratch)
         summary.write(context.output, figures, photos)
     for line in _table(figures):
         log.info(line)
-    return {name: value for name, value in figures.items() if name not in ("splits", "ages", "sides")}
+    return {name: value for name, value in figures.items() if name not in ("splits", "ages", "sides", "beam")}
 
 
 def _with_whole_paths(settings: Settings) -> Settings:
@@ -98,7 +103,8 @@ def _staging(settings: Settings, context: StepContext) -> Iterator[str]:
                 Path(job).rmdir()
 
 
-def _run_job(settings: Settings, context: StepContext, staging: str) -> None:
+def _run_job(work: "Pipeline", settings: Settings, context: StepContext, staging: str) -> Mapping[str, Any]:
+    """Run the Beam job; gives what Beam counted meanwhile."""
     from components.ingest import job as beam_job
     from components.ingest.examples_index import making
     from components.ingest.face_cache import stage_known
@@ -108,9 +114,8 @@ def _run_job(settings: Settings, context: StepContext, staging: str) -> None:
         apart = settings.beam.runner != "local" and bool(settings.beam.staging)
         again = stage_known(context.previous, staging, making(settings.photo), copied=apart)
     with processes(settings, staging, again), _watched(staging, context.tracker):
-        work = pipeline(settings.beam)
         beam_job.build(work, settings, staging, again)
-        run_pipeline(work)
+        return counters(run_pipeline(work), "ingest")
 
 
 def _table(figures: Mapping[str, Any]) -> Iterator[str]:

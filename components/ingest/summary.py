@@ -132,6 +132,11 @@ def write(folder: Path, figures: Mapping[str, Any], photos: Files) -> None:
             ],
         ),
     ]
+    if counted := {name: count for name, count in figures["beam"].items() if isinstance(count, int)}:
+        parts += [
+            page.Heading("As Beam counted"),
+            page.Table(["counter", "count"], [[name, count] for name, count in counted.items()], _TWICE),
+        ]
     (folder / "rejects").mkdir(exist_ok=True)
     for reason, some in contact_sheets.chosen(rejected(folder), figures["rejects"]).items():
         sheet = contact_sheets.of_rejects(some, photos)
@@ -152,6 +157,8 @@ def _splits_table(splits: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]
         rows.append([split, held["examples"], held["persons"], held["mean_age"], female, *shares])
     return columns, rows, "Persons are dealt out by a hash, not by age or gender: here is how even it came out."
 
+
+_TWICE = "Some runners count what a worker had to do again as well, so that these may be more."
 
 _GROUPS = ("decades", "classes")
 

@@ -118,11 +118,13 @@ def explaining_errors(output: str) -> Iterator[None]:
 def _score(output: str, settings: Settings, context: StepContext) -> None:
     with redirect_stderr(io.StringIO()):  # TFDV says there, at every import, that there is no IPython
         from components.score import drift
+    from components.beam_job.counters import counters
     from components.beam_job.first_look import start
     from components.score import job, staged_model, summary
     from components.score.work import Work
 
     wanted, clock = settings.score, time.monotonic()
+    pipeline = beam_job.pipeline(settings.beam)  # first of all: what the runner lacks is told before photos are listed
     begun, version = _begun(output, settings, context)
     log.info("scoring with %s in %s", version, begun.precision)
     model = registry.download(version)
@@ -134,17 +136,17 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
     done = parts.done(places.parts)
     if done:
         log.info("%d of %d parts are done already", len(done), plan.parts)
+    counted: Mapping[str, Any] = {}
     if len(done) < plan.parts:
         started = datetime.fromisoformat(begun.started)
         work = Work.of(wanted, version, model, begun.precision, started, plan.parts)
         workers = settings.beam.workers or cores()
         if settings.beam.runner == "local":
             job.share_cores(workers)
-        pipeline = beam_job.pipeline(settings.beam)
         begin = pipeline | "start" >> start(settings.beam, "score", room, _must_be_reached(plan, wanted.photos))
         job.build(begin, work, places, plan, done, workers)
         with _progress(places.parts, plan, context.tracker):
-            beam_job.run(pipeline)
+            counted = counters(beam_job.run(pipeline), "score")
     seconds = time.monotonic() - clock
 
     for name in (MANIFEST, SUMMARY):  # of an earlier job at a URL, whose scores are replaced now
@@ -166,6 +168,7 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
         **summary.figures(collected),
         "seconds": round(seconds, 1),
         "photos_per_second": round((plan.files - plan.files_in(done)) / seconds, 1),
+        "beam": counted,
         "drift": [asdict(found) for found in drifts],
         "warnings": warnings,
     }

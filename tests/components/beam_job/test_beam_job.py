@@ -6,8 +6,10 @@ import threading
 
 import apache_beam as beam
 import pytest
+from apache_beam.metrics import Metrics
 
 from components.beam_job import BeamSettings, errors_reach_driver, pipeline, run
+from components.beam_job.counters import counters
 from components.step import Step
 from components.step.identity import of_step
 from components.step.settings import Section
@@ -78,3 +80,20 @@ def test_runner_and_workers_are_no_part_of_what_comes_out():
     one = Everything(beam=BeamSettings(workers=1))
     other = Everything(beam=BeamSettings(workers=7, runner="flink", options=("--flink_master=x",)))
     assert of_step(step, one, {}).digest == of_step(step, other, {}).digest
+
+
+def test_counters_are_told_by_a_runner_that_keeps_them():
+    def count(number: int) -> None:
+        Metrics.counter("here", "numbers").inc()
+        Metrics.counter("elsewhere", "numbers").inc()
+        Metrics.distribution("here", "size").update(number)
+
+    job = pipeline(BeamSettings(workers=2))
+    _ = job | beam.Create([3, 5, 10]) | beam.Reshuffle() | beam.Map(count)
+    assert counters(run(job), "here") == {"numbers": 3, "size": {"count": 3, "sum": 18, "min": 3, "max": 10}}
+
+
+def test_a_runner_without_counters_tells_none():
+    from apache_beam.runners.runner import PipelineResult, PipelineState
+
+    assert counters(PipelineResult(PipelineState.DONE), "here") == {}
