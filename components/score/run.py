@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -140,8 +141,7 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
         workers = settings.beam.workers or cores()
         if settings.beam.runner == "local":
             job.share_cores(workers)
-        # What workers will read, which is not what was named where that is a list.
-        begin = pipeline | "start" >> start(settings.beam, "score", room, [source.place for source in plan.sources])
+        begin = pipeline | "start" >> start(settings.beam, "score", room, _must_be_reached(plan, wanted.photos))
         job.build(begin, work, places, plan, done, workers)
         with _progress(places.parts, plan, context.tracker):
             beam_job.run(pipeline)
@@ -242,6 +242,22 @@ def _plan(settings: ScoreSettings, folder: str, tracker: Tracker) -> Plan:
             f"There is no photo in {', '.join(settings.photos)}.", "Name a place that holds photos.", usage=True
         )
     return plan
+
+
+def _must_be_reached(plan: Plan, photos: Sequence[str]) -> list[str]:
+    """Archives and folders without which a worker could score nothing; of very many, some.
+
+    What a list names is none of them: a folder in it that is not there is a reject for each of its photos.
+    """
+    named = {absolute(photo).rstrip("/") for photo in photos}
+    there = (
+        source.place
+        for source in plan.sources
+        if source.kind != "folder"
+        or source.place in named
+        or (not is_remote(source.place) and Path(source.place).is_dir())
+    )
+    return list(islice(there, 100))
 
 
 @contextmanager

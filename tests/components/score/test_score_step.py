@@ -313,11 +313,13 @@ class TestOnACluster:
 
         monkeypatch.setattr(first_look, "start", noting)
         made_photos.folder(tmp_path / "faces", 2)
+        zipped(tmp_path / "more.zip", {"1.jpg": jpeg(1)})
+        (tmp_path / "list.txt").write_text("/no/such/folder/1.jpg\n")
         monkeypatch.chdir(tmp_path)
-        STEP.run(settings(Path("faces")), StepContext({}, output))
+        STEP.run(settings(Path("faces"), Path("more.zip"), Path("list.txt")), StepContext({}, output))
         ((_, step, room, places),) = asked
         assert step == "score" and room.startswith(f"{output}/staging/")
-        assert places == [str(tmp_path / "faces")]
+        assert places == [str(tmp_path / "faces"), str(tmp_path / "more.zip")]
 
 
 class TestTrouble:
