@@ -26,7 +26,7 @@ from components.step import StepContext, Tracker
 from components.step.resources import cores
 from components.storage import files
 from components.storage.listing import Listing
-from components.storage.names import is_remote, joined
+from components.storage.names import absolute, is_remote, joined
 from schemas.artifact import MANIFEST
 from schemas.error import VisageError
 from schemas.redaction import redacted
