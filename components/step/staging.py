@@ -192,6 +192,8 @@ class _Sender(threading.Thread):
             log.warning("what is done so far could not be staged in %s: %s", self.where, error)
 
     def _send(self, begun: float) -> None:
+        if not self.folder.is_dir():
+            return  # it has its final name
         held = self._look()
         # What was written after this began to look may name what it has not seen.
         settled = {name: state for name, state in held.items() if state.changed < begun}
