@@ -81,8 +81,8 @@ class Requests(BaseHTTPRequestHandler):
 
     def place(self):
         """Kind, name and verb of what is asked for: `recurringruns/NAME:disable`."""
-        kind, *name = urlsplit(self.path).path.removeprefix("/apis/v2beta1/").split("/")
-        name, _, verb = name[0].partition(":") if name else ("", "", "")
+        kind, _, name = urlsplit(self.path).path.removeprefix("/apis/v2beta1/").partition("/")
+        name, _, verb = name.partition(":")
         return kind, name, verb
 
     def is_stranger(self):

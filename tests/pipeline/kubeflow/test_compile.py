@@ -15,6 +15,8 @@ from pipeline.kubeflow import outputs
 from pipeline.kubeflow.compile import compile_pipeline
 from pipeline.kubeflow.profile import ClusterProfile, Volume
 from schemas.error import VisageError
+from tests.pipeline.kubeflow.compiled import FILE
+from tests.pipeline.kubeflow.compiled import compiled as compiled_pipeline
 
 kfp = pytest.importorskip("kfp", reason="the extra [kubeflow] is not installed")
 
@@ -179,3 +181,8 @@ def test_a_credential_is_refused_and_not_written_where_everybody_reads(overrides
         )
     assert caught.value.usage and "hunter2" not in str(caught.value)
     assert not file.exists()
+
+
+def test_every_version_of_kfp_compiles_to_the_same_pipeline():
+    """Each of the two sets of libraries has its kfp; both are held to one file."""
+    assert compiled_pipeline() == list(yaml.safe_load_all(FILE.read_text()))
