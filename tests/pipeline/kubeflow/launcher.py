@@ -44,7 +44,7 @@ class Run:
         self.tries += 1
         disk = self.place / "disks" / f"{self.run_id}-{self.tries}-{name}"
         task = self.tasks[name]
-        executor_input = {
+        executor_input: dict[str, dict[str, Any]] = {
             "inputs": {"parameterValues": self._parameters(task), "artifacts": self._inputs(task)},
             "outputs": {
                 "artifacts": self._outputs(name),
