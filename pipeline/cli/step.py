@@ -112,6 +112,24 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
             outputs.write(step, out, manifest, {"mlflow_run": page} if page else {})
 
 
+def _skip(step: Step, reason: str, out: Path) -> None:
+    """Leave an empty folder: whoever waits for the step's output finds one."""
+    out.mkdir(parents=True, exist_ok=True)
+    print(f"{step.name}: skipped, {reason}")
+
+
+def _end_run(arguments: argparse.Namespace) -> None:
+    from pipeline import dag, tracking
+
+    steps = [dag.named(name).name for name in arguments.steps]
+    if not os.environ.get("MLFLOW_TRACKING_URI"):
+        print("MLFLOW_TRACKING_URI names no server: no run was tracked.")
+        return
+    recipe = os.environ.get("VISAGE_RECIPE", "")
+    status = tracking.close_by_children(tracking.PipelineRun(arguments.key, recipe), steps)
+    print(f"{arguments.key}: {status}")
+
+
 @dataclass(frozen=True)
 class _Work:
     """What one step is to do, and where it is kept for others."""
@@ -154,21 +172,3 @@ class _Work:
             except VisageError as error:  # the artifact is there all the same
                 log.warning("the next run will not find this artifact. %s", error.message)
         return manifest
-
-
-def _skip(step: Step, reason: str, out: Path) -> None:
-    """Leave an empty folder: whoever waits for the step's output finds one."""
-    out.mkdir(parents=True, exist_ok=True)
-    print(f"{step.name}: skipped, {reason}")
-
-
-def _end_run(arguments: argparse.Namespace) -> None:
-    from pipeline import dag, tracking
-
-    steps = [dag.named(name).name for name in arguments.steps]
-    if not os.environ.get("MLFLOW_TRACKING_URI"):
-        print("MLFLOW_TRACKING_URI names no server: no run was tracked.")
-        return
-    recipe = os.environ.get("VISAGE_RECIPE", "")
-    status = tracking.close_by_children(tracking.PipelineRun(arguments.key, recipe), steps)
-    print(f"{arguments.key}: {status}")

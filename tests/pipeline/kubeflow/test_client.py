@@ -189,6 +189,15 @@ def test_the_profiles_service_account_runs_the_pods(kubeflow):
     ] * 2
 
 
+def test_what_only_kubernetes_knows_of_is_sent_too(kubeflow):
+    """Secrets, volumes, nodes: the second document of the compiled file."""
+    profile = ClusterProfile.model_validate({"secrets": [{"name": "bucket", "files": "/etc/bucket"}]})
+    client.submit(recipe.load("default", [PHOTOS]), profile, client.Server(kubeflow.host))
+    [run] = kubeflow.all("runs")
+    pods = run["pipeline_spec"]["platform_spec"]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert {pod["secretAsVolume"][0]["secretName"] for pod in pods.values()} == {"bucket"}
+
+
 def test_the_run_in_mlflow_is_given_the_address_of_the_one_in_kubeflow(kubeflow):
     submit(kubeflow)
     [run] = kubeflow.all("runs")
