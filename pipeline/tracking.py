@@ -19,6 +19,7 @@ from components.registry import mlflow_server
 from components.registry.mlflow_server import PATIENCE, explaining_mlflow_errors
 from components.step import Step, Tracker, identity, imports
 from components.step.settings import Section, dotted
+from pipeline.metric_queue import MetricQueue
 from schemas.artifact import Manifest
 from schemas.error import VisageError
 from schemas.redaction import redact, redacted
@@ -114,25 +115,24 @@ def owner_of(folder: Path) -> str:
 
 
 class MlflowTracker(Tracker):
-    """Sends metrics and tags to a run of MLflow as they come, and progress to whoever watches."""
+    """Sends metrics and tags to a run of MLflow while the step goes on, and progress to whoever watches."""
 
     def __init__(self, client: "MlflowClient", run_id: str, watcher: Tracker) -> None:
         self.client, self.run_id, self.watcher = client, run_id, watcher
         self.told: set[str] = set()
+        self.queue = MetricQueue(client, run_id)
 
     def metric(self, name: str, value: float, step: int | None = None) -> None:
         self.watcher.metric(name, value, step)
         self.told.add(name)
-        with explaining_mlflow_errors():
-            self.client.log_metric(self.run_id, name, float(value), step=step)
+        self.queue.metric(name, value, step)
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
         self.watcher.progress(done, total, unit)
 
     def tag(self, name: str, value: str) -> None:
         self.watcher.tag(name, value)
-        with explaining_mlflow_errors():
-            self.client.set_tag(self.run_id, name, redact(value))
+        self.queue.tag(name, redact(value))
 
     def reports(self, folder: Path, globs: Sequence[str]) -> None:
         with explaining_mlflow_errors():
@@ -159,16 +159,22 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
         for batch in _batches(list(redacted(dotted(settings)).items()), 100):
             client.log_batch(child, params=[mlflow.entities.Param(key, str(value)[:6000]) for key, value in batch])
         mlflow.set_experiment(experiment_id=experiment)
+    tracker = MlflowTracker(client, child, watcher)
     try:
         with explaining_mlflow_errors():
             mlflow.start_run(run_id=child)
-        yield MlflowTracker(client, child, watcher)
+        yield tracker
+        tracker.queue.flush()
         with explaining_mlflow_errors():
             _move_to_parent(client, child, experiment, pipeline_run)
             mlflow.end_run("FINISHED")
     except BaseException as error:
+        with suppress(VisageError):  # if the server is away too, the step's own failure is what must be told
+            tracker.queue.flush()
         _end_quietly("FAILED" if isinstance(error, Exception) else "KILLED")
         raise
+    finally:
+        tracker.queue.close()
 
 
 def record(tracker: MlflowTracker, step: Step, manifest: Manifest, folder: Path) -> None:
