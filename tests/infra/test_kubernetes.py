@@ -175,7 +175,7 @@ def test_mlflow_asks_who_comes(builds):
         (server,) = pod["containers"]
         assert server["args"][:2] == ["--app-name", "basic-auth"]
         (ini,) = [held["data"]["basic_auth.ini"] for held in builds[build] if "basic_auth.ini" in held.get("data", {})]
-        assert "default_permission = NO_PERMISSIONS" in ini
+        assert "default_permission = READ" in ini
     (ingress,) = named(builds["overlays/production"], "Ingress").values()
     assert {rule["host"] for rule in ingress["spec"]["rules"]} == {*ingress["spec"]["tls"][0]["hosts"]}
 
