@@ -151,6 +151,7 @@ def installed(database: str, bucket: str, postgres: Mapping[str, str], s3: S3, f
         "MLFLOW_AUTH_ADMIN_USERNAME": "admin",
         "MLFLOW_AUTH_ADMIN_PASSWORD": "the administrator's password",
         "MLFLOW_FLASK_SERVER_SECRET_KEY": "only-for-tests",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_TRACKING_URI": client["MLFLOW_TRACKING_URI"],
     }
     text = (BASE / "basic_auth.ini").read_text()

@@ -14,7 +14,7 @@ from pipeline.demo.archive import draw_archive
 from tests.cluster.go_servers import Unavailable
 from tests.infra.servers import BACKUP, BASE, PROJECT, Installation, installed, servers
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 EPOCHS = 8
 
@@ -57,7 +57,7 @@ def ran(server, tmp_path_factory) -> Path:
         server.kill()
         time.sleep(3)
         server.start()
-        assert run.wait(timeout=400) == 0, (folder / "out").read_text()
+        assert run.wait(timeout=600) == 0, (folder / "out").read_text()
     finally:
         run.kill()
     return folder / "root"
