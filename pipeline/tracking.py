@@ -33,6 +33,8 @@ ROOT_TAG = "visage.root"
 OWNER_TAG = "visage.owner"
 OWNER_FILE = ".owner"
 STEP_TAG = "visage.step"
+TRY_TAG = "visage.try"
+"""Tag of a child run: drawn anew for every try of a step. Two runs with one of them are one that was asked for twice."""
 
 
 @dataclass(frozen=True)
@@ -154,8 +156,13 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
         client = mlflow_server.client()
         experiment = _experiment(client, pipeline_run.root)
         parent = _parent(client, experiment, pipeline_run)
-        tags = _lineage(pipeline_run) | {STEP_TAG: step.name, "mlflow.parentRunId": parent}
+        attempt = uuid.uuid4().hex
+        tags = _lineage(pipeline_run) | {STEP_TAG: step.name, "mlflow.parentRunId": parent, TRY_TAG: attempt}
         child = client.create_run(experiment, run_name=step.name, tags=tags).info.run_id
+        # A server that is killed may have made a run whose answer was lost, and the client asked again.
+        for doubled in client.search_runs([experiment], f"tags.`{TRY_TAG}` = '{attempt}'"):
+            if doubled.info.run_id != child:
+                client.delete_run(doubled.info.run_id)
         for batch in _batches(list(redacted(dotted(settings)).items()), 100):
             client.log_batch(child, params=[mlflow.entities.Param(key, str(value)[:6000]) for key, value in batch])
         mlflow.set_experiment(experiment_id=experiment)

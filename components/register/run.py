@@ -101,7 +101,10 @@ def _register(name: str, files: Path, metrics: Mapping[str, Any], tags: Mapping[
         entry = mlflow.register_model(logged.model_uri, name, tags={**tags, FINGERPRINT: digest})
         client().update_model_version(name, entry.version, description=card.description(metrics))
         client().update_registered_model(name, description=card.PURPOSE)
-    return registry.resolve(f"{name}/{entry.version}")
+    version = registry.resolve(f"{name}/{entry.version}")
+    if digest:
+        registry.delete_doubles(version, FINGERPRINT)
+    return version
 
 
 def _decide(version: ModelVersion, metrics: Mapping[str, Any]) -> ModelVersion:

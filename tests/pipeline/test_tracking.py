@@ -204,6 +204,23 @@ class TestStepsInContainers:
         children = [run.data.tags["mlflow.parentRunId"] for run in held if run.data.tags["visage.step"] != "pipeline"]
         assert children == [parent, parent]
 
+    def test_runs_that_were_made_twice_because_the_servers_answer_was_lost_are_there_once(self, store, monkeypatch):
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        client, _ = store
+        create = SqlAlchemyStore.create_run
+
+        def asked_again(*arguments, **named):
+            create(*arguments, **named)
+            return create(*arguments, **named)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(SqlAlchemyStore, "create_run", asked_again)
+            self.container(dag.STEPS[0], "doubled")
+        held = {run.data.tags["visage.step"]: run for run in runs(client, "tags.`visage.run` = 'doubled'")}
+        assert len(runs(client, "tags.`visage.run` = 'doubled'")) == 2
+        assert held["ingest"].data.tags["mlflow.parentRunId"] == held["pipeline"].info.run_id
+
     @pytest.mark.parametrize(("fails", "status"), [(False, "FINISHED"), (True, "FAILED")])
     def test_the_last_task_ends_the_parent_as_the_steps_ended(self, store, capsys, fails, status):
         client, _ = store
