@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "visage"
+TRY_TAG = "visage.try"
+"""Tag of a child run: drawn anew for every try of a step. Two runs with one of them are one that was asked for twice."""
 RUN_TAG = "visage.run"
 ROOT_TAG = "visage.root"
 OWNER_TAG = "visage.owner"
 OWNER_FILE = ".owner"
 STEP_TAG = "visage.step"
-TRY_TAG = "visage.try"
-"""Tag of a child run: drawn anew for every try of a step. Two runs with one of them are one that was asked for twice."""
 
 
 @dataclass(frozen=True)
@@ -156,13 +156,8 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
         client = mlflow_server.client()
         experiment = _experiment(client, pipeline_run.root)
         parent = _parent(client, experiment, pipeline_run)
-        attempt = uuid.uuid4().hex
-        tags = _lineage(pipeline_run) | {STEP_TAG: step.name, "mlflow.parentRunId": parent, TRY_TAG: attempt}
-        child = client.create_run(experiment, run_name=step.name, tags=tags).info.run_id
-        # A server that is killed may have made a run whose answer was lost, and the client asked again.
-        for doubled in client.search_runs([experiment], f"tags.`{TRY_TAG}` = '{attempt}'"):
-            if doubled.info.run_id != child:
-                client.delete_run(doubled.info.run_id)
+        tags = _lineage(pipeline_run) | {STEP_TAG: step.name, "mlflow.parentRunId": parent}
+        child = _made_once(client, experiment, step.name, tags)
         for batch in _batches(list(redacted(dotted(settings)).items()), 100):
             client.log_batch(child, params=[mlflow.entities.Param(key, str(value)[:6000]) for key, value in batch])
         mlflow.set_experiment(experiment_id=experiment)
@@ -297,6 +292,16 @@ def _parent(client: "MlflowClient", experiment: str, pipeline_run: PipelineRun) 
     if first != made:
         client.delete_run(made)
     return first
+
+
+def _made_once(client: "MlflowClient", experiment: str, name: str, tags: dict[str, str]) -> str:
+    """A new run, the only one: a server that is killed may have made one whose answer was lost, and the client asks again."""
+    attempt = uuid.uuid4().hex
+    made = client.create_run(experiment, run_name=name, tags=tags | {TRY_TAG: attempt}).info.run_id
+    for doubled in client.search_runs([experiment], f"tags.`{TRY_TAG}` = '{attempt}'"):
+        if doubled.info.run_id != made:
+            client.delete_run(doubled.info.run_id)
+    return made
 
 
 def _parents(client: "MlflowClient", experiment: str, key: str) -> list[str]:

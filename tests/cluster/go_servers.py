@@ -26,33 +26,42 @@ class Unavailable(Exception):
 
 
 def binary(name: str) -> Path:
-    """A server's program, built if it is not there yet.
+    """A server's program, built by Go if it is not there yet.
 
     Raises:
         Unavailable: there is no Go, or no way to the module proxy, or the build takes too long.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "visage-tests"
-    version = PACKAGES[name].rpartition("@")[2]
-    built = cache / version / name
-    if built.exists():
-        return built
-    if not shutil.which("go"):
-        raise Unavailable(f"there is no Go here to build {name}, and no {built}")
-    built.parent.mkdir(parents=True, exist_ok=True)
+    folder = cache() / PACKAGES[name].rpartition("@")[2]
+    if not (folder / name).exists():
+        environment = os.environ | {"GOBIN": str(folder), "GOFLAGS": "-mod=mod"}
+        build(name, ["go", "install", PACKAGES[name]], folder, environment)
+    return folder / name
+
+
+def cache() -> Path:
+    """Where built programs are kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "visage-tests"
+
+
+def build(name: str, command: list[str], folder: Path, environment: dict[str, str]) -> None:
+    """Run the command that builds a program, in the folder where it is kept.
+
+    Raises:
+        Unavailable: what builds it is not there, has no way to its registry, or takes too long.
+    """
+    builder = command[0]
+    if not shutil.which(builder):
+        raise Unavailable(f"there is no {builder} here to build {name}, and no {name} in {folder}")
+    folder.mkdir(parents=True, exist_ok=True)
     try:
         subprocess.run(
-            ["go", "install", PACKAGES[name]],
-            env=os.environ | {"GOBIN": str(built.parent), "GOFLAGS": "-mod=mod"},
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=BUILT_WITHIN,
+            command, cwd=folder, env=environment, check=True, capture_output=True, text=True, timeout=BUILT_WITHIN
         )
     except subprocess.TimeoutExpired as error:
-        raise Unavailable(f"Go did not build {name} within {BUILT_WITHIN} s") from error
+        raise Unavailable(f"{builder} did not build {name} within {BUILT_WITHIN} s") from error
     except subprocess.CalledProcessError as error:
-        raise Unavailable(f"Go could not build {name}: {error.stderr.strip().splitlines()[-1]}") from error
-    return built
+        said = error.stderr.strip().splitlines() or ["it did not say why"]
+        raise Unavailable(f"{builder} could not build {name}: {said[-1]}") from error
 
 
 @dataclass(frozen=True)
