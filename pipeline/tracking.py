@@ -294,16 +294,6 @@ def _parent(client: "MlflowClient", experiment: str, pipeline_run: PipelineRun) 
     return first
 
 
-def _made_once(client: "MlflowClient", experiment: str, name: str, tags: dict[str, str]) -> str:
-    """A new run, the only one: a server that is killed may have made one whose answer was lost, and the client asks again."""
-    attempt = uuid.uuid4().hex
-    made = client.create_run(experiment, run_name=name, tags=tags | {TRY_TAG: attempt}).info.run_id
-    for doubled in client.search_runs([experiment], f"tags.`{TRY_TAG}` = '{attempt}'"):
-        if doubled.info.run_id != made:
-            client.delete_run(doubled.info.run_id)
-    return made
-
-
 def _parents(client: "MlflowClient", experiment: str, key: str) -> list[str]:
     held = [run for run in _runs(client, experiment, key) if run.data.tags.get(STEP_TAG) == "pipeline"]
     return [run.info.run_id for run in sorted(held, key=lambda run: (run.info.start_time, run.info.run_id))]
@@ -317,6 +307,16 @@ def _move_to_parent(client: "MlflowClient", child: str, experiment: str, pipelin
         client.set_tag(child, "mlflow.parentRunId", parents[0])
         if held in parents:
             client.delete_run(held)
+
+
+def _made_once(client: "MlflowClient", experiment: str, name: str, tags: dict[str, str]) -> str:
+    """A new run, the only one: a server that is killed may have made one whose answer was lost, and the client asks again."""
+    attempt = uuid.uuid4().hex
+    made = client.create_run(experiment, run_name=name, tags=tags | {TRY_TAG: attempt}).info.run_id
+    for doubled in client.search_runs([experiment], f"tags.`{TRY_TAG}` = '{attempt}'"):
+        if doubled.info.run_id != made:
+            client.delete_run(doubled.info.run_id)
+    return made
 
 
 def _runs(client: "MlflowClient", experiment: str, key: str) -> list[Any]:
