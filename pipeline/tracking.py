@@ -35,6 +35,7 @@ ROOT_TAG = "visage.root"
 OWNER_TAG = "visage.owner"
 OWNER_FILE = ".owner"
 STEP_TAG = "visage.step"
+_REUSED = "visage.reused."
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ class PipelineRun:
         root: the pipeline root, for a local run; else empty.
         commit: of the project, as `git_commit` gives it.
         owner: who may end the runs that this one leaves open, as `owner_of` gives it; empty where nobody may.
+        kubeflow: address of the run in Kubeflow Pipelines' user interface; empty where it has none.
     """
 
     key: str
@@ -54,6 +56,7 @@ class PipelineRun:
     root: str = ""
     commit: str = ""
     owner: str = ""
+    kubeflow: str = ""
 
 
 def local_store(root: Path) -> str:
@@ -155,7 +158,7 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
 
         client = mlflow_server.client()
         experiment = _experiment(client, pipeline_run.root)
-        parent = _parent(client, experiment, pipeline_run)
+        parent = _open_parent(client, experiment, pipeline_run)
         tags = _lineage(pipeline_run) | {STEP_TAG: step.name, "mlflow.parentRunId": parent}
         child = _made_once(client, experiment, step.name, tags)
         for batch in _batches(list(redacted(dotted(settings)).items()), 100):
@@ -200,6 +203,33 @@ def record(tracker: MlflowTracker, step: Step, manifest: Manifest, folder: Path)
     tracker.reports(folder, step.report_globs)
 
 
+def record_reuse(pipeline_run: PipelineRun, step: Step, fingerprint: str) -> str:
+    """Keep in the parent run that a step was not run, as its artifact was there; gives the parent's id.
+
+    Raises:
+        VisageError: the tracking server stays away.
+    """
+    with explaining_mlflow_errors():
+        client = mlflow_server.client()
+        parent = _open_parent(client, _experiment(client, pipeline_run.root), pipeline_run)
+        _tag_reused(client, parent, step.name, fingerprint)
+    return parent
+
+
+def page_of(run_id: str, server: str) -> str:
+    """The address of a run in MLflow's user interface; empty where the server has none.
+
+    Args:
+        run_id: of the run.
+        server: as a browser has it.
+    """
+    if not server.startswith(("http://", "https://")):
+        return ""
+    with explaining_mlflow_errors():
+        experiment = mlflow_server.client().get_run(run_id).info.experiment_id
+    return redact(f"{server.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}")
+
+
 @contextmanager
 def parent_run(pipeline_run: PipelineRun) -> Iterator[None]:
     """While this lasts, a step runs; how that ends, the parent run ends too."""
@@ -226,9 +256,7 @@ def close(pipeline_run: PipelineRun, status: str, figures: Mapping[str, Any], re
         experiment = _experiment(client, pipeline_run.root)
         parent = _parent(client, experiment, pipeline_run)
         for step, digest in reused.items():
-            client.set_tag(parent, f"visage.reused.{step}", digest)
-        if "ingest" in reused:
-            client.set_tag(parent, "visage.data_fingerprint", reused["ingest"])
+            _tag_reused(client, parent, step, digest)
         for name, value in figures.items():
             if isinstance(value, int | float):
                 client.log_metric(parent, name, float(value))
@@ -239,12 +267,25 @@ def close(pipeline_run: PipelineRun, status: str, figures: Mapping[str, Any], re
 
 
 def close_by_children(pipeline_run: PipelineRun, steps: Collection[str]) -> str:
-    """End the parent run of steps that ran each on its own; gives the status: `FINISHED` if each of the steps is."""
+    """End the parent run of steps that ran each on its own; gives the status.
+
+    It is `FINISHED` if each of the steps is, or was reused; else `KILLED` if a step was killed and none has failed; else
+    `FAILED`. Of a step that was tried again its last try counts.
+    """
     with explaining_mlflow_errors():
         client = mlflow_server.client()
         runs = _runs(client, _experiment(client, pipeline_run.root), pipeline_run.key)
-    finished = {run.data.tags.get(STEP_TAG) for run in runs if run.info.status == "FINISHED"}
-    status = "FINISHED" if finished.issuperset(steps) else "FAILED"
+    last: dict[str, str] = {}
+    for run in sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id)):
+        last[run.data.tags.get(STEP_TAG, "")] = run.info.status
+    for tag in (tag for run in runs for tag in run.data.tags if tag.startswith(_REUSED)):
+        last[tag.removeprefix(_REUSED)] = "FINISHED"
+    ends = {last[step] for step in steps if step in last}
+    if all(last.get(step) == "FINISHED" for step in steps):
+        status = "FINISHED"
+    else:
+        # What still runs when all is over was killed with all that could have said so.
+        status = "KILLED" if ends & {"KILLED", "RUNNING"} and "FAILED" not in ends else "FAILED"
     close(pipeline_run, status, {}, {})
     return status
 
@@ -286,12 +327,28 @@ def _parent(client: "MlflowClient", experiment: str, pipeline_run: PipelineRun) 
     if found:
         return found[0]
     tags = _lineage(pipeline_run) | {STEP_TAG: "pipeline"}
+    if pipeline_run.kubeflow:
+        tags["mlflow.note.content"] = f"[The run in Kubeflow Pipelines]({pipeline_run.kubeflow})"
     name = f"{Path(pipeline_run.recipe).stem} {time.strftime('%Y-%m-%d %H:%M')}"
     made = client.create_run(experiment, run_name=name, tags=tags).info.run_id
     first = _parents(client, experiment, pipeline_run.key)[0]
     if first != made:
         client.delete_run(made)
     return first
+
+
+def _open_parent(client: "MlflowClient", experiment: str, pipeline_run: PipelineRun) -> str:
+    """The parent run, for a step that begins: where it had ended already, as Kubeflow's runs can be retried, it goes on."""
+    parent = _parent(client, experiment, pipeline_run)
+    if client.get_run(parent).info.status != "RUNNING":
+        client.update_run(parent, status="RUNNING")
+    return parent
+
+
+def _tag_reused(client: "MlflowClient", parent: str, step: str, fingerprint: str) -> None:
+    client.set_tag(parent, f"{_REUSED}{step}", fingerprint)
+    if step == "ingest":
+        client.set_tag(parent, "visage.data_fingerprint", fingerprint)
 
 
 def _parents(client: "MlflowClient", experiment: str, key: str) -> list[str]:
@@ -332,6 +389,7 @@ def _lineage(pipeline_run: PipelineRun) -> dict[str, str]:
         "visage.recipe": pipeline_run.recipe,
         "visage.git_commit": pipeline_run.commit,
         "visage.lock": identity.of_lock(),
+        **({"visage.kubeflow_run": pipeline_run.kubeflow} if pipeline_run.kubeflow else {}),
     }
 
 

@@ -119,7 +119,14 @@ RULES = (
     Rule(r"visage end-run .*", says="no run was tracked"),
     Rule(r"visage ui", r"\g<0> --port $PORT", "5000 may be taken"),
     Rule(r"visage compile .*", says="visage.yaml"),
+    Rule(
+        r"visage schedule --(pause|resume)",
+        r"visage schedule --cron '0 2 * * *' --set source.path=s3://photos --host $KUBEFLOW && \g<0> --host $KUBEFLOW",
+        "there must be a schedule",
+        says="visage: ",
+    ),
     Rule(r"visage (submit|schedule) .*", r"\g<0> --host $KUBEFLOW", "8080 may be taken"),
+    Rule(r"python -m tests\.pipeline\.kubeflow\.compiled", "visage compile --help", "it renews a file of the project"),
 )
 
 
@@ -184,6 +191,7 @@ def place(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("a reader's folder")
     draw_archive(folder / "imdb_crop", photos=240, seed=3)
     (folder / "my-recipe.yaml").write_text("extends: demo\n")
+    shutil.copytree(PROJECT / "infra" / "kubeflow", folder / "infra" / "kubeflow")
     shutil.copytree(folder / "imdb_crop", folder / "pipeline-root" / "demo-archive")
     photos = sorted((folder / "imdb_crop").glob("*/*.jpg"), key=lambda photo: photo.stat().st_size)[-6:]
     shutil.copyfile(photos[0], folder / "portrait.jpg")
