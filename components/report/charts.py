@@ -13,6 +13,12 @@ COLOURS = {FEMALE: "#b5527d", MALE: "#3b7dbd", UNKNOWN: "#8c8c8c"}
 PLAIN = "#4878a8"
 """Colour of what has no gender."""
 
+SERIES = ("#1f4e79", "#d9822b", "#7fb3d5", "#7a5195")
+"""Colours of lines and bars that stand for other things than genders: from dark to light, so that grey tells them apart."""
+
+GUIDE = "#6b6b6b"
+"""Colour of lines that say where something should be."""
+
 _YEARS = 5
 
 

@@ -48,6 +48,7 @@ class Surroundings:
         tracking_uri: of the MLflow server or store; empty where nothing is tracked.
         champion: the model version that was champion when the run started; None where there was none, or no registry.
         root: the pipeline root; None for a step that is run alone.
+        steps: names of all steps of the run, in order; empty for a step that is run alone.
     """
 
     recipe: str = ""
@@ -55,6 +56,7 @@ class Surroundings:
     tracking_uri: str = ""
     champion: "ModelVersion | None" = None
     root: Path | None = None
+    steps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class StepContext:
         previous: the newest whole artifact of the same step, made from other inputs or settings; None if there is none.
         tracker: where metrics and progress go.
         fingerprint: of the artifact in the making.
-        recipe, commit, tracking_uri, champion, root: as in `Surroundings`.
+        recipe, commit, tracking_uri, champion, root, steps: as in `Surroundings`.
     """
 
     inputs: Mapping[str, Path]
@@ -80,6 +82,7 @@ class StepContext:
     tracking_uri: str = ""
     champion: "ModelVersion | None" = None
     root: Path | None = None
+    steps: tuple[str, ...] = ()
 
     def place_of(self, file: str) -> str:
         """Where a person finds a report, though the step fails: for its message."""

@@ -11,7 +11,7 @@
 - balance: what rare labels count;
 - devices: what it runs on;
 - checkpoint: what a killed run goes on from;
-- curves: how it went, as a table and as pictures.
+- curves, report: how it went, as a table, as pictures and as a page.
 """
 
 from components.step import Step
@@ -24,8 +24,8 @@ STEP = Step(
     settings=Settings,
     inputs=("ingest", "validate"),
     run=run,
-    report_globs=("**/history.csv", "**/*.png"),
+    report_globs=("report.html", "**/history.csv", "**/*.png"),
     resumable=True,
     gates=("validate",),
-    pages=("curves",),
+    pages=("curves", "report"),
 )

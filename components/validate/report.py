@@ -23,22 +23,29 @@ def write(
     anomalies: list[Anomaly],
     comparisons: list[Comparison],
     reference: Reference | None,
+    surround: page.Surround,
 ) -> None:
     """Write the report as one HTML file."""
     held = {split: description for split, description in descriptions.items() if description.examples}
     parts: list[page.Block] = [_verdict(anomalies), page.Bullets([anomaly.message for anomaly in anomalies])]
     parts += [page.Heading("Splits"), _splits(descriptions)]
     if any(labels.age is not None for description in held.values() for labels in description.labels):
-        parts.append(page.Picture(page.png(_ages(held)), "Ages by gender and split"))
+        told = "How many examples there are of each age, in steps of five years, in each split: the shapes should be alike."
+        parts.append(page.Picture(page.png(_ages(held)), told, alt="Bars: examples by age and gender, for each split"))
     if any(labels.age_class is not None for description in held.values() for labels in description.labels):
         parts += [page.Heading("Age classes"), _classes(held)]
-    if any(labels.gender is None or labels[:2] == (None, None) for d in held.values() for labels in d.labels):
-        parts += [page.Heading("What is missing"), page.Picture(page.png(_missing(held)), "Examples without a label")]
+    counted = [labels for description in held.values() for labels, count in description.labels.items() if count]
+    if any(labels.gender is None or labels[:2] == (None, None) for labels in counted):
+        told = "The share of examples that lack a label: they teach, and test, one head of the estimator less."
+        picture = page.Picture(
+            page.png(_missing(held)), told, alt="Bars: share of examples without a label, for each split"
+        )
+        parts += [page.Heading("What is missing"), picture]
     parts += [page.Heading("Skew and drift"), *_comparisons(comparisons, reference)]
     if reference and TRAIN in held:
         parts += _drift(held[TRAIN], reference)
     parts += [page.Heading("Features"), _features(held)]
-    page.write(path, "Validation of the examples", parts)
+    page.write(path, "Validation of the examples", parts, surround)
 
 
 def _verdict(anomalies: list[Anomaly]) -> page.Block:
@@ -52,8 +59,8 @@ def _splits(descriptions: Mapping[str, Description]) -> page.Block:
         "split",
         "examples",
         "persons, about",
-        "mean age",
-        "deviation",
+        "mean age, years",
+        "deviation, years",
         "female",
         "no age",
         "no gender",
@@ -168,7 +175,10 @@ def _drift(description: Description, reference: Reference) -> list[page.Block]:
     axes.set(xlabel="age, years", ylabel="share a year")
     axes.yaxis.set_major_formatter("{x:.1%}")
     axes.legend(frameon=False)
-    return [page.Picture(page.png(figure), f"Ages in train and in {reference.name}")]
+    told = (
+        f"Ages in train and in the training data of {reference.name}: where the lines part, the new model sees others."
+    )
+    return [page.Picture(page.png(figure), told, alt=f"Lines: ages in train and in {reference.name}")]
 
 
 def _features(descriptions: Mapping[str, Description]) -> page.Block:
