@@ -154,7 +154,5 @@ _GROUPS = ("decades", "classes")
 
 
 def _ages_chart(ages: Mapping[str, Mapping[str, Mapping[int, int]]]) -> list[page.Block]:
-    if not any(counts for genders in ages.values() for counts in genders.values()):
-        return []
-    told = "How many examples there are of each age, in steps of five years; an age that is rare here is learned badly."
-    return [page.Picture(page.png(charts.ages(ages)), told, alt="Bars: examples by age and gender, for each split")]
+    shown = charts.ages_by_split(ages)
+    return [shown] if shown.pictures else []

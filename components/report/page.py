@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -161,6 +162,35 @@ def figure(value: Any) -> str:
     return "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
+def title(name: str) -> str:
+    """Name of a figure for people, with its unit."""
+    return _TITLES.get(name, name.replace("_", " "))
+
+
+_TITLES = {
+    "age_mae": "age MAE, years",
+    "age_cs5": "age within 5 years, share",
+    "age_bias": "age, predicted minus true, years",
+    "age_interval_coverage": "age within the 90 % interval, share",
+    "age_class_accuracy": "age class right, share",
+    "age_mean": "mean estimated age, years",
+    "gender_accuracy": "gender right, share",
+    "gender_auc": "gender, area under the ROC curve",
+    "val_age_mae": "validation: age MAE, years",
+    "val_age_rmse": "validation: age RMSE, years",
+    "val_gender_accuracy": "validation: gender right, share",
+    "val_age_class_accuracy": "validation: age class right, share",
+    "val_loss": "validation: loss",
+    "images_per_second": "images/s",
+    "photos_per_second": "photos/s",
+    "input_wait": "time spent waiting for images, share",
+    "best_epoch": "epoch whose weights were kept",
+    "seconds": "time, s",
+    "bytes": "size, bytes",
+    "photos_new": "photos not seen before",
+}
+
+
 def duration(seconds: float) -> str:
     """A time as people say it: 0.4 s, 42 s, 3 min 20 s, 2 h 5 min."""
     if seconds < 10:
@@ -179,8 +209,15 @@ def _environment() -> "Environment":
     environment = Environment(
         loader=PackageLoader("components.report"), autoescape=True, undefined=StrictUndefined, finalize=_hide_secrets
     )
-    environment.filters |= {"figure": figure, "duration": duration}
+    environment.filters |= {"figure": figure, "duration": duration, "code": _with_code}
     return environment
+
+
+def _with_code(text: str) -> Any:
+    """A text, escaped, in which what stands between backticks is code."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(redact(text)))))
 
 
 def _hide_secrets(value: Any) -> Any:

@@ -14,7 +14,7 @@ INDEX = "index.html"
 """The page of the latest run, in the pipeline root."""
 
 
-_FIRST = ("report.html", "summary.html", "card.html")
+_FIRST = ("report.html", "summary.html")
 """The page of an artifact that has several, by its name."""
 
 

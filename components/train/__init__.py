@@ -17,6 +17,7 @@
 from components.step import Step
 from components.train.run import run
 from components.train.settings import Settings
+from schemas.record import TRAIN, VALIDATION
 
 STEP = Step(
     name="train",
@@ -25,6 +26,7 @@ STEP = Step(
     inputs=("ingest", "validate"),
     run=run,
     report_globs=("report.html", "**/history.csv", "**/*.png"),
+    splits=(TRAIN, VALIDATION),
     resumable=True,
     gates=("validate",),
     pages=("curves", "report"),

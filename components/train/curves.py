@@ -54,5 +54,6 @@ def _draw_panel(axes: Any, title: str, names: Sequence[str], history: list[dict[
         axes.plot(*zip(*held, strict=True), marker=".", color=colour, label=name)
     axes.axvline(best, color=charts.GUIDE, linestyle=":", label=f"best, epoch {best}")
     axes.set(title=title, xlabel="epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize="small", frameon=False)

@@ -29,7 +29,7 @@ def write(
         device: it ran on.
         surround: links and lineage.
     """
-    shown = [(_NAMES.get(name, name.replace("_", " ")), value) for name, value in counts.items()]
+    shown = [(page.title(name), value) for name, value in counts.items()]
     parts: list[page.Block] = [
         page.Paragraph(f"Trained on {device}."),
         page.Table(("figure", "value"), shown, "Figures of the weights that were kept, on the validation split."),
@@ -38,19 +38,6 @@ def write(
         parts.append(page.Heading("Epochs" if len(models) == 1 else f"Model {number}, validated on fold {number}"))
         parts += _of_model(curves.read_history(folder / "history.csv"), best)
     page.write(path, "Training", parts, surround)
-
-
-_NAMES = {
-    "val_age_mae": "age: mean absolute error, years",
-    "val_age_rmse": "age: root of the mean square error, years",
-    "val_gender_accuracy": "gender: share right",
-    "val_age_class_accuracy": "age class: share right",
-    "images_per_second": "speed, images a second",
-    "input_wait": "share of the time that training waited for images",
-    "parameters": "parameters of the model",
-    "best_epoch": "epoch whose weights were kept",
-    "examples": "examples in the training split",
-}
 
 
 def _of_model(history: Sequence[Mapping[str, float]], best: int) -> list[page.Block]:
@@ -62,7 +49,7 @@ def _of_model(history: Sequence[Mapping[str, float]], best: int) -> list[page.Bl
     ]
     columns = list(dict.fromkeys(name for row in rows for name in row))
     cells = [[int(row[name]) if name in _WHOLE and name in row else row.get(name) for name in columns] for row in rows]
-    table = page.Table([name.replace("_", " ") for name in columns], cells)
+    table = page.Table([page.title(name) for name in columns], cells)
     # A line needs two points; of one epoch the table says all.
     shown: list[page.Block] = [page.Pictures(pictures)] if len(rows) > 1 else []
     return [*shown, page.Details("All epochs", [table])]

@@ -30,8 +30,7 @@ def write(
     parts: list[page.Block] = [_verdict(anomalies), page.Bullets([anomaly.message for anomaly in anomalies])]
     parts += [page.Heading("Splits"), _splits(descriptions)]
     if any(labels.age is not None for description in held.values() for labels in description.labels):
-        told = "How many examples there are of each age, in steps of five years, in each split: the shapes should be alike."
-        parts.append(page.Picture(page.png(_ages(held)), told, alt="Bars: examples by age and gender, for each split"))
+        parts.append(charts.ages_by_split(_ages(held)))
     if any(labels.age_class is not None for description in held.values() for labels in description.labels):
         parts += [page.Heading("Age classes"), _classes(held)]
     counted = [labels for description in held.values() for labels, count in description.labels.items() if count]
@@ -89,7 +88,8 @@ def _splits(descriptions: Mapping[str, Description]) -> page.Block:
     return page.Table(columns, rows)
 
 
-def _ages(descriptions: Mapping[str, Description]) -> Figure:
+def _ages(descriptions: Mapping[str, Description]) -> Mapping[str, Mapping[str, Mapping[int, int]]]:
+    """Examples by split, gender and age."""
     counts: dict[str, dict[str, Counter[int]]] = {}
     for split, description in descriptions.items():
         genders = counts.setdefault(split, {})
@@ -97,7 +97,7 @@ def _ages(descriptions: Mapping[str, Description]) -> Figure:
             if isinstance(labels.age, int):
                 gender = labels.gender if labels.gender in GENDERS else charts.UNKNOWN
                 genders.setdefault(gender, Counter())[labels.age] += count
-    return charts.ages(counts)
+    return counts
 
 
 def _classes(descriptions: Mapping[str, Description]) -> page.Block:

@@ -66,7 +66,7 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
             _skip(step, reason, out)
             return
         manifest = execute(step, settings, inputs, out, tracker, surroundings)
-        tracking.record(tracker, step, manifest, out)
+        tracking.record(tracker, step, manifest, out, inputs)
     command.report(manifest, arguments.out)
 
 

@@ -150,7 +150,7 @@ def _shown(step: StepRecord, root: Path, away: str) -> dict[str, Any]:
     """A step as the page shows it."""
     folder = root / step.artifact if step.artifact else None
     pages = pages_of(folder) if folder else []
-    figures = [(name.replace("_", " "), value) for name, value in step.counts.items() if _is_plain(value)]
+    figures = [(page.title(name), value) for name, value in step.counts.items() if _is_plain(value)]
     sentences = [line for value in step.counts.values() if isinstance(value, list) for line in value]
     links = [
         page.Link("page" if number == 0 else one.stem, f"{away}/{one.relative_to(root)}")

@@ -33,6 +33,7 @@ from pipeline.recipe import Recipe
 from pipeline.tracking import PipelineRun
 from schemas.artifact import Manifest, is_whole, partial_folder, read_manifest
 from schemas.error import VisageError
+from schemas.redaction import redact
 
 _ORPHANS_END = 20.0
 """Seconds to wait for the worker of a killed run; it ends as soon as it notices, within moments."""
@@ -108,7 +109,9 @@ class _Session:
         self.command, self.process, self.steps = command, process, steps
         server = tracking.environment(root)["MLFLOW_TRACKING_URI"]
         names = tuple(step.name for step in steps)
-        self.surroundings = Surroundings(recipe.name, tracking.git_commit(), server, root=root, steps=names)
+        self.surroundings = Surroundings(
+            recipe.name, tracking.git_commit(), server, root=root, command=redact(command), steps=names
+        )
         key = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
         self.pipeline_run = PipelineRun(key, recipe.name, str(root), self.surroundings.commit, tracking.owner_of(root))
         self.logs = root / "logs" / key
