@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from components.estimator import heads, saved
 from components.step import StepContext, Tracker
-from components.train import dataset
+from components.train import calibrate, dataset
 from components.train.one_model import OF_EPOCHS, OF_WEIGHTS, train
 from components.train.settings import Settings
 
@@ -75,17 +75,27 @@ def train_folds(settings: Settings, context: StepContext, strategy: tf.distribut
     if settings.estimator.age.head == "regression":
         # Of the single models on faces that they did not see; the average errs a little less.
         age_bins = replace(age_bins, std=math.sqrt(statistics.fmean(counts["val_age_rmse"] ** 2 for counts in told)))
-    _average(folders, settings, context.output / "estimator", age_bins)
+    _average(folders, settings, context.inputs["ingest"], context.output / "estimator", age_bins)
     return _summary(told)
 
 
-def _average(folders: list[Path], settings: Settings, final: Path, age_bins: heads.AgeBins) -> None:
-    """Save the average of the folders' estimators, which go once it is whole."""
+def _average(folders: list[Path], settings: Settings, ingest: Path, final: Path, age_bins: heads.AgeBins) -> None:
+    """Save the average of the folders' estimators, which go once it is whole.
+
+    It is calibrated on what each model says of the fold that it did not learn from; the average is a little better than that.
+    """
     if not final.exists():
         partial = final.with_name(f".{final.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         members = [saved.load(folder / "estimator").network for folder in folders]
         saved.save_average(members, settings.estimator, partial, age_bins)
+        if settings.train.calibrate:
+            splits = dataset.open_folds(ingest, len(members), settings.estimator, "never")
+            told = [
+                calibrate.tell(member, dataset.validation_batches(validation, settings.train))
+                for member, (_, validation) in zip(members, splits, strict=True)
+            ]
+            saved.write_calibration(partial, calibrate.fit(calibrate.Told.joined(told), age_bins))
         partial.rename(final)
     for folder in folders:
         shutil.rmtree(folder / "estimator", ignore_errors=True)
