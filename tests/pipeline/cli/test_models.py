@@ -36,12 +36,12 @@ def test_a_version_that_is_not_blessed_is_promoted_only_by_force_with_a_reason_t
             with pytest.raises(VisageError, match=why) as caught:
                 models.run("promote", "visage", version, tmp_path, **given)
             assert f"promote {version} --force --reason" in caught.value.hint
-    assert registry.champion("visage").version == "1"
+    assert registry.resolve("visage@champion").version == "1"
     models.run("promote", "visage", "2", tmp_path, "looked through by hand", force=True)
     models.run("promote", "visage", "3", tmp_path, "it was champion elsewhere", force=True)
     models.run("rollback", "visage", "", tmp_path, "bad for children")
     models.run("rollback", "visage", "", tmp_path)
-    assert registry.champion("visage").version == "1"
+    assert registry.resolve("visage@champion").version == "1"
     assert [(entry.what, entry.version, entry.why) for entry in registry.champions("visage")] == [
         ("promoted", "1", "visage models promote"),
         ("promoted", "2", "looked through by hand (forced: it is not blessed: There are only 28 test examples.)"),
