@@ -33,11 +33,22 @@ def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[Path], surr
                 parts.append(page.Table((title, "faces"), list(summary[label].items())))
     if summary["drift"]:
         rows = [
-            (held["feature"], held["measure"], held["distance"], held["threshold"], held["scored"], held["training"])
+            (
+                held["feature"],
+                held["measure"],
+                held["distance"],
+                held["threshold"],
+                100 * held["chance"],
+                held["scored"],
+                held["training"],
+            )
             for held in summary["drift"]
         ]
-        columns = ("feature", "measure", "distance", "warned above", "scored", "training")
-        told = "How far the scored faces are from those the model learned from: 0 is the same, 1 has nothing in common."
+        columns = ("feature", "measure", "distance", "warned above", "by chance in, %", "scored", "training")
+        told = (
+            "How far the scored faces are from those the model learned from: 0 is the same, 1 has nothing in common. It is "
+            "warned of only where chance alone would give such a distance in fewer than 1 % of all cases."
+        )
         parts += [page.Heading("Against the training data"), page.Table(columns, rows, told)]
     if summary["rejects"]:
         rejects = [(reason, REASONS[reason], count) for reason, count in summary["rejects"].items()]

@@ -134,21 +134,23 @@ def _missing(descriptions: Mapping[str, Description]) -> Figure:
 
 
 def _comparisons(comparisons: list[Comparison], reference: Reference | None) -> list[page.Block]:
-    columns = ["", "compared", "with", "feature", "distance", "measured", "allowed", "figures"]
+    columns = ["", "compared", "with", "feature", "distance", "measured", "allowed", "by chance in, %", "figures"]
     rows = [
         [
-            "beyond" if held.exceeded else "within" if held.distance is not None else "–",
+            held.verdict,
             held.split,
             held.other,
             held.feature,
             held.measure,
             held.distance,
             held.threshold,
+            None if held.chance is None else 100 * held.chance,
             held.detail,
         ]
         for held in comparisons
     ]
-    parts: list[page.Block] = [page.Table(columns, rows)] if rows else []
+    told = "A distance counts only where chance alone would give one as large in fewer than 1 % of all cases."
+    parts: list[page.Block] = [page.Table(columns, rows, told)]
     if reference is None:
         parts.append(page.Paragraph("There is no champion yet whose training data these could be held against."))
     return parts
