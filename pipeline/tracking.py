@@ -13,14 +13,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from components.registry import mlflow_server
+from components.registry import datasets, history, mlflow_server
 from components.registry.mlflow_server import PATIENCE, explaining_mlflow_errors
 from components.step import Step, Tracker, identity, imports
 from components.step.settings import Section, dotted
 from pipeline.metric_queue import MetricQueue
-from schemas.artifact import Manifest
+from schemas.artifact import Manifest, read_manifest
 from schemas.error import VisageError
 from schemas.redaction import redact, redacted
 
@@ -36,6 +37,15 @@ OWNER_TAG = "visage.owner"
 OWNER_FILE = ".owner"
 STEP_TAG = "visage.step"
 _REUSED = "visage.reused."
+
+_KIND, _MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"
+"""Tag by which MLflow 3 opens an experiment as model training and not as one of language models."""
+
+_ABOUT = (
+    "One run a pipeline run, with a child run a step. The figures of all steps stand in the pipeline run as `STEP.name`; the "
+    "model, its card and its plots in the child run `register`, pages of the other steps in theirs."
+)
+"""The experiment's description."""
 
 
 @dataclass(frozen=True)
@@ -182,10 +192,29 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
         tracker.queue.close()
 
 
-def record(tracker: MlflowTracker, step: Step, manifest: Manifest, folder: Path) -> None:
-    """Keep in the child run what came out: counts, time, lineage and the files worth showing."""
+def record(
+    tracker: MlflowTracker,
+    step: Step,
+    manifest: Manifest,
+    folder: Path,
+    inputs: Mapping[str, Path] = MappingProxyType({}),
+) -> None:
+    """Keep in the child run what came out: counts, time, lineage, data sets and the files worth showing.
+
+    Args:
+        tracker: of the child run.
+        step: that ran.
+        manifest: of what it made.
+        folder: of what it made.
+        inputs: folder of every input artifact, by the input's name.
+    """
     client, run_id = tracker.client, tracker.run_id
+    ingested = manifest if step.name == "ingest" else read_manifest(inputs["ingest"]) if "ingest" in inputs else None
     with explaining_mlflow_errors():
+        if ingested and step.splits:
+            used = datasets.of_splits(ingested, step.splits)
+            for run in (run_id, client.get_run(run_id).data.tags["mlflow.parentRunId"]):
+                client.log_inputs(run, used)
         client.log_metric(run_id, "seconds", manifest.seconds)
         for name, value in manifest.counts.items():
             if name in tracker.told:
@@ -306,11 +335,14 @@ def _experiment(client: "MlflowClient", root: str) -> str:
 
     found = client.get_experiment_by_name(EXPERIMENT)
     if found:
+        if _KIND not in found.tags:  # of an older Visage
+            client.set_experiment_tag(found.experiment_id, _KIND, _MODEL_TRAINING)
         return found.experiment_id
     local = root and os.environ.get("MLFLOW_TRACKING_URI", "").startswith("sqlite:")
     place = (Path(root) / "mlartifacts").as_uri() if local else None
     try:
-        return client.create_experiment(EXPERIMENT, artifact_location=place)
+        tags = {_KIND: _MODEL_TRAINING, "mlflow.note.content": _ABOUT}
+        return client.create_experiment(EXPERIMENT, artifact_location=place, tags=tags)
     except MlflowException:
         found = client.get_experiment_by_name(EXPERIMENT)
         if found:  # another run has been faster
@@ -382,7 +414,14 @@ def _runs(client: "MlflowClient", experiment: str, key: str) -> list[Any]:
 
 
 def _lineage(pipeline_run: PipelineRun) -> dict[str, str]:
+    source = f"visage run --recipe {Path(pipeline_run.recipe).stem}"
+    commit = pipeline_run.commit.removesuffix("-dirty")
     return {
+        # What MLflow's columns Source, Version and Created by show.
+        "mlflow.source.type": "LOCAL" if pipeline_run.root else "JOB",
+        "mlflow.source.name": source,
+        **({"mlflow.source.git.commit": commit} if commit else {}),
+        "mlflow.user": history.account() or "unknown",
         RUN_TAG: pipeline_run.key,
         ROOT_TAG: pipeline_run.root,
         OWNER_TAG: pipeline_run.owner,

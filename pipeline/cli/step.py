@@ -104,7 +104,7 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
                     _skip(step, reason, out)
                     return
                 manifest, run_id = work.do(tracker), tracker.run_id
-                tracking.record(tracker, step, manifest, out)
+                tracking.record(tracker, step, manifest, out, inputs)
             command.report(manifest, arguments.out)
         if outputs:
             server = arguments.mlflow_ui or surroundings.tracking_uri
