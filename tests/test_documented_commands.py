@@ -82,6 +82,8 @@ RULES = (
     ),
     Rule(r"\.venv/bin/(python -m tests\.compare_roots).*", r'\1 "$ROOT" "$ROOT"', "needs a root of another machine"),
     Rule(r"(python -m apache_beam\S+).*", r"\1 --help", "a worker that waits for jobs"),
+    Rule(r"(python -m tests\.cluster\.\w+).*", r"\1 --help", "half an hour, on photos that do not come along"),
+    Rule(r"python infra/capacity\.py.*", says="What breaks first"),
     Rule(r"python --version"),
     Rule(r"python -m components\.(\w+)", r"python -m components.\1 --help", "a mention: `visage step` is the same"),
     Rule(r"(python tests/benchmarks/\w+\.py).*", r"\1 --help", "minutes to hours, on photos that do not come along"),
