@@ -13,13 +13,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from components.registry import mlflow_server
+from components.registry import datasets, history, mlflow_server
 from components.registry.mlflow_server import PATIENCE, explaining_mlflow_errors
 from components.step import Step, Tracker, identity, imports
 from components.step.settings import Section, dotted
-from schemas.artifact import Manifest
+from pipeline.metric_queue import MetricQueue
+from schemas.artifact import Manifest, read_manifest
 from schemas.error import VisageError
 from schemas.redaction import redact, redacted
 
@@ -27,12 +29,23 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "visage"
+TRY_TAG = "visage.try"
+"""Tag of a child run: drawn anew for every try of a step. Two runs with one of them are one that was asked for twice."""
 RUN_TAG = "visage.run"
 ROOT_TAG = "visage.root"
 OWNER_TAG = "visage.owner"
 OWNER_FILE = ".owner"
 STEP_TAG = "visage.step"
 _REUSED = "visage.reused."
+
+_KIND, _MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"
+"""Tag by which MLflow 3 opens an experiment as model training and not as one of language models."""
+
+_ABOUT = (
+    "One run a pipeline run, with a child run a step. The figures of all steps stand in the pipeline run as `STEP.name`; the "
+    "model, its card and its plots in the child run `register`, pages of the other steps in theirs."
+)
+"""The experiment's description."""
 
 
 @dataclass(frozen=True)
@@ -117,25 +130,24 @@ def owner_of(folder: Path) -> str:
 
 
 class MlflowTracker(Tracker):
-    """Sends metrics and tags to a run of MLflow as they come, and progress to whoever watches."""
+    """Sends metrics and tags to a run of MLflow while the step goes on, and progress to whoever watches."""
 
     def __init__(self, client: "MlflowClient", run_id: str, watcher: Tracker) -> None:
         self.client, self.run_id, self.watcher = client, run_id, watcher
         self.told: set[str] = set()
+        self.queue = MetricQueue(client, run_id)
 
     def metric(self, name: str, value: float, step: int | None = None) -> None:
         self.watcher.metric(name, value, step)
         self.told.add(name)
-        with explaining_mlflow_errors():
-            self.client.log_metric(self.run_id, name, float(value), step=step)
+        self.queue.metric(name, value, step)
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
         self.watcher.progress(done, total, unit)
 
     def tag(self, name: str, value: str) -> None:
         self.watcher.tag(name, value)
-        with explaining_mlflow_errors():
-            self.client.set_tag(self.run_id, name, redact(value))
+        self.queue.tag(name, redact(value))
 
     def reports(self, folder: Path, globs: Sequence[str]) -> None:
         with explaining_mlflow_errors():
@@ -158,26 +170,51 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
         experiment = _experiment(client, pipeline_run.root)
         parent = _open_parent(client, experiment, pipeline_run)
         tags = _lineage(pipeline_run) | {STEP_TAG: step.name, "mlflow.parentRunId": parent}
-        child = client.create_run(experiment, run_name=step.name, tags=tags).info.run_id
+        child = _made_once(client, experiment, step.name, tags)
         for batch in _batches(list(redacted(dotted(settings)).items()), 100):
             client.log_batch(child, params=[mlflow.entities.Param(key, str(value)[:6000]) for key, value in batch])
         mlflow.set_experiment(experiment_id=experiment)
+    tracker = MlflowTracker(client, child, watcher)
     try:
         with explaining_mlflow_errors():
             mlflow.start_run(run_id=child)
-        yield MlflowTracker(client, child, watcher)
+        yield tracker
+        tracker.queue.flush()
         with explaining_mlflow_errors():
             _move_to_parent(client, child, experiment, pipeline_run)
             mlflow.end_run("FINISHED")
     except BaseException as error:
+        with suppress(VisageError):  # if the server is away too, the step's own failure is what must be told
+            tracker.queue.flush()
         _end_quietly("FAILED" if isinstance(error, Exception) else "KILLED")
         raise
+    finally:
+        tracker.queue.close()
 
 
-def record(tracker: MlflowTracker, step: Step, manifest: Manifest, folder: Path) -> None:
-    """Keep in the child run what came out: counts, time, lineage and the files worth showing."""
+def record(
+    tracker: MlflowTracker,
+    step: Step,
+    manifest: Manifest,
+    folder: Path,
+    inputs: Mapping[str, Path] = MappingProxyType({}),
+) -> None:
+    """Keep in the child run what came out: counts, time, lineage, data sets and the files worth showing.
+
+    Args:
+        tracker: of the child run.
+        step: that ran.
+        manifest: of what it made.
+        folder: of what it made.
+        inputs: folder of every input artifact, by the input's name.
+    """
     client, run_id = tracker.client, tracker.run_id
+    ingested = manifest if step.name == "ingest" else read_manifest(inputs["ingest"]) if "ingest" in inputs else None
     with explaining_mlflow_errors():
+        if ingested and step.splits:
+            used = datasets.of_splits(ingested, step.splits)
+            for run in (run_id, client.get_run(run_id).data.tags["mlflow.parentRunId"]):
+                client.log_inputs(run, used)
         client.log_metric(run_id, "seconds", manifest.seconds)
         for name, value in manifest.counts.items():
             if name in tracker.told:
@@ -298,11 +335,14 @@ def _experiment(client: "MlflowClient", root: str) -> str:
 
     found = client.get_experiment_by_name(EXPERIMENT)
     if found:
+        if _KIND not in found.tags:  # of an older Visage
+            client.set_experiment_tag(found.experiment_id, _KIND, _MODEL_TRAINING)
         return found.experiment_id
     local = root and os.environ.get("MLFLOW_TRACKING_URI", "").startswith("sqlite:")
     place = (Path(root) / "mlartifacts").as_uri() if local else None
     try:
-        return client.create_experiment(EXPERIMENT, artifact_location=place)
+        tags = {_KIND: _MODEL_TRAINING, "mlflow.note.content": _ABOUT}
+        return client.create_experiment(EXPERIMENT, artifact_location=place, tags=tags)
     except MlflowException:
         found = client.get_experiment_by_name(EXPERIMENT)
         if found:  # another run has been faster
@@ -358,13 +398,30 @@ def _move_to_parent(client: "MlflowClient", child: str, experiment: str, pipelin
             client.delete_run(held)
 
 
+def _made_once(client: "MlflowClient", experiment: str, name: str, tags: dict[str, str]) -> str:
+    """A new run, the only one: a server that is killed may have made one whose answer was lost, and the client asks again."""
+    attempt = uuid.uuid4().hex
+    made = client.create_run(experiment, run_name=name, tags=tags | {TRY_TAG: attempt}).info.run_id
+    for doubled in client.search_runs([experiment], f"tags.`{TRY_TAG}` = '{attempt}'"):
+        if doubled.info.run_id != made:
+            client.delete_run(doubled.info.run_id)
+    return made
+
+
 def _runs(client: "MlflowClient", experiment: str, key: str) -> list[Any]:
     """The parent and the children of a pipeline run."""
     return list(client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{key}'"))
 
 
 def _lineage(pipeline_run: PipelineRun) -> dict[str, str]:
+    source = f"visage run --recipe {Path(pipeline_run.recipe).stem}"
+    commit = pipeline_run.commit.removesuffix("-dirty")
     return {
+        # What MLflow's columns Source, Version and Created by show.
+        "mlflow.source.type": "LOCAL" if pipeline_run.root else "JOB",
+        "mlflow.source.name": source,
+        **({"mlflow.source.git.commit": commit} if commit else {}),
+        "mlflow.user": history.account() or "unknown",
         RUN_TAG: pipeline_run.key,
         ROOT_TAG: pipeline_run.root,
         OWNER_TAG: pipeline_run.owner,

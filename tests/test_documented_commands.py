@@ -73,9 +73,17 @@ RULES = (
     Rule(
         r"\.venv/bin/pytest (.*)", r"pytest -p no:cacheprovider --collect-only \1", "the suite runs these tests itself"
     ),
-    Rule(r"(tests/\w+\.sh).*", r"bash -n \1", "half an hour, as root"),
+    Rule(r"(tests/(?:cluster/)?\w+\.sh).*", r"bash -n \1", "half an hour, as root"),
+    Rule(
+        r"python artifacts\.py .*",
+        'python infra/kubernetes/components/backup/artifacts.py schemas "$ROOT/copied"',
+        "a bucket of others",
+        says="copied from schemas",
+    ),
     Rule(r"\.venv/bin/(python -m tests\.compare_roots).*", r'\1 "$ROOT" "$ROOT"', "needs a root of another machine"),
     Rule(r"(python -m apache_beam\S+).*", r"\1 --help", "a worker that waits for jobs"),
+    Rule(r"(python -m tests\.cluster\.\w+).*", r"\1 --help", "half an hour, on photos that do not come along"),
+    Rule(r"python infra/capacity\.py.*", says="What breaks first"),
     Rule(r"python --version"),
     Rule(r"python -m components\.(\w+)", r"python -m components.\1 --help", "a mention: `visage step` is the same"),
     Rule(r"(python tests/benchmarks/\w+\.py).*", r"\1 --help", "minutes to hours, on photos that do not come along"),

@@ -12,6 +12,7 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from components.step import Step, Surroundings, Tracker, command, execute
+from components.step.destination import folder_for
 from components.step.identity import Identity, of_step
 from components.step.reuse import behind_the_champion
 from components.step.settings import Section
@@ -76,27 +77,26 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
     settings = command.settings_of(step, arguments, changed)
     outputs = kubeflow_outputs.parse(arguments.executor_input, arguments.page)
     reason = step.nothing_to_do(settings) if step.nothing_to_do else ""
-    inputs, out = command.inputs_of(step, arguments), arguments.out.absolute()
+    inputs = command.inputs_of(step, arguments)
     name = os.environ.get("VISAGE_RECIPE") or recipe.name  # a container is told what its settings come from
     surroundings = command.surroundings_of(step, settings, name, tracking.git_commit())
     key = arguments.run or f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{step.name}"
     link = f"{arguments.kubeflow_ui}/#/runs/details/{key}" if arguments.kubeflow_ui else ""
     pipeline_run = tracking.PipelineRun(key, name, commit=surroundings.commit, kubeflow=link)
-    work = _Work(step, settings, inputs, out, surroundings, Staging(arguments.staging, arguments.run))
     tracked = bool(surroundings.tracking_uri)
     run_id = ""
     whole = nullcontext() if arguments.run or not tracked else tracking.parent_run(pipeline_run)
-    with whole:
-        if not reason and work.reuse():
+    with folder_for(arguments.out) as out, whole:
+        work = _Work(step, settings, inputs, out, surroundings, Staging(arguments.staging, arguments.run))
+        reused = not reason and work.reuse()
+        if reused:
             manifest = read_manifest(out)
             run_id = tracking.record_reuse(pipeline_run, step, manifest.fingerprint) if tracked else ""
-            print(f"{step.name}: reused from {arguments.staging}, as nothing that it depends on has changed")
         elif not tracked:
             if reason:
                 _skip(step, reason, out)
                 return
             manifest = work.do(Tracker())
-            command.report(manifest, arguments.out)
         else:
             with tracking.step_run(pipeline_run, step, settings, Tracker()) as tracker:
                 if reason:
@@ -104,12 +104,15 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
                     _skip(step, reason, out)
                     return
                 manifest, run_id = work.do(tracker), tracker.run_id
-                tracking.record(tracker, step, manifest, out)
-            command.report(manifest, arguments.out)
+                tracking.record(tracker, step, manifest, out, inputs)
         if outputs:
             server = arguments.mlflow_ui or surroundings.tracking_uri
             page = tracking.page_of(run_id, server) if run_id else ""
             outputs.write(step, out, manifest, {"mlflow_run": page} if page else {})
+    if reused:
+        print(f"{step.name}: reused from {arguments.staging}, as nothing that it depends on has changed")
+    else:
+        command.report(manifest, arguments.out)
 
 
 def _skip(step: Step, reason: str, out: Path) -> None:
