@@ -111,12 +111,15 @@ def test_one_parent_and_one_child_a_step_though_the_server_was_killed(client):
     assert parent.data.metrics["train.epochs"] == EPOCHS
 
 
-def test_no_figure_of_an_epoch_is_lost_or_doubled(client):
+def test_no_figure_of_an_epoch_is_lost_or_doubled(client, ran):
+    """What the step told its log, among it the figures of the weights that were kept, is what the server has."""
     (train,) = [run for run in runs(client) if run.data.tags["visage.step"] == "train"]
+    (log,) = ran.glob("logs/*/train.log")
     for name in ("loss", "val_loss"):
-        assert [point.step for point in client.get_metric_history(train.info.run_id, name)] == list(
-            range(1, EPOCHS + 1)
-        )
+        told = re.findall(rf" {name} \(epoch (\d+)\): (\S+)", log.read_text())
+        there = client.get_metric_history(train.info.run_id, name)
+        assert {int(epoch) for epoch, _ in told} == set(range(1, EPOCHS + 1))
+        assert sorted((str(point.step), f"{point.value:.6g}") for point in there) == sorted(told)
 
 
 def champion(client):
