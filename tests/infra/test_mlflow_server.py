@@ -31,7 +31,8 @@ def both(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(both, tmp_path_factory):
     """An installation with its server and the pipeline's login."""
-    with installed("mlflow", "mlflow", *both, tmp_path_factory.mktemp("first") / "server") as held:
+    postgres, s3 = both
+    with installed("mlflow", "mlflow", postgres, s3, tmp_path_factory.mktemp("first") / "server") as held:
         held.make_tables_and_login()
         yield held
 
@@ -138,10 +139,10 @@ def test_another_login_reads_the_champion_and_cannot_move_it(server, client):
     reader = {"MLFLOW_TRACKING_USERNAME": "reader", "MLFLOW_TRACKING_PASSWORD": "a reader's password"}
     server.run(sys.executable, BASE / "mlflow_users.py", **reader)
     api = f"{server.client['MLFLOW_TRACKING_URI']}/api/2.0/mlflow/registered-models"
-    asked = {"auth": tuple(reader.values()), "timeout": 60}
-    assert requests.get(f"{api}/get", params={"name": "visage"}, **asked).status_code == 200
+    login = reader["MLFLOW_TRACKING_USERNAME"], reader["MLFLOW_TRACKING_PASSWORD"]
+    assert requests.get(f"{api}/get", params={"name": "visage"}, auth=login, timeout=60).status_code == 200
     alias = {"name": "visage", "alias": "champion", "version": champion(client).version}
-    assert requests.post(f"{api}/alias", json=alias, **asked).status_code == 403
+    assert requests.post(f"{api}/alias", json=alias, auth=login, timeout=60).status_code == 403
 
 
 def files_of(server: Installation, monkeypatch, cache: Path) -> dict[str, bytes]:
@@ -169,7 +170,8 @@ class TestBackup:
     ):
         before, files = champion(client), files_of(server, monkeypatch, tmp_path / "before")
         history = {run.info.run_id: (run.data.metrics, run.data.tags) for run in runs(client)}
-        with installed("restored", "restored", *both, tmp_path / "server") as restored:
+        postgres, s3 = both
+        with installed("restored", "restored", postgres, s3, tmp_path / "server") as restored:
             (copy,) = backup.glob("*.dump")
             restored.run("bash", BACKUP / "restore.sh", copy, restored.database)
             restored.run(sys.executable, BACKUP / "artifacts.py", backup / "artifacts", restored.artifacts)
