@@ -21,6 +21,7 @@ from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.shared import Shared
 
 from components.beam_job import errors_reach_driver
+from components.beam_job.first_look import start
 from components.ingest import labels
 from components.ingest.blocks import groups, pack_records, pack_rejects, unpack_records, unpack_rejects
 from components.ingest.duplicates import keep_one, keep_one_split, settled
@@ -67,7 +68,7 @@ def build(pipeline: beam.Pipeline, settings: Settings, staging: str, with_known:
     ingest, root = settings.ingest, photos_root(settings.source)
     read = (
         pipeline
-        | "start" >> beam.Impulse()
+        | "start" >> start(settings.beam, "ingest", staging, [settings.source.path, root])
         | "records" >> beam.ParDo(ReadRecords(settings, staging)).with_outputs(REJECTS, COUNTED, main=KEPT)
     )
     kept_rows = beam.pvalue.AsSingleton(read[COUNTED] | "rows kept" >> beam.Map(lambda rows: rows[1]))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from components.beam_job import pipeline, staging_place
 from components.beam_job import run as run_pipeline
-from components.beam_job.counters import Counters
+from components.beam_job.counters import counters
 from components.ingest import labels
 from components.ingest.faces import read_rows
 from components.ingest.processes import processes
@@ -25,6 +25,8 @@ from schemas.reject import REASONS
 from schemas.shard import INDEX, read_index
 
 if TYPE_CHECKING:
+    from apache_beam import Pipeline
+
     from components.ingest.tally import Tally
 
 log = logging.getLogger("visage.ingest")
@@ -40,12 +42,14 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     from components.ingest import summary, tally
     from components.ingest.assemble import assemble
     from components.ingest.spool import scratch_folder
+    from components.report import surround
     from components.storage.by_name import open_files
 
     clock = time.monotonic()
     settings = _with_whole_paths(settings)
+    work = pipeline(settings.beam)  # first of all: what the runner lacks is told before anything is staged
     with _staging(settings, context) as staging:
-        beams = _run_job(settings, context, staging)
+        beams = _run_job(work, settings, context, staging)
         rows = assemble(staging, context.output, settings.photo).rows
         counted = tally.count(context.output)
         check(context.output, counted, rows, settings)
@@ -56,7 +60,7 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
         source = settings.source
         scratch = scratch_folder(staging)
         photos = open_files(photos_root(source), settings.photo.max_bytes, source.names_encoding, scratch)
-        summary.write(context.output, figures, photos)
+        summary.write(context.output, figures, photos, surround.of_step("ingest", settings, context))
     for line in _table(figures):
         log.info(line)
     return {name: value for name, value in figures.items() if name not in ("splits", "ages", "sides", "beam")}
@@ -99,7 +103,7 @@ def _staging(settings: Settings, context: StepContext) -> Iterator[str]:
                 Path(job).rmdir()
 
 
-def _run_job(settings: Settings, context: StepContext, staging: str) -> Mapping[str, Any]:
+def _run_job(work: "Pipeline", settings: Settings, context: StepContext, staging: str) -> Mapping[str, Any]:
     """Run the Beam job; gives what Beam counted meanwhile."""
     from components.ingest import job as beam_job
     from components.ingest.examples_index import making
@@ -110,11 +114,8 @@ def _run_job(settings: Settings, context: StepContext, staging: str) -> Mapping[
         apart = settings.beam.runner != "local" and bool(settings.beam.staging)
         again = stage_known(context.previous, staging, making(settings.photo), copied=apart)
     with processes(settings, staging, again), _watched(staging, context.tracker):
-        work = pipeline(settings.beam)
         beam_job.build(work, settings, staging, again)
-        counters = Counters(work)
-        run_pipeline(work)
-    return counters.read("ingest")
+        return counters(run_pipeline(work), "ingest")
 
 
 def _table(figures: Mapping[str, Any]) -> Iterator[str]:

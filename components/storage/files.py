@@ -5,7 +5,8 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
@@ -49,6 +50,22 @@ def read_range(place: str, start: int, size: int) -> bytes:
         return remote.read(place, start, size)
     with open(place, "rb", buffering=0) as file:  # noqa: PTH123
         return os.pread(file.fileno(), size, start)
+
+
+def read_each(places: Iterable[str]) -> Iterator[bytes]:
+    """The bytes of many files, in their order; while one is used, the next ones are on their way.
+
+    Raises:
+        FileNotFoundError: one is not there.
+        OSError: one cannot be read.
+    """
+    waiting = iter(places)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        coming = deque(pool.submit(read_bytes, place) for place in islice(waiting, _AT_ONCE))
+        while coming:
+            data = coming.popleft().result()
+            coming.extend(pool.submit(read_bytes, place) for place in islice(waiting, 1))
+            yield data
 
 
 def write_bytes(place: str, data: bytes) -> None:
@@ -168,24 +185,25 @@ def remove(place: str) -> None:
 
 
 def remove_folder(folder: str) -> None:
-    """Remove a folder with all that is in it; nothing if there is none.
+    """Remove all files under a folder, and the folder; nothing if it is not there.
 
     Raises:
-        OSError: something in it cannot be removed.
+        OSError: one cannot be removed.
     """
     folder = names.local(folder)
     if not names.is_remote(folder):
-        if Path(folder).is_dir():
+        if os.path.lexists(folder):
             shutil.rmtree(folder)
         return
-    found = file_names(folder)
+    found = (names.joined(folder, name) for name in file_names(folder))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         while some := list(islice(found, 1000)):
-            list(pool.map(lambda name: remove(names.joined(folder, name)), some))
+            list(pool.map(remove, some))
 
 
 _PARTIAL = ".partial"
 _AT_ONCE = 16
+"""Files of a store that are asked for at the same time: it answers one request as slowly as many."""
 _BUFFER = 1 << 20
 """Bytes to be written at once; by default Python would write each small piece by itself."""
 

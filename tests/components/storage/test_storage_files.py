@@ -50,6 +50,24 @@ def test_what_is_not_there_is_a_file_not_found(folder):
             ask(f"{folder}/none.bin")
 
 
+def test_many_files_are_read_in_their_order(folder):
+    for number in range(50):
+        files.write_bytes(f"{folder}/{number}.bin", b"%d" % number)
+    places = [f"{folder}/{number}.bin" for number in range(50)]
+    assert list(files.read_each(places[::-1])) == [b"%d" % number for number in reversed(range(50))]
+    assert list(files.read_each([])) == []
+    with pytest.raises(FileNotFoundError):
+        list(files.read_each([places[0], f"{folder}/none.bin"]))
+
+
+def test_a_folder_is_removed_with_all_that_is_in_it_and_nothing_else(folder):
+    for name in ("gone/a.bin", "gone/b/c.bin", "gone too.bin"):
+        files.write_bytes(f"{folder}/{name}", b"")
+    files.remove_folder(f"{folder}/gone")
+    files.remove_folder(f"{folder}/gone")
+    assert list(files.file_names(folder)) == ["gone too.bin"]
+
+
 def test_copies_go_to_and_from_a_store(s3, tmp_path):
     here, there = tmp_path / "here.bin", s3.url("copies/there.bin")
     here.write_bytes(os.urandom(9_000_000))
