@@ -2,7 +2,8 @@
 
 import io
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,11 +47,21 @@ def of_faces(folder: Path) -> list[Tile]:
     return tiles
 
 
+def chosen(rejects: Iterable[Reject], counts: Mapping[str, int]) -> dict[str, list[Reject]]:
+    """Some rejects of each reason, from the first to the last of them, where it is known how many there are."""
+    seen: Counter[str] = Counter()
+    some: dict[str, list[Reject]] = {reason: [] for reason in counts}
+    for reject in rejects:
+        held = some[reject.reason]
+        if seen[reject.reason] % max(1, counts[reject.reason] // _REJECTS) == 0 and len(held) < _REJECTS:
+            held.append(reject)
+        seen[reject.reason] += 1
+    return some
+
+
 def of_rejects(rejects: Sequence[Reject], photos: Files) -> list[Tile]:
-    """Some rejects of one reason, from the first to the last of them. What is no picture is shown as its path."""
-    step = max(1, len(rejects) // _REJECTS)
-    chosen = rejects[::step][:_REJECTS]
-    return [Tile(_shown(reject, photos), reject.detail or Path(reject.path).name) for reject in chosen]
+    """Rejects of one reason. What is no picture is shown as its path."""
+    return [Tile(_shown(reject, photos), reject.detail or Path(reject.path).name) for reject in rejects]
 
 
 def sheet(tiles: Sequence[Tile]) -> bytes:

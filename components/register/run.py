@@ -136,7 +136,10 @@ def _register(
         entry = mlflow.register_model(logged.model_uri, name, tags={**tags, FINGERPRINT: context.fingerprint})
         client().update_model_version(name, entry.version, description=card.description(metrics, origin))
         client().update_registered_model(name, description=card.PURPOSE)
-    return registry.resolve(f"{name}/{entry.version}")
+    version = registry.resolve(f"{name}/{entry.version}")
+    if context.fingerprint:
+        registry.delete_doubles(version, FINGERPRINT)
+    return version
 
 
 def _decide(version: ModelVersion, metrics: Mapping[str, Any]) -> ModelVersion:

@@ -224,6 +224,21 @@ def find(name: str, tag: str, value: str) -> ModelVersion | None:
         return max((_version(entry, aliases) for entry in found), key=lambda held: int(held.version), default=None)
 
 
+def delete_doubles(version: ModelVersion, tag: str) -> None:
+    """Delete the other versions that carry this one's value of a tag.
+
+    A server that is killed may have made a version whose answer was lost, and MLflow's client asked again.
+
+    Raises:
+        VisageError: the registry does not answer.
+    """
+    query = f"name='{version.name}' AND tags.`{tag}`='{version.tags[tag]}'"
+    with explaining_mlflow_errors():
+        for entry in _all_pages(client().search_model_versions, filter_string=query):
+            if str(entry.version) != version.version:
+                client().delete_model_version(version.name, str(entry.version))
+
+
 def download(version: ModelVersion) -> Path:
     """The folder with a version's files: `estimator/`, `photo.json`, `statistics/train.pb`, `learned_from.npy`, `card.md`.
 

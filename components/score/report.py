@@ -8,8 +8,8 @@ from components.report import charts, page
 from schemas.reject import REASONS
 
 
-def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[Path], surround: page.Surround) -> None:
-    """Write the page of a job from its summary and a few scored photos."""
+def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[bytes], surround: page.Surround) -> None:
+    """Write the page of a job from its summary and a few scored photos, JPEG."""
     parts: list[page.Block] = [
         page.Table(
             ("", "photos"),
@@ -19,7 +19,8 @@ def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[Path], surr
                 ("rejected", summary["rejected"]),
                 ("all", summary["photos"]),
             ],
-            f"{summary['faces']:,} faces, model {summary['model']}, {summary['photos_per_second']:,} photos/s",
+            f"{summary['faces']:,} faces, "
+            f"model {summary['model']} in {summary['precision']}, {summary['photos_per_second']:,} photos/s",
         ),
         *(page.Paragraph(warning, "bad") for warning in summary["warnings"]),
     ]
@@ -54,7 +55,7 @@ def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[Path], surr
         rejects = [(reason, REASONS[reason], count) for reason, count in summary["rejects"].items()]
         parts += [page.Heading("Rejects"), page.Table(("reason", "meaning", "photos"), rejects)]
     alt = "A scored photo, a box around each face, with its estimated age and gender"
-    shown = [page.Picture(file.read_bytes(), format="jpeg", alt=alt) for file in pictures]
+    shown = [page.Picture(picture, format="jpeg", alt=alt) for picture in pictures]
     if shown:
         boxes = page.Paragraph("A box around each face, with the estimated age in years and gender.", "quiet")
         parts += [page.Heading("Some of them"), boxes, page.Pictures(shown)]

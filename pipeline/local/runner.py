@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from components import registry
 from components.step import Step, Surroundings, identity
 from components.step.execute import collect_outdated, not_gone_on_with
 from components.step.identity import Identity
+from components.step.reuse import behind_the_champion
 from pipeline import tracking
 from pipeline.dag import STEPS, in_order, named
 from pipeline.local import run_record, worker
@@ -195,28 +197,15 @@ class _Session:
         """The artifact that the step would make, if it is there and still says what is so."""
         final = folder / known.digest[:16]
         if not is_whole(final):
-            final = self._behind_the_champion(step, folder) or final
+            inputs = {name: self.outcome.artifacts[name] for name in step.inputs}
+            manifests = partial(_manifest_of, folder)
+            digest = behind_the_champion(step, self.recipe.of(step), inputs, self.surroundings, manifests)
+            final = folder / digest[:16] if digest else final
         if not is_whole(final):
             return None
         if step.is_current and not self._ask(step.is_current, final, self.surroundings):
             return None
         return final
-
-    def _behind_the_champion(self, step: Step, folder: Path) -> Path | None:
-        """The artifact by way of which the champion was registered, if it is this step's, of the same inputs and settings.
-
-        A model that has become champion need not be compared with itself.
-        """
-        champion = self.surroundings.champion
-        if not step.reads_champion or champion is None:
-            return None
-        digest = champion.tags.get(f"{identity.INPUT_TAG}{step.name}", "")
-        made = folder / digest[:16]
-        if not digest or not is_whole(made):
-            return None
-        inputs = {name: self.outcome.artifacts[name] for name in step.inputs}
-        as_then = identity.of_step(step, self.recipe.of(step), inputs, read_manifest(made).champion)
-        return made if as_then.digest == digest else None
 
     def _take(self, step: Step, folder: Path, manifest: Manifest, *, reused: bool) -> None:
         self.outcome.artifacts[step.name] = folder
@@ -275,6 +264,12 @@ class _Session:
             lines.append(f"To go on from this step: {self.command}")
         usage = isinstance(error, VisageError) and error.usage
         return VisageError(f"{what} failed: {cause}", "\n".join(lines), usage=usage)
+
+
+def _manifest_of(folder: Path, digest: str) -> Manifest | None:
+    """The manifest of the artifact of a fingerprint, in the folder of its step."""
+    made = folder / digest[:16]
+    return read_manifest(made) if is_whole(made) else None
 
 
 @contextmanager

@@ -272,6 +272,21 @@ class TestIsCurrent:
         assert len(registry.versions("visage")) == 2
 
 
+def test_a_version_that_was_made_twice_because_the_servers_answer_was_lost_is_there_once(made, store, monkeypatch):
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
+
+    create = SqlAlchemyStore.create_model_version
+
+    def asked_again(*arguments, **named):
+        create(*arguments, **named)
+        return create(*arguments, **named)
+
+    monkeypatch.setattr(SqlAlchemyStore, "create_model_version", asked_again)
+    registered = register(made, store / "out")
+    assert [version.version for version in registry.versions("visage")] == [registered["version"]] == ["2"]
+    assert registered["alias"] == "champion"
+
+
 def test_the_path_of_modules_is_as_it_was(made, store):
     before = list(sys.path)
     register(made, store / "out")
