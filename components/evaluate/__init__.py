@@ -28,7 +28,7 @@ STEP = Step(
     settings=Settings,
     inputs=("ingest", "train"),
     run=run,
-    report_globs=("report.html", "metrics.json", "*.png"),
+    report_globs=("report.html", "labels.html", "metrics.json", "*.png"),
     reads_champion=True,
     pages=("plots", "report"),
 )

@@ -8,7 +8,6 @@ digest, so the outcome does not depend on which worker did what, or when.
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatchcase
 from functools import partial
 from itertools import chain, islice
 from operator import attrgetter, itemgetter
@@ -24,6 +23,7 @@ from components.beam_job import errors_reach_driver
 from components.ingest import examples_index, labels
 from components.ingest.blocks import groups, pack_records, pack_rejects, unpack_records, unpack_rejects
 from components.ingest.duplicates import keep_one, keep_one_split, settled
+from components.ingest.exclusion import Exclusion
 from components.ingest.extract import Extracted, FaceExtractor
 from components.ingest.face_cache import FaceCache
 from components.ingest.face_tables import COLUMNS, pack_faces, places_of, table_of, unpack_faces
@@ -107,9 +107,10 @@ class ReadRecords(beam.DoFn):
     def process(self, _: bytes) -> Iterator[Any]:
         with errors_reach_driver(self._output):
             rows, kept = 0, 0
+            exclusion = Exclusion.of(self._ingest.exclude, self._ingest.exclude_list)
             found = records(self._source)
             while block := list(islice(found, BATCH)):
-                rejects = [self._reject(record) for record in block]
+                rejects = [self._reject(record, exclusion) for record in block]
                 batch = [record for record, reject in zip(block, rejects, strict=True) if reject is None]
                 rows, kept = rows + len(block), kept + len(batch)
                 if batch:
@@ -118,12 +119,11 @@ class ReadRecords(beam.DoFn):
             yield _rejected([])  # so that there is a file of rejects, if only an empty one
             write_rows(self._output / SPOOL, Rows(rows, kept))
 
-    def _reject(self, record: FaceRecord) -> Reject | None:
+    def _reject(self, record: FaceRecord, exclusion: Exclusion) -> Reject | None:
         found = labels.reject_of(record, self._ingest.filter)
-        if found is None and any(
-            fnmatchcase(name, pattern) for pattern in self._ingest.exclude for name in (record.person, record.path)
-        ):
-            found = "excluded", "named in ingest.exclude"
+        excluded = exclusion.reason(record) if found is None else ""
+        if excluded:
+            found = "excluded", excluded
         return None if found is None else Reject(record.source, record.path, record.person, *found, record.row)
 
 

@@ -172,7 +172,12 @@ def _lineage(context: StepContext, manifests: Mapping[str, Manifest]) -> dict[st
 
 
 def _figures(metrics: Mapping[str, Any]) -> dict[str, str]:
-    return {key: f"{value:.6g}" for key, value in metrics.items() if card.is_figure(value)}
+    """Figures as tags, without the ends of their intervals: those are metrics of the version, and in its card."""
+    return {
+        key: f"{value:.6g}"
+        for key, value in metrics.items()
+        if card.is_figure(value) and not key.endswith(("_low", "_high"))
+    }
 
 
 @contextlib.contextmanager

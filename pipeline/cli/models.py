@@ -48,18 +48,19 @@ def run(action: str, name: str, version: str, root: Path) -> None:
     if action == "list":
         _list(console, registry.versions(name))
     elif action == "show":
-        _show(console, registry.resolve(_reference(name, version or "@champion")))
+        _show(console, registry.resolve(reference(name, version or "@champion")))
     elif action == "persons":
-        _print_persons(registry.persons(registry.resolve(_reference(name, version or "@champion"))))
+        _print_persons(registry.persons(registry.resolve(reference(name, version or "@champion"))))
     elif action == "promote":
-        held = registry.promote(_reference(name, version or "@challenger"), "visage models promote")
+        held = registry.promote(reference(name, version or "@challenger"), "visage models promote")
         console.print(f"{held.name} version {held.version} is champion", highlight=False)
     else:
         held = registry.rollback(name, "visage models rollback")
         console.print(f"{held.name} version {held.version} is champion again", highlight=False)
 
 
-def _reference(name: str, version: str) -> str:
+def reference(name: str, version: str) -> str:
+    """A version as the registry takes it, `NAME/NUMBER` or `NAME@ALIAS`, from what a person gives."""
     if "@" in version[1:] or "/" in version:
         return version
     return f"{name}{version}" if version.startswith("@") else f"{name}/{version}"
