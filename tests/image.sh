@@ -81,16 +81,22 @@ echo "The image as a worker of a cluster makes the shards that the local runner 
 cat > "$folder/work/cluster.sh" <<'CLUSTER'
 set -eu
 visage demo-data small --photos 300 --seed 1 2>/dev/null
-python -m apache_beam.runners.worker.worker_pool_main --service_port 50000 2>pool.log &
+set -- $(python -c '
+import socket
+listeners = [socket.create_server(("localhost", 0)) for _ in range(2)]
+print(*(listener.getsockname()[1] for listener in listeners))
+')
+pool_port=$1 jobs_port=$2
+python -m apache_beam.runners.worker.worker_pool_main --service_port "$pool_port" 2>pool.log &
 pool=$!
-python -m apache_beam.runners.portability.local_job_service_main -p 50001 2>jobs.log &
+python -m apache_beam.runners.portability.local_job_service_main -p "$jobs_port" 2>jobs.log &
 jobs=$!
 trap 'kill "$pool" "$jobs"' EXIT
-for port in 50000 50001; do
+for port in "$pool_port" "$jobs_port"; do
     python -c "import grpc; grpc.channel_ready_future(grpc.insecure_channel('localhost:$port')).result(timeout=120)"
 done
 set -- --set source.kind=imdb_wiki --set source.path=small
-cluster="--job_endpoint=localhost:50001,--environment_type=EXTERNAL,--environment_config=localhost:50000"
+cluster="--job_endpoint=localhost:$jobs_port,--environment_type=EXTERNAL,--environment_config=localhost:$pool_port"
 visage step ingest "$@" --set beam.runner=portable --set "beam.options=[$cluster]" --out portable/ingest
 visage step ingest "$@" --out local/ingest
 (cd portable/ingest && find . -name '*.tfrecord' -exec sha256sum {} + | tee ../shards)

@@ -26,6 +26,7 @@ from components.evaluate.blessing import objections
 from components.evaluate.intervals import Measured, differences, measure
 from components.evaluate.rivals import Rival
 from components.evaluate.settings import EvaluateSettings, Settings
+from components.report import surround
 from components.step import StepContext
 from schemas.error import VisageError
 from schemas.record import TEST, TRAIN
@@ -80,7 +81,7 @@ def evaluate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
         log.info("the largest errors are on %s", plots.WORST)
     if asked.label_check:
         _check_labels(context, estimator, index)
-    report.write(context.output / REPORT, measured, context.output)
+    report.write(context.output / REPORT, measured, context.output, surround.of_step("evaluate", settings, context))
 
     _track(context, measured)
     for reason in reasons:

@@ -8,13 +8,14 @@ from components.evaluate import plots
 from components.report import page
 
 
-def write(path: Path, measured: Mapping[str, Any], pictures: Path) -> None:
+def write(path: Path, measured: Mapping[str, Any], pictures: Path, surround: page.Surround) -> None:
     """Write the report as one HTML file.
 
     Args:
         path: of the file.
         measured: what stands in metrics.json.
         pictures: folder of the plots.
+        surround: links and lineage.
     """
     parts: list[page.Block] = [
         page.Paragraph("Blessed: this model may go live.", "good")
@@ -41,6 +42,7 @@ def write(path: Path, measured: Mapping[str, Any], pictures: Path) -> None:
                 ]
                 for held in measured["slices"]
             ],
+            faint=[number for number, held in enumerate(measured["slices"]) if not held["judged"]],
         ),
         *_age_checks(measured["age_checks"]),
     ]
@@ -48,12 +50,17 @@ def write(path: Path, measured: Mapping[str, Any], pictures: Path) -> None:
         rows = zip(measured["age_classes"], measured["age_class_confusion"], strict=True)
         columns = ["true age class", *(f"said {name}" for name in measured["age_classes"])]
         parts += [page.Heading("Age classes"), page.Table(columns, [[name, *counts] for name, counts in rows])]
-    parts += [
-        page.Picture((pictures / name).read_bytes(), caption)
+    there = {
+        name: page.Picture((pictures / name).read_bytes(), f"{caption}.")
         for name, caption in plots.CAPTIONS.items()
         if (pictures / name).is_file()
-    ]
-    page.write(path, "Evaluation", parts)
+    }
+    shown = [picture for name, picture in there.items() if name != plots.WORST]
+    if shown:
+        parts += [page.Heading("Plots"), page.Pictures(shown)]
+    if plots.WORST in there:
+        parts += [page.Heading("The worst of all"), there[plots.WORST]]
+    page.write(path, "Evaluation", parts, surround)
 
 
 def worst_sentences(worst: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -35,6 +35,7 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     """
     from components.ingest import job as beam_job
     from components.ingest import summary
+    from components.report import surround
     from components.storage.by_name import open_files
 
     clock = time.monotonic()
@@ -52,7 +53,7 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     figures["photos_per_second"] = round(figures["photos"] / figures["seconds"], 1)
     source = settings.source
     photos = open_files(photos_root(source), settings.photo.max_bytes, source.names_encoding, scratch=spool)
-    summary.write(context.output, figures, rejects, photos)
+    summary.write(context.output, figures, rejects, photos, surround.of_step("ingest", settings, context))
     shutil.rmtree(spool)
     for line in _table(figures):
         log.info(line)

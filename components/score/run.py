@@ -62,6 +62,7 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
 def _score(settings: Settings, context: StepContext) -> None:
     with redirect_stderr(io.StringIO()):  # TFDV says there, at every import, that there is no IPython
         from components.score import drift
+    from components.report import surround
     from components.score import report, summary
     from components.score.job import build, share_cores
     from components.score.parts import Work
@@ -107,7 +108,8 @@ def _score(settings: Settings, context: StepContext) -> None:
         "drift": [asdict(entry) for entry in drifts],
         "warnings": warnings,
     }
-    report.write(output / "summary.html", held, summary.pictures(output))
+    around = surround.of_step("score", settings, context)
+    report.write(output / "summary.html", held, summary.pictures(output), around)
     _link(version, held, context.tracker)
     written = output / f".{SUMMARY}"
     written.write_text(json.dumps(held, indent=1, ensure_ascii=False) + "\n")

@@ -49,6 +49,11 @@ class Part(Tracker):
         self.whole.tag(name, value)
 
 
+def folders_of(output: Path, count: int) -> list[Path]:
+    """Of the models, in the step's output."""
+    return [output / f"fold{number}" for number in range(count)]
+
+
 def train_folds(settings: Settings, context: StepContext, strategy: tf.distribute.Strategy) -> Mapping[str, Any]:
     """Train a model a fold, each in a folder of its own, and save their average; the figures of them all.
 
@@ -56,7 +61,7 @@ def train_folds(settings: Settings, context: StepContext, strategy: tf.distribut
         VisageError: the examples are of other folds, or a model cannot be trained.
     """
     count = settings.train.folds
-    folders = [context.output / f"fold{number}" for number in range(count)]
+    folders = folders_of(context.output, count)
     splits = dataset.open_folds(context.inputs["ingest"], count, settings.estimator, settings.train.cache)
     told = []
     for number, (folder, (training, validation)) in enumerate(zip(folders, splits, strict=True)):
