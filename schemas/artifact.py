@@ -80,6 +80,11 @@ def read_manifest(folder: Path) -> Manifest:
         ) from error
 
 
+def as_text(manifest: Manifest) -> str:
+    """A manifest as it is written, without credentials."""
+    return json.dumps(redacted(asdict(manifest)), indent=1, sort_keys=True, default=str) + "\n"
+
+
 def partial_folder(final: Path, fingerprint: str = "") -> Path:
     """Where an artifact is written before it is whole."""
     job = f".{fingerprint[:8]}" if fingerprint else ""
@@ -103,8 +108,7 @@ def publish(partial: Path, final: Path, manifest: Manifest) -> None:
     _sync(partial)
     written = partial / f".{MANIFEST}"
     with written.open("w") as file:
-        json.dump(redacted(asdict(manifest)), file, indent=1, sort_keys=True, default=str)
-        file.write("\n")
+        file.write(as_text(manifest))
         file.flush()
         os.fsync(file.fileno())
     written.rename(partial / MANIFEST)

@@ -46,7 +46,7 @@ def arrow_schema() -> Any:
     `detection_score`: 0 to 1, null if detection was skipped; `age`: expected value, years; `age_std`: its standard deviation;
     `age_low`, `age_high`: 5th and 95th percentile, years; `age_class`: the likeliest one, null for a model that tells years;
     `gender`: the likelier one; `gender_probability`: of that one, 0.5 to 1; `model_name`, `model_version`: in the registry;
-    `scored_at`: UTC.
+    `precision`: of the model's arithmetic, `float32` or `bfloat16`; `scored_at`: UTC.
     """
     import pyarrow as pa
 
@@ -71,6 +71,7 @@ def arrow_schema() -> Any:
             ("gender_probability", pa.float32()),
             ("model_name", pa.string()),
             ("model_version", pa.string()),
+            ("precision", pa.string()),
             ("scored_at", pa.timestamp("ms", tz="UTC")),
         ]
     )

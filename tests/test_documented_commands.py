@@ -82,6 +82,8 @@ RULES = (
     ),
     Rule(r"\.venv/bin/(python -m tests\.compare_roots).*", r'\1 "$ROOT" "$ROOT"', "needs a root of another machine"),
     Rule(r"(python -m apache_beam\S+).*", r"\1 --help", "a worker that waits for jobs"),
+    Rule(r"(python -m tests\.cluster\.\w+).*", r"\1 --help", "half an hour, on photos that do not come along"),
+    Rule(r"python infra/capacity\.py.*", says="What breaks first"),
     Rule(r"python --version"),
     Rule(r"python -m components\.(\w+)", r"python -m components.\1 --help", "a mention: `visage step` is the same"),
     Rule(r"(python tests/benchmarks/\w+\.py).*", r"\1 --help", "minutes to hours, on photos that do not come along"),
@@ -119,7 +121,14 @@ RULES = (
     Rule(r"visage end-run .*", says="no run was tracked"),
     Rule(r"visage ui", r"\g<0> --port $PORT", "5000 may be taken"),
     Rule(r"visage compile .*", says="visage.yaml"),
+    Rule(
+        r"visage schedule --(pause|resume)",
+        r"visage schedule --cron '0 2 * * *' --set source.path=s3://photos --host $KUBEFLOW && \g<0> --host $KUBEFLOW",
+        "there must be a schedule",
+        says="visage: ",
+    ),
     Rule(r"visage (submit|schedule) .*", r"\g<0> --host $KUBEFLOW", "8080 may be taken"),
+    Rule(r"python -m tests\.pipeline\.kubeflow\.compiled", "visage compile --help", "it renews a file of the project"),
 )
 
 
@@ -184,6 +193,7 @@ def place(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("a reader's folder")
     draw_archive(folder / "imdb_crop", photos=240, seed=3)
     (folder / "my-recipe.yaml").write_text("extends: demo\n")
+    shutil.copytree(PROJECT / "infra" / "kubeflow", folder / "infra" / "kubeflow")
     shutil.copytree(folder / "imdb_crop", folder / "pipeline-root" / "demo-archive")
     photos = sorted((folder / "imdb_crop").glob("*/*.jpg"), key=lambda photo: photo.stat().st_size)[-6:]
     shutil.copyfile(photos[0], folder / "portrait.jpg")

@@ -9,8 +9,10 @@ from components.step.settings import Section, runtime_only
 class BeamSettings(Section):
     """Where Beam jobs run. None of it changes what comes out."""
 
-    runner: Literal["local", "flink", "dataflow", "portable"] = runtime_only(
-        "local", "local: this machine; others: a cluster that sees the same files, found by `options`"
+    runner: Literal["local", "portable", "flink", "spark", "dataflow"] = runtime_only(
+        "local",
+        "local: this machine; portable: the job server that `options` name, of whatever runner; flink, spark: their job "
+        "server, or a jar of it; dataflow: Google's. See components/beam_job/README.md",
     )
     staging: str = runtime_only(
         "",
@@ -19,7 +21,7 @@ class BeamSettings(Section):
     workers: int = runtime_only(
         0, "workers on this machine, or the cluster's parallelism; 0: one a core, or as the cluster has it", ge=0
     )
-    options: tuple[str, ...] = runtime_only((), "further options of Beam, as `--flink_master=flink:8081`")
+    options: tuple[str, ...] = runtime_only((), "further options of Beam, as `--job_endpoint=flink-jobs:8099`")
 
 
 def workers_here(settings: BeamSettings) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 from components.evaluate.settings import Settings
 from components.step import Step, StepContext
+from schemas.record import TEST
 
 
 def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
@@ -29,6 +30,7 @@ STEP = Step(
     inputs=("ingest", "train"),
     run=run,
     report_globs=("report.html", "metrics.json", "*.png"),
+    splits=(TEST,),
     reads_champion=True,
     pages=("plots", "report"),
 )

@@ -6,13 +6,12 @@ People query it, and the next ingest finds in it the work that is already done.
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from components import photo
 from components.ingest.face_tables import COLUMNS
@@ -54,38 +53,37 @@ def write_listing(file: Path, tables: Iterable[pa.Table], made_by: str) -> None:
             writer.write_table(rows.cast(schema))
 
 
-def read_columns(folder: Path, *names: str) -> Any:
-    """Columns of the listing, as a pyarrow Table; one without rows where there is no listing that can be read."""
-    try:
-        return pq.read_table(folder / LISTING, columns=list(names))
-    except (OSError, pa.ArrowInvalid):
-        return COLUMNS.empty_table().select(names)
+def read_parts(file: Path, names: Iterable[str]) -> Iterator[pa.Table]:
+    """Columns of a Parquet file, some ten thousand rows at a time.
+
+    Raises:
+        OSError, ArrowInvalid: it cannot be read.
+    """
+    with pq.ParquetFile(file) as opened:
+        for batch in opened.iter_batches(_AT_ONCE, columns=list(names)):
+            yield pa.Table.from_batches([batch])
 
 
-def read_known(folder: Path, made_by: str) -> pa.Table:
-    """The faces of an artifact, with whole paths, if they were made in the same way; else none.
+_AT_ONCE = 1 << 15
+
+
+def known_faces(folder: Path, made_by: str) -> Iterator[pa.Table]:
+    """The faces of an artifact, some ten thousand at a time, if they were made in the same way; else none.
 
     Faces that a shard no longer holds, because it is gone or too short, are not among them. Other damage is seen when the
     Example is read.
     """
-    return pa.concat_tables(
-        _read_whole(folder, listing, made_by) for listing in (LISTING, LISTING_LEFT_OUT)
-    ).combine_chunks()
+    for listing in (LISTING, LISTING_LEFT_OUT):
+        with suppress(OSError, pa.ArrowInvalid):
+            if (pq.read_schema(folder / listing).metadata or {}).get(b"making") == made_by.encode():
+                yield from (_still_there(folder, listed) for listed in read_parts(folder / listing, COLUMNS.names))
 
 
-def _read_whole(folder: Path, listing: str, made_by: str) -> pa.Table:
-    try:
-        listed = pq.read_table(folder / listing)
-    except (OSError, pa.ArrowInvalid):
-        return COLUMNS.empty_table()
-    if (listed.schema.metadata or {}).get(b"making") != made_by.encode():
-        return COLUMNS.empty_table()
+def _still_there(folder: Path, listed: pa.Table) -> pa.Table:
     names = listed["file"].combine_chunks().dictionary_encode()
     sizes = np.array([_size(folder / name) for name in names.dictionary.to_pylist()], np.int64)
     there = listed["offset"].to_numpy() + listed["length"].to_numpy() <= sizes[names.indices.to_numpy()]
-    paths = pc.binary_join_element_wise(str(folder), listed["file"], "/")
-    whole = listed.set_column(listed.column_names.index("file"), "file", paths).filter(there)
-    return whole.select(COLUMNS.names).cast(COLUMNS)
+    return listed.filter(there).select(COLUMNS.names).cast(COLUMNS)
 
 
 def _size(file: Path) -> int:

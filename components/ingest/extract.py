@@ -1,26 +1,16 @@
 """From a record to a face: the photo is opened and its face taken."""
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, NamedTuple
 
-from components.ingest import labels
-from components.ingest.faces import Spool, TakenFace, row_of
+from components.ingest.face_tables import NO_PLACE
+from components.ingest.faces import Taken, labels_of
 from components.ingest.labels import SplitSettings
 from components.photo import Face, PhotoRejected, PhotoSettings, face_of
 from components.storage.by_name import Files
 from schemas.example import FaceExample, encode
 from schemas.record import FaceRecord
 from schemas.reject import Reject
-
-
-class Extracted(NamedTuple):
-    """What became of some records: the rows of the faces, see `row_of`, and the rejects."""
-
-    rows: list[tuple[Any, ...]]
-    rejects: list[Reject]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +21,20 @@ class FaceExtractor:
         photos: where the photos come from.
         photo: how faces are made.
         split: how persons are dealt out to the folds.
-        spool: folder where the faces' Examples are put.
     """
 
     photos: Files
     photo: PhotoSettings
     split: SplitSettings
-    spool: Path
 
-    def take(self, records: list[FaceRecord]) -> Extracted:
-        """The faces of records, their Examples in a spool file, and a reject for each whose photo cannot be used."""
-        with Spool(self.spool, len(records)) as spool:
-            return _taken(self._take(record, spool) for record in records)
+    def take(self, records: list[FaceRecord]) -> Taken:
+        """The faces of records with their Examples, and a reject for each whose photo cannot be used."""
+        taken = Taken([], [], [])
+        for record in records:
+            self._take(record, taken)
+        return taken
 
-    def _take(self, record: FaceRecord, spool: Spool) -> TakenFace | Reject:
+    def _take(self, record: FaceRecord, taken: Taken) -> None:
         sha256 = ""
         try:
             version = self.photos.version(record.path)
@@ -52,21 +42,13 @@ class FaceExtractor:
             sha256 = hashlib.sha256(data).hexdigest()
             face = face_of(data, record.box, self.photo)
         except PhotoRejected as why:
-            return Reject(record.source, record.path, record.person, why.reason, why.detail, record.row, sha256)
-        split, fold = labels.split_of(record, self.split), labels.fold_of(record, self.split)
-        place = spool.add(encode(example_of(record, face, sha256, fold)))
-        return TakenFace(record, split, fold, sha256, version, face.pixels, face.height, face.width, *place)
-
-
-def _taken(taken: Iterable[TakenFace | Reject]) -> Extracted:
-    rows: list[tuple[Any, ...]] = []
-    rejects: list[Reject] = []
-    for one in taken:
-        if isinstance(one, Reject):
-            rejects.append(one)
-        else:
-            rows.append(row_of(one))
-    return Extracted(rows, rejects)
+            taken.rejects.append(
+                Reject(record.source, record.path, record.person, why.reason, why.detail, record.row, sha256)
+            )
+            return
+        labels = labels_of(record, self.split)
+        taken.rows.append((*labels, sha256, version, face.pixels, face.height, face.width, *NO_PLACE))
+        taken.examples.append(encode(example_of(record, face, sha256, labels[-1])))
 
 
 def example_of(record: FaceRecord, face: Face, sha256: str, fold: int) -> FaceExample:

@@ -3,12 +3,13 @@
 As a table many thousand faces are sorted, looked through and dealt out in milliseconds, and take some hundred bytes each.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from components.ingest.faces import Place, TakenFace
+from components.ingest.faces import TakenFace
 from schemas.arrow_files import ipc
 from schemas.record import FaceRecord
 
@@ -45,6 +46,12 @@ LABELS = pa.schema(list(COLUMNS)[: COLUMNS.names.index("sha256")])
 
 _OF_RECORD = COLUMNS.names.index("split")
 
+Place = tuple[str, int, int, int]
+"""Where an encoded Example lies, the last four columns: its file, its offset there, its length, and its CRC-32C."""
+
+NO_PLACE: Place = ("", 0, 0, 0)
+"""Of an Example that lies nowhere yet."""
+
 
 def table_of(rows: Iterable[tuple[Any, ...]], schema: pa.Schema = COLUMNS) -> pa.Table:
     """The table of faces, each as `row_of` gives it, or with `LABELS` of records, each as `labels_of` gives it."""
@@ -77,3 +84,16 @@ def pack_faces(table: pa.Table) -> bytes:
 def unpack_faces(blocks: Iterable[bytes]) -> pa.Table:
     """The faces of many blocks, as one table."""
     return pa.concat_tables(ipc.open_stream(block).read_all() for block in blocks).combine_chunks()
+
+
+def parts_of(table: pa.Table, numbers: Sequence[int]) -> Iterator[tuple[int, pa.Table]]:
+    """The faces by a number that each of them has; within a part they stay in their order."""
+    held = np.array(numbers, np.int64)
+    if len(held) and (held == held[0]).all():
+        yield int(held[0]), table
+        return
+    order = np.argsort(held, kind="stable")
+    table = table.take(pa.array(order))
+    found, firsts = np.unique(held[order], return_index=True)
+    for number, first, last in zip(found.tolist(), firsts.tolist(), [*firsts[1:].tolist(), len(held)], strict=True):
+        yield number, table.slice(first, last - first)

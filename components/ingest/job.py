@@ -1,41 +1,43 @@
 """The Beam job: records -> label rules -> photos -> duplicates -> splits -> shards, and rejects from everywhere.
 
 Each stage hands on what it keeps, and what it rejects with a reason. What passes from stage to stage are blocks of records,
-see `components.ingest.blocks`, and tables of faces, see `components.ingest.face_tables`. Every file is written in the order of a
-digest, so the outcome does not depend on which worker did what, or when.
+see `components.ingest.blocks`, and tables of faces, see `components.ingest.face_tables`; what is large lies in files of the
+staging place, which is all that workers share. Faces are dealt out by ranges of a digest, so that no worker holds more than some
+ten thousand of them; every file is written in the order of a digest or of the rows. So the outcome does not depend on which
+worker did what, or when, or twice.
 """
 
-from bisect import bisect_left, bisect_right
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import partial
 from itertools import chain, islice
-from operator import attrgetter, itemgetter
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
 import pyarrow.compute as pc
+from apache_beam.metrics import Metrics
+from apache_beam.transforms.window import GlobalWindows
 from apache_beam.utils.shared import Shared
 
 from components.beam_job import errors_reach_driver
-from components.ingest import examples_index, labels
+from components.beam_job.first_look import start
+from components.ingest import labels
 from components.ingest.blocks import groups, pack_records, pack_rejects, unpack_records, unpack_rejects
 from components.ingest.duplicates import keep_one, keep_one_split, settled
-from components.ingest.extract import Extracted, FaceExtractor
+from components.ingest.extract import FaceExtractor
 from components.ingest.face_cache import FaceCache
-from components.ingest.face_tables import COLUMNS, pack_faces, places_of, table_of, unpack_faces
-from components.ingest.faces import BUFFER, SPOOL, Rows, read_examples, write_rows
+from components.ingest.face_tables import pack_faces, parts_of, unpack_faces
+from components.ingest.faces import Rows, write_rows
+from components.ingest.pieces import LEFT_OUT, Piece, write_contents, write_rejects_piece, write_shard
 from components.ingest.processes import running
 from components.ingest.settings import IngestSettings, Settings
 from components.ingest.sources import photos_root, records
-from components.photo import PhotoSettings
+from components.ingest.spool import ENOUGH, Spool, scratch_folder
+from components.storage import names
 from components.storage.by_name import Files, open_files
 from schemas.record import SPLITS, FaceRecord
-from schemas.reject import Reject, write_rejects
-from schemas.shard import Shard, file_name, write_index, write_record
+from schemas.reject import Reject
 
 BATCH = 256
 """Records whose photos one worker opens in a row; small enough that a few thousand photos spread evenly."""
@@ -43,69 +45,81 @@ BATCH = 256
 FEW = 16
 """Fewer photos of a batch are not worth being handed to other processes."""
 
-_Written = tuple[str, Shard, bytes]
-"""A split, or `LEFT_OUT`; the index entry of one of its shards; and the shard's rows of the listing."""
-
-LEFT_OUT = "left_out"
-"""Where faces go instead of a split that are left out for others."""
+RANGE = 1 << 15
+"""Rows that one worker holds at once, about: some 20 MB. A source with fewer is one range."""
 
 REJECTS = "rejects"
+LEFT = "left"
+COUNTED = "counted"
 KEPT = "kept"
 
 
-def build(pipeline: beam.Pipeline, settings: Settings, output: Path, previous: Path | None = None) -> None:
+def build(pipeline: beam.Pipeline, settings: Settings, staging: str, with_known: bool = False) -> None:
     """Lay the ingest job out on a pipeline.
 
-    It writes under `output`: the shards, their index and listing, the rejects,
-    and in the spool folder how many rows there are.
+    It leaves in the staging place the pieces of an artifact, and what they are; `components.ingest.assemble` makes one of them.
 
     Args:
         pipeline: still empty.
-        settings: of the step.
-        output: folder of the artifact; the spool folder is there already.
-        previous: artifact of an earlier ingest, whose faces are used again for photos that are the same.
+        settings: of the step; where its paths are not URLs they are absolute.
+        staging: folder or URL of this job's own.
+        with_known: whether `face_cache.stage_known` has left faces there that may be used again.
     """
     ingest, root = settings.ingest, photos_root(settings.source)
     read = (
         pipeline
-        | "start" >> beam.Impulse()
-        | "records" >> beam.ParDo(ReadRecords(settings, output)).with_outputs(REJECTS, main=KEPT)
+        | "start" >> start(settings.beam, "ingest", staging, [settings.source.path, root])
+        | "records" >> beam.ParDo(ReadRecords(settings, staging)).with_outputs(REJECTS, COUNTED, main=KEPT)
     )
+    kept_rows = beam.pvalue.AsSingleton(read[COUNTED] | "rows kept" >> beam.Map(lambda rows: rows[1]))
     taken = (
         read[KEPT]
         | "same batch" >> beam.GroupByKey()  # spreads them over the workers
-        | "photos" >> beam.ParDo(ExtractFaces(root, settings, output, previous)).with_outputs(REJECTS, main=KEPT)
+        | "photos" >> beam.ParDo(ExtractFaces(root, settings, staging, with_known)).with_outputs(REJECTS, main=KEPT)
     )
-    dealt = (
+    single = (
         taken[KEPT]
-        | "all faces" >> beam.GroupByKey()
-        | "duplicates and splits" >> beam.ParDo(DeduplicateAndSplit(ingest)).with_outputs(REJECTS, main=KEPT)
+        | "by picture" >> beam.ParDo(ByPicture(), kept_rows)
+        | "same pictures" >> beam.GroupByKey()
+        | "one of a picture" >> beam.ParDo(KeepOne(ingest), kept_rows).with_outputs(REJECTS, LEFT, main=KEPT)
     )
-    _ = (
-        dealt[KEPT]
+    whole = (
+        single[KEPT]
+        | "same photos" >> beam.GroupByKey()
+        | "one split a photo" >> beam.ParDo(KeepOneSplit()).with_outputs(REJECTS, LEFT, main=KEPT)
+    )
+    dealt = (single[LEFT], whole[LEFT], whole[KEPT]) | "for shards" >> beam.Flatten()
+    sizes = dealt | "sizes" >> beam.Map(lambda part: part[:2]) | "size of a split" >> beam.CombinePerKey(sum)
+    shards = (
+        dealt
+        | "into shards" >> beam.ParDo(IntoShards(ingest), beam.pvalue.AsDict(sizes))
         | "same shard" >> beam.GroupByKey()
-        | "shards" >> beam.ParDo(WriteShard(output))
-        | "all shards" >> beam.GroupByKey()
-        | "index" >> beam.ParDo(WriteIndex(settings.photo, output))
+        | "shards" >> beam.ParDo(WriteShard(staging))
+    )
+    rejects = (
+        (read[REJECTS], taken[REJECTS], single[REJECTS], whole[REJECTS])
+        | "from everywhere" >> beam.Flatten()
+        | "same rows" >> beam.GroupByKey()
+        | "rejects" >> beam.ParDo(WriteRejects(staging))
     )
     _ = (
-        (read[REJECTS], taken[REJECTS], dealt[REJECTS])
-        | "from everywhere" >> beam.Flatten()
-        | "all rejects" >> beam.GroupByKey()
-        | "rejects" >> beam.ParDo(WriteRejects(output))
+        (read[COUNTED] | "rows" >> beam.Map(lambda rows: ("", rows)), shards, rejects)
+        | "all that is written" >> beam.Flatten()
+        | "together" >> beam.GroupByKey()
+        | "contents" >> beam.ParDo(WriteContents(staging))
     )
 
 
 class ReadRecords(beam.DoFn):
-    """The records of a source that the label rules keep; rejects of the others."""
+    """The records of a source that the label rules keep; rejects of the others; and at the end how many there were."""
 
-    def __init__(self, settings: Settings, output: Path) -> None:
+    def __init__(self, settings: Settings, staging: str) -> None:
         self._source = settings.source
         self._ingest = settings.ingest
-        self._output = output
+        self._staging = staging
 
     def process(self, _: bytes) -> Iterator[Any]:
-        with errors_reach_driver(self._output):
+        with errors_reach_driver(self._staging):
             rows, kept = 0, 0
             found = records(self._source)
             while block := list(islice(found, BATCH)):
@@ -114,9 +128,9 @@ class ReadRecords(beam.DoFn):
                 rows, kept = rows + len(block), kept + len(batch)
                 if batch:
                     yield batch[0].row, pack_records(batch)
-                yield _rejected([reject for reject in rejects if reject])
-            yield _rejected([])  # so that there is a file of rejects, if only an empty one
-            write_rows(self._output / SPOOL, Rows(rows, kept))
+                yield from _rejected([reject for reject in rejects if reject])
+            write_rows(self._staging, Rows(rows, kept))
+            yield beam.pvalue.TaggedOutput(COUNTED, (rows, kept))
 
     def _reject(self, record: FaceRecord) -> Reject | None:
         found = labels.reject_of(record, self._ingest.filter)
@@ -130,133 +144,211 @@ class ReadRecords(beam.DoFn):
 class ExtractFaces(beam.DoFn):
     """Takes the faces of a batch of records: those known from an earlier ingest, and the others from their photos."""
 
-    def __init__(self, root: str, settings: Settings, output: Path, previous: Path | None) -> None:
+    def __init__(self, root: str, settings: Settings, staging: str, with_known: bool) -> None:
         self._root = root
         self._settings = settings
-        self._output = output
-        self._previous = previous
+        self._staging = staging
+        self._with_known = with_known
         self._shared_photos = Shared()
         self._shared_known = Shared()
 
     def setup(self) -> None:
-        photo, split = self._settings.photo, self._settings.ingest.split
-        with errors_reach_driver(self._output):
+        with errors_reach_driver(self._staging):
             photos = self._shared_photos.acquire(self._open)
-            self._taker = FaceExtractor(photos, photo, split, self._output / SPOOL)
-            self._known = self._shared_known.acquire(lambda: FaceCache(self._previous, examples_index.making(photo)))
-            self._processes = running(self._output)
+            self._taker = FaceExtractor(photos, self._settings.photo, self._settings.ingest.split)
+            self._known = self._shared_known.acquire(lambda: FaceCache(self._staging if self._with_known else ""))
+            self._processes = running(self._staging)
 
     def _open(self) -> Files:
-        settings = self._settings
+        source = self._settings.source
         return open_files(
-            self._root, settings.photo.max_bytes, settings.source.names_encoding, scratch=self._output / SPOOL
+            self._root, self._settings.photo.max_bytes, source.names_encoding, scratch_folder(self._staging)
         )
 
+    def start_bundle(self) -> None:
+        self._spool = Spool(self._staging, ENOUGH if names.is_remote(self._staging) else 0)
+
     def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
-        with errors_reach_driver(self._output):
+        with errors_reach_driver(self._staging):
             records = [record for batch in group[1] for record in unpack_records(batch)]
+            _opened.inc(len(records))
             if self._known:
-                faces, records = self._known.take(records, self._taker)
-                yield "", pack_faces(faces)
+                faces, anew, others = self._known.take(records, self._taker)
+                _known.inc(len(records) - len(others))
+                self._spool.add(anew, len(records) - len(others))
+                yield from _packed(faces)
+                records = others
             if self._processes and len(records) >= FEW:
-                yield from _handed_on(self._processes.take(records))
-            elif records:
-                yield from _handed_on(self._taker.take(records))
+                blocks, rejects = self._processes.take(records)
+                yield from blocks
+                yield from _rejected(rejects)
+            else:
+                taken = self._taker.take(records)
+                self._spool.add(taken, len(records))
+                yield from _rejected(taken.rejects)
+            if self._spool.is_full:
+                yield from _packed(self._spool.flush())
+
+    def finish_bundle(self) -> Iterator[Any]:
+        with errors_reach_driver(self._staging):
+            for block in _packed(self._spool.flush()):
+                yield GlobalWindows.windowed_value(block)
 
 
-def _handed_on(taken: Extracted) -> Iterator[Any]:
-    yield "", pack_faces(table_of(taken.rows))
-    yield _rejected(taken.rejects)
+_opened = Metrics.counter("ingest", "records_with_photos")
+_known = Metrics.counter("ingest", "faces_known")
 
 
-class DeduplicateAndSplit(beam.DoFn):
-    """Of all faces keeps each picture once and each photo in one split, and deals them out to the shards."""
+def _packed(faces: pa.Table) -> Iterator[bytes]:
+    if len(faces):
+        yield pack_faces(faces)
+
+
+class ByPicture(beam.DoFn):
+    """Gives the faces to ranges of their pictures' digests, of about `RANGE` rows each.
+
+    Those of a bundle are gathered first: cut into as many parts as there are ranges, each block for itself would be crumbs.
+    """
+
+    def start_bundle(self) -> None:
+        self._blocks: list[bytes] = []
+        self._rows = 0
+        self._count = 1
+
+    def process(self, block: bytes, kept_rows: int) -> Iterator[tuple[int, bytes]]:
+        self._count = _ranges(kept_rows)
+        if self._count == 1:
+            yield 0, block
+            return
+        self._blocks.append(block)
+        self._rows += len(unpack_faces([block]))
+        if self._rows >= RANGE:
+            yield from self._parts()
+
+    def _parts(self) -> Iterator[tuple[int, bytes]]:
+        faces = unpack_faces(self._blocks)
+        self._blocks, self._rows = [], 0
+        for number, part in parts_of(faces, _numbers(faces["pixels"].to_pylist(), self._count)):
+            yield number, pack_faces(part)
+
+    def finish_bundle(self) -> Iterator[Any]:
+        if self._blocks:
+            for part in self._parts():
+                yield GlobalWindows.windowed_value(part)
+
+
+def _ranges(rows: int) -> int:
+    return max(1, -(-rows // RANGE))
+
+
+def _numbers(digests: Iterable[bytes], count: int) -> list[int]:
+    """Which of so many ranges each digest is in."""
+    return [int.from_bytes(digest[:8], "big") * count >> 64 for digest in digests]
+
+
+Part = tuple[str, int, bytes]
+"""Faces of one split, or `LEFT_OUT`: which, the bytes of their Examples, and their table."""
+
+
+def _part(split: str, faces: pa.Table) -> Iterator[Part]:
+    if len(faces):
+        yield split, pc.sum(faces["length"]).as_py(), pack_faces(faces)
+
+
+def _left(taken: pa.Table, kept: pa.Table) -> Iterator[Any]:
+    left = taken.filter(pc.invert(pc.is_in(taken["row"], kept["row"].combine_chunks())))
+    for part in _part(LEFT_OUT, left):
+        yield beam.pvalue.TaggedOutput(LEFT, part)
+
+
+class KeepOne(beam.DoFn):
+    """Keeps each picture of a range once, and gives what is left to ranges of the photos' digests."""
 
     def __init__(self, ingest: IngestSettings) -> None:
-        self._age_tolerance = ingest.age_tolerance
+        self._settle = partial(keep_one, age_tolerance=ingest.age_tolerance)
+
+    def process(self, group: tuple[int, Iterable[bytes]], kept_rows: int) -> Iterator[Any]:
+        taken = unpack_faces(group[1])
+        kept, rejects = settled(taken, "pixels", self._settle)
+        yield from _rejected(rejects)
+        yield from _left(taken, kept)
+        digests = map(bytes.fromhex, kept["sha256"].to_pylist())
+        for number, part in parts_of(kept, _numbers(digests, _ranges(kept_rows))):
+            yield number, pack_faces(part)
+
+
+class KeepOneSplit(beam.DoFn):
+    """Keeps each photo of a range in one split."""
+
+    def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
+        taken = unpack_faces(group[1])
+        kept, rejects = settled(taken, "sha256", keep_one_split)
+        yield from _rejected(rejects)
+        yield from _left(taken, kept)
+        for split in SPLITS:
+            yield from _part(split, kept.filter(pc.field("split") == split))
+
+
+class IntoShards(beam.DoFn):
+    """Gives the faces of a split to its shards, as (split, number, count): a range of digests each, which spreads evenly."""
+
+    def __init__(self, ingest: IngestSettings) -> None:
         self._shard_bytes = ingest.shard_mb * 1e6
 
-    def process(self, group: tuple[str, Iterable[bytes]]) -> Iterator[Any]:
-        taken = unpack_faces(group[1])
-        single, twice = settled(taken, "pixels", partial(keep_one, age_tolerance=self._age_tolerance))
-        kept, torn = settled(single, "sha256", keep_one_split)
-        yield _rejected(twice + torn)
-        for split in SPLITS:
-            yield from self._shards(split, kept.filter(pc.field("split") == split))
-        yield from self._shards(LEFT_OUT, taken.filter(pc.invert(pc.is_in(taken["row"], kept["row"].combine_chunks()))))
-
-    def _shards(self, name: str, faces: pa.Table) -> Iterator[tuple[tuple[str, int, int], bytes]]:
-        """The faces by shard, as (name, number, count): a range of digests each, which spreads evenly."""
-        faces = faces.sort_by([("pixels", "ascending"), ("row", "ascending")])
-        count = max(1, round(sum(faces["length"].to_pylist()) / self._shard_bytes))
-        numbers = [int.from_bytes(digest[:8], "big") * count >> 64 for digest in faces["pixels"].to_pylist()]
-        for number in sorted(set(numbers)):
-            first, last = bisect_left(numbers, number), bisect_right(numbers, number)
-            yield (name, number, count), pack_faces(faces.slice(first, last - first))
+    def process(self, part: Part, sizes: dict[str, int]) -> Iterator[Any]:
+        split, _, block = part
+        faces = unpack_faces([block])
+        count = max(1, round(sizes[split] / self._shard_bytes))
+        for number, held in parts_of(faces, _numbers(faces["pixels"].to_pylist(), count)):
+            yield (split, number, count), pack_faces(held)
 
 
 class WriteShard(beam.DoFn):
-    """Writes a shard, in the order of the faces' digests; gives its entry of the index and its rows of the listing."""
+    """Writes a shard, in the order of the faces' digests, with its part of the listing."""
 
-    def __init__(self, output: Path) -> None:
-        self._output = output
+    def __init__(self, staging: str) -> None:
+        self._staging = staging
 
-    def process(self, group: tuple[tuple[str, int, int], Iterable[bytes]]) -> Iterator[tuple[str, _Written]]:
+    def process(self, group: tuple[tuple[str, int, int], Iterable[bytes]]) -> Iterator[tuple[str, Piece]]:
         (split, number, count), blocks = group
-        faces = unpack_faces(blocks)
-        name = file_name(split, number, count)
-        with errors_reach_driver(self._output):
-            path = self._output / name
-            path.parent.mkdir(exist_ok=True)
-            with path.with_suffix(".partial").open("wb", BUFFER) as file:
-                offsets = [write_record(file, example) for example in read_examples(places_of(faces))]
-            path.with_suffix(".partial").rename(path)
-            size = path.stat().st_size
-        counted = (_count(faces[label].to_pylist()) for label in ("age", "age_class", "gender"))
-        faces = faces.set_column(_FILE, "file", [[name] * len(faces)]).set_column(_FILE + 1, "offset", [offsets])
-        yield "", (split, Shard(name, len(faces), size, *counted), pack_faces(faces))
+        faces = unpack_faces(blocks).sort_by([("pixels", "ascending"), ("row", "ascending")])
+        with errors_reach_driver(self._staging):
+            yield "", write_shard(self._staging, split, number, count, faces)
+        _examples[split].inc(len(faces))
+        for length in faces["length"].to_pylist():
+            _bytes.update(length)
 
 
-_FILE = COLUMNS.names.index("file")
-
-
-def _count(values: Iterable[Any]) -> dict[Any, int]:
-    counted = Counter(value for value in values if value is not None)
-    return {value: counted[value] for value in sorted(counted)}
-
-
-class WriteIndex(beam.DoFn):
-    """Writes the index of all shards and the listing of all examples."""
-
-    def __init__(self, photo: PhotoSettings, output: Path) -> None:
-        self._photo = photo
-        self._output = output
-
-    def process(self, group: tuple[str, Iterable[_Written]]) -> Iterator[None]:
-        written = groups(sorted(group[1], key=lambda entry: entry[1].file), itemgetter(0))
-        shards = {split: [shard for _, shard, _ in written[split]] for split in SPLITS if split in written}
-        made_by = examples_index.making(self._photo)
-        with errors_reach_driver(self._output):
-            write_index(self._output, shards)
-            for file, splits in ((examples_index.LISTING, SPLITS), (examples_index.LISTING_LEFT_OUT, (LEFT_OUT,))):
-                tables = (unpack_faces([block]) for split in splits for *_, block in written.get(split, ()))
-                if any(split in written for split in splits):
-                    examples_index.write_listing(self._output / file, tables, made_by)
-        yield from ()
+_examples = {split: Metrics.counter("ingest", f"examples_{split}") for split in (*SPLITS, LEFT_OUT)}
+_bytes = Metrics.distribution("ingest", "example_bytes")
 
 
 class WriteRejects(beam.DoFn):
-    """Writes all rejects in the order of the source's rows."""
+    """Writes the rejects of a range of the source's rows, in their order."""
 
-    def __init__(self, output: Path) -> None:
-        self._output = output
+    def __init__(self, staging: str) -> None:
+        self._staging = staging
 
-    def process(self, group: tuple[str, Iterable[bytes]]) -> Iterator[None]:
-        rejects = sorted(chain.from_iterable(map(unpack_rejects, group[1])), key=attrgetter("row"))
-        with errors_reach_driver(self._output):
-            write_rejects(self._output / "rejects.parquet", rejects)
+    def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[tuple[str, Piece]]:
+        rejects = sorted(chain.from_iterable(map(unpack_rejects, group[1])), key=lambda reject: reject.row)
+        with errors_reach_driver(self._staging):
+            yield "", write_rejects_piece(self._staging, group[0], rejects)
+        for reason, same in groups(rejects, lambda reject: reject.reason).items():
+            Metrics.counter("ingest", f"rejects_{reason}").inc(len(same))
+
+
+class WriteContents(beam.DoFn):
+    """Writes down which files are the pieces of the artifact; of a bundle that was done twice, another may lie there too."""
+
+    def __init__(self, staging: str) -> None:
+        self._staging = staging
+
+    def process(self, group: tuple[str, Iterable[Any]]) -> Iterator[None]:
+        with errors_reach_driver(self._staging):
+            write_contents(self._staging, group[1])
         yield from ()
 
 
-def _rejected(rejects: list[Reject]) -> Any:
-    return beam.pvalue.TaggedOutput(REJECTS, ("", pack_rejects(rejects)))
+def _rejected(rejects: list[Reject]) -> Iterator[Any]:
+    for number, same in groups(rejects, lambda reject: reject.row // RANGE).items():
+        yield beam.pvalue.TaggedOutput(REJECTS, (number, pack_rejects(same)))

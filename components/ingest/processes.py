@@ -17,29 +17,35 @@ from contextlib import contextmanager, suppress
 from itertools import chain
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 from components.beam_job import workers_here
 from components.ingest.blocks import pack_records, unpack_records
-from components.ingest.extract import Extracted, FaceExtractor
-from components.ingest.faces import SPOOL, read_rows
+from components.ingest.extract import FaceExtractor
+from components.ingest.face_tables import pack_faces
+from components.ingest.faces import read_rows
 from components.ingest.labels import SplitSettings
 from components.ingest.settings import Settings
 from components.ingest.sources import photos_root
+from components.ingest.spool import Spool, scratch_folder
 from components.photo import PhotoSettings
 from components.storage.by_name import open_files
 from components.storage.names import is_remote
 from schemas.error import VisageError
 from schemas.record import FaceRecord
+from schemas.reject import Reject
 
 ENOUGH = 500
 """Fewer photos are taken before the processes have started."""
 
-_running: dict[Path, "Processes"] = {}
+_running: dict[str, "Processes"] = {}
+
+
+Extracted = tuple[list[bytes], list[Reject]]
+"""What became of some records: blocks of faces, whose Examples are in the spool, and rejects."""
 
 
 @contextmanager
-def processes(settings: Settings, output: Path, again: bool = False) -> Iterator[None]:
+def processes(settings: Settings, staging: str, again: bool = False) -> Iterator[None]:
     """While this lasts, workers of this process find others by `running`, if the settings have it so that they need them.
 
     Those of an ingest that uses an earlier one `again` may not be needed, and start when the first photos are brought to them.
@@ -48,23 +54,21 @@ def processes(settings: Settings, output: Path, again: bool = False) -> Iterator
     if count < 2 or is_remote(root):
         yield
         return
-    held = Processes(
-        count, (root, settings.source.names_encoding, settings.photo, settings.ingest.split, output / SPOOL)
-    )
-    _running[output] = held
+    held = Processes(count, (root, settings.source.names_encoding, settings.photo, settings.ingest.split, staging))
+    _running[staging] = held
     try:
         if not again:
             held.start()
         yield
     finally:
-        del _running[output]
+        del _running[staging]
         held.close()
 
 
-def running(output: Path) -> "Processes | None":
-    """The processes that take faces for an ingest into this folder; None if there are none, or it has too few photos."""
-    counted = read_rows(output / SPOOL)
-    return _running.get(output) if counted and counted.kept >= ENOUGH else None
+def running(staging: str) -> "Processes | None":
+    """The processes that take faces for the job of this staging place; None if there are none, or it has too few photos."""
+    counted = read_rows(staging) if staging in _running else None
+    return _running.get(staging) if counted and counted.kept >= ENOUGH else None
 
 
 class Processes:
@@ -74,7 +78,7 @@ class Processes:
     They end when their end of the pipe is closed, even if this process is killed.
     """
 
-    def __init__(self, count: int, taking: tuple[str, str, PhotoSettings, SplitSettings, Path]) -> None:
+    def __init__(self, count: int, taking: tuple[str, str, PhotoSettings, SplitSettings, str]) -> None:
         self._count = count
         self._taking = taking
         self._lock = threading.Lock()
@@ -104,15 +108,15 @@ class Processes:
                 self._idle.put(link)
 
     def take(self, records: list[FaceRecord]) -> Extracted:
-        """What `FaceExtractor.take` gives for these records; any number of threads may ask at once.
+        """The faces of these records, spooled, and rejects of the others; any number of threads may ask at once.
 
         Raises:
             VisageError: the process was killed.
         """
         self.start()
         parts = [pack_records(records[first :: self._count]) for first in range(self._count)]
-        rows, rejects = zip(*self._asking.map(self._ask, parts), strict=True)
-        return Extracted(list(chain.from_iterable(rows)), list(chain.from_iterable(rejects)))
+        blocks, rejects = zip(*self._asking.map(self._ask, parts), strict=True)
+        return list(chain.from_iterable(blocks)), list(chain.from_iterable(rejects))
 
     def _ask(self, part: bytes) -> Extracted:
         link = self._idle.get()
@@ -143,8 +147,8 @@ def main(numbers: list[str]) -> None:
     """Serve the pipes of these file numbers, each by a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started us hears of it, and closes the pipes
     links = [Connection(int(number)) for number in numbers]
-    root, encoding, photo, split, spool = links[0].recv()
-    taker = FaceExtractor(open_files(root, photo.max_bytes, encoding, spool), photo, split, spool)
+    root, encoding, photo, split, staging = links[0].recv()
+    taker = FaceExtractor(open_files(root, photo.max_bytes, encoding, scratch_folder(staging)), photo, split)
     # No process may hold another's pipe, or nobody would notice if that one is killed.
     while len(links) > 1:
         link = links.pop()
@@ -155,21 +159,26 @@ def main(numbers: list[str]) -> None:
             break
         link.close()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        _serve(links[0], taker)
+        _serve(links[0], taker, staging)
     links[0].close()
     with suppress(ChildProcessError):
         while True:
             os.wait()
 
 
-def _serve(link: Connection, taker: FaceExtractor) -> None:
+def _serve(link: Connection, taker: FaceExtractor, staging: str) -> None:
     while True:
         batch = link.recv()
         try:
-            taken: Extracted | Exception = taker.take(unpack_records(batch))
+            records = unpack_records(batch)
+            taken = taker.take(records)
+            spool = Spool(staging, 0)
+            spool.add(taken, len(records))
+            faces = spool.flush()
+            answer: Extracted | Exception = ([pack_faces(faces)] if len(faces) else [], taken.rejects)
         except Exception as error:  # whatever it is, the worker that asked has to know
-            taken = error
-        link.send(taken)
+            answer = error
+        link.send(answer)
 
 
 if __name__ == "__main__":

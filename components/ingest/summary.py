@@ -2,25 +2,24 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import numpy as np
 
 from components.ingest import contact_sheets
-from components.ingest.examples_index import read_columns
+from components.ingest.examples_index import LISTING
+from components.ingest.tally import REJECTS, Tally, columns_of, rejected
 from components.report import charts, page
 from components.report.charts import UNKNOWN
 from components.storage.by_name import Files
-from schemas.arrow_files import parquet as pq
 from schemas.record import FEMALE, MAX_AGE, SPLITS
-from schemas.reject import REASONS, Reject
+from schemas.reject import REASONS
 from schemas.shard import read_index
 
 
-def describe(folder: Path, rejects: list[Reject], previous: Path | None) -> dict[str, Any]:
+def describe(folder: Path, tally: Tally, previous: Path | None) -> dict[str, Any]:
     """Figures of an ingest, from what it wrote.
 
     Gives: `rows`, `examples`, and of them `train`, `validation` and `test`; `rejects` by reason; `photos` that were opened,
@@ -28,40 +27,50 @@ def describe(folder: Path, rejects: list[Reject], previous: Path | None) -> dict
     `sides` of the stored faces in pixels; `splits`, each with its persons, mean age in years, share of women, and examples by
     decade or age class; `ages`, the number of examples by split, gender and age in years.
     """
-    listing = read_columns(folder, "split", "person", "age", "age_class", "gender", "height", "sha256")
-    splits = {split: listing.filter(pc.field("split") == split) for split in SPLITS}
-    counts = Counter(reject.reason for reject in rejects)
-    opened = listing["sha256"].to_pylist() + [reject.sha256 for reject in rejects if reject.sha256]
-    known = _contents(previous)
     shards = [shard for held in read_index(folder).values() for shard in held]
-    sides = sorted(listing["height"].to_pylist())
+    sides = sorted(tally.heights)
+    below = np.cumsum([tally.heights[side] for side in sides])
+    splits = {split: _describe_split(tally, split) for split in SPLITS}
     return {
-        "rows": len(listing) + len(rejects),
-        "examples": len(listing),
-        **{split: len(rows) for split, rows in splits.items()},
-        "rejects": {reason: counts[reason] for reason in REASONS if counts[reason]},
-        "photos": len(opened),
-        "photos_new": sum(sha256 not in known for sha256 in opened),
-        "persons": len(listing["person"].unique()),
+        "rows": tally.examples + tally.rejects.total(),
+        "examples": tally.examples,
+        **{split: held["examples"] for split, held in splits.items()},
+        "rejects": {reason: tally.rejects[reason] for reason in REASONS if tally.rejects[reason]},
+        "photos": tally.opened,
+        "photos_new": tally.opened - _seen_before(folder, previous),
+        "persons": tally.persons_in_all,
         "shards": len(shards),
         "bytes": sum(shard.bytes for shard in shards),
-        "sides": {"smallest": sides[0], "median": sides[len(sides) // 2], "largest": sides[-1]},
-        "splits": {split: _describe_split(rows) for split, rows in splits.items()},
-        "ages": {split: _ages(rows) for split, rows in splits.items()},
+        "sides": {
+            "smallest": sides[0],
+            "median": sides[int(np.searchsorted(below, tally.examples // 2, side="right"))],
+            "largest": sides[-1],
+        },
+        "splits": splits,
+        "ages": {split: _ages(tally, split) for split in SPLITS},
     }
 
 
-def _describe_split(rows: pa.Table) -> dict[str, Any]:
-    ages, genders, classes = (rows[name].drop_null().to_pylist() for name in ("age", "gender", "age_class"))
-    decades = Counter(age // 10 * 10 for age in ages)
-    counted = Counter(classes)
+def _describe_split(tally: Tally, split: str) -> dict[str, Any]:
+    ages: Counter[int] = Counter()
+    genders: Counter[str] = Counter()
+    classes: Counter[str] = Counter()
+    for (held, gender, age, age_class), count in tally.labels.items():
+        if held == split:
+            ages.update({age: count} if age is not None else {})
+            genders.update({gender: count} if gender is not None else {})
+            classes.update({age_class: count} if age_class is not None else {})
+    decades: Counter[int] = Counter()
+    for age, count in ages.items():
+        decades[age // 10 * 10] += count
+    years = sum(age * count for age, count in ages.items())
     return {
-        "examples": len(rows),
-        "persons": len(rows["person"].unique()),
-        "mean_age": round(sum(ages) / len(ages), 2) if ages else None,
-        "female": round(genders.count(FEMALE) / len(genders), 4) if genders else None,
+        "examples": sum(count for (held, *_), count in tally.labels.items() if held == split),
+        "persons": tally.persons[split],
+        "mean_age": round(years / ages.total(), 2) if ages else None,
+        "female": round(genders[FEMALE] / genders.total(), 4) if genders else None,
         "decades": {_decade(decade): decades[decade] for decade in sorted(decades)},
-        "classes": {name: counted[name] for name in sorted(counted)},
+        "classes": {name: classes[name] for name in sorted(classes)},
     }
 
 
@@ -69,35 +78,39 @@ def _decade(first: int) -> str:
     return f"{first}-{first + 9}" if first < MAX_AGE else str(first)
 
 
-def _ages(rows: pa.Table) -> dict[str, dict[int, int]]:
-    """Number of examples by gender and age."""
-    known = rows.filter(pc.field("age").is_valid())
-    counted = Counter(zip(known["gender"].fill_null(UNKNOWN).to_pylist(), known["age"].to_pylist(), strict=True))
-    genders = sorted({gender for gender, _ in counted})
-    return {
-        gender: {age: count for (held, age), count in sorted(counted.items()) if held == gender} for gender in genders
-    }
+def _ages(tally: Tally, split: str) -> dict[str, dict[int, int]]:
+    """Number of examples of a split by gender and age."""
+    counted: dict[str, Counter[int]] = {}
+    for (held, gender, age, _), count in tally.labels.items():
+        if held == split and age is not None:
+            counted.setdefault(gender or UNKNOWN, Counter())[age] += count
+    return {gender: {age: counted[gender][age] for age in sorted(counted[gender])} for gender in sorted(counted)}
 
 
-def _contents(folder: Path | None) -> set[str]:
-    """Digests of all photos that an ingest opened."""
-    if folder is None:
-        return set()
-    seen = set(read_columns(folder, "sha256")["sha256"].to_pylist())
-    rejected = folder / "rejects.parquet"
-    if rejected.exists() and "sha256" in pq.read_schema(rejected).names:
-        seen |= set(pq.read_table(rejected, columns=["sha256"])["sha256"].to_pylist())
-    return seen
+def _seen_before(folder: Path, previous: Path | None) -> int:
+    """How many of the photos that were opened the previous ingest had opened too, by the first 8 bytes of their digests."""
+    if previous is None:
+        return 0
+    known = np.unique(np.concatenate([np.empty(0, np.uint64), *_digests(previous)]))
+    return sum(int(np.isin(digests, known).sum()) for digests in _digests(folder))
 
 
-def write(folder: Path, figures: Mapping[str, Any], rejects: list[Reject], photos: Files) -> None:
+def _digests(folder: Path) -> Iterator[np.ndarray]:
+    """The photos that an ingest opened."""
+    for file in (folder / LISTING, folder / REJECTS):
+        for part in columns_of(file, "sha256"):
+            digests = [int(digest[:16], 16) for digest in part["sha256"].to_pylist() if digest]
+            yield np.array(digests, np.uint64)
+
+
+def write(folder: Path, figures: Mapping[str, Any], photos: Files, surround: page.Surround) -> None:
     """Write summary.json, summary.html and the contact sheets beside them."""
     (folder / "summary.json").write_text(json.dumps(figures, indent=1) + "\n")
     faces = contact_sheets.of_faces(folder)
-    (folder / "faces.jpg").write_bytes(faces)
+    (folder / "faces.jpg").write_bytes(contact_sheets.sheet(faces))
     parts: list[page.Block] = [
         page.Paragraph(
-            f"{figures['rows']:,} rows = {figures['examples']:,} examples + {len(rejects):,} rejects. "
+            f"{figures['rows']:,} rows = {figures['examples']:,} examples + {sum(figures['rejects'].values()):,} rejects. "
             f"{figures['photos']:,} photos were opened, {figures['photos_new']:,} of them new, "
             f"in {figures['seconds']:,.1f} s ({figures['photos_per_second']:,.0f} photos/s)."
         ),
@@ -109,22 +122,35 @@ def write(folder: Path, figures: Mapping[str, Any], rejects: list[Reject], photo
             f"Sides of the faces: {figures['sides']['smallest']} to {figures['sides']['largest']} pixels, "
             f"half of them up to {figures['sides']['median']}."
         ),
-        page.Picture(faces, "Some of the examples, with age and gender", "jpeg"),
+        page.Heading("Some of the examples"),
+        page.Paragraph("As they were cut out, with the age in years and the gender of their labels.", "quiet"),
+        _tiles(faces),
         page.Heading("Rejects"),
         page.Table(
-            ["reason", "meaning", "rows", "share"],
+            ["reason", "meaning", "rows", "share, %"],
             [
-                [reason, REASONS[reason], count, f"{count / figures['rows']:.2%}"]
+                [reason, REASONS[reason], count, 100.0 * count / figures["rows"]]
                 for reason, count in figures["rejects"].items()
             ],
+            "Every row is an example or has one of these reasons.",
         ),
     ]
+    if counted := {name: count for name, count in figures["beam"].items() if isinstance(count, int)}:
+        parts += [
+            page.Heading("As Beam counted"),
+            page.Table(["counter", "count"], [[name, count] for name, count in counted.items()], _TWICE),
+        ]
     (folder / "rejects").mkdir(exist_ok=True)
-    for reason in figures["rejects"]:
-        sheet = contact_sheets.of_rejects([reject for reject in rejects if reject.reason == reason], photos)
-        (folder / "rejects" / f"{reason}.jpg").write_bytes(sheet)
-        parts.append(page.Picture(sheet, f"{reason}: {REASONS[reason]}", "jpeg"))
-    page.write(folder / "summary.html", "Ingest", parts)
+    for reason, some in contact_sheets.chosen(rejected(folder), figures["rejects"]).items():
+        shown = contact_sheets.of_rejects(some, photos)
+        (folder / "rejects" / f"{reason}.jpg").write_bytes(contact_sheets.sheet(shown))
+        title = f"{reason}: {REASONS[reason]}, {figures['rejects'][reason]:,} rows"
+        parts.append(page.Details(title, [_tiles(shown)]))
+    page.write(folder / "summary.html", "Ingest", parts, surround)
+
+
+def _tiles(tiles: Sequence[contact_sheets.Tile]) -> page.Pictures:
+    return page.Pictures([page.Picture(tile.jpeg(), tile.caption, "jpeg") for tile in tiles], small=True)
 
 
 def _splits_table(splits: Mapping[str, Any]) -> tuple[list[str], list[list[Any]], str]:
@@ -140,10 +166,11 @@ def _splits_table(splits: Mapping[str, Any]) -> tuple[list[str], list[list[Any]]
     return columns, rows, "Persons are dealt out by a hash, not by age or gender: here is how even it came out."
 
 
+_TWICE = "Some runners count what a worker had to do again as well, so that these may be more."
+
 _GROUPS = ("decades", "classes")
 
 
 def _ages_chart(ages: Mapping[str, Mapping[str, Mapping[int, int]]]) -> list[page.Block]:
-    if not any(counts for genders in ages.values() for counts in genders.values()):
-        return []
-    return [page.Picture(page.png(charts.ages(ages)), "Examples by age and gender")]
+    shown = charts.ages_by_split(ages)
+    return [shown] if shown.pictures else []

@@ -2,6 +2,7 @@
 
 from components.registry.model_versions import (
     BEST,
+    BLESSED,
     CHALLENGER,
     CHAMPION,
     PERSONS,
@@ -23,6 +24,7 @@ from components.registry.model_versions import (
 
 __all__ = [
     "BEST",
+    "BLESSED",
     "CHALLENGER",
     "CHAMPION",
     "PERSONS",

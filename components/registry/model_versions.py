@@ -28,6 +28,8 @@ CHALLENGER = "challenger"
 BEST = "visage.best."
 """Tag of a version, before the name of a figure: the number of the version that is the best in it of all that were blessed when
 this one was registered; `self` if it is this one, empty if none is."""
+BLESSED = "visage.blessed"
+"""Tag of a version: `true` if evaluate found nothing that speaks against it, else `false`."""
 REPLACED = "champion_before"
 """Tag of a champion from before there was `history`: the version that was champion before it."""
 
@@ -68,6 +70,15 @@ class ModelVersion:
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
     created: str = ""
+
+    @property
+    def objection(self) -> str:
+        """Why it should not become champion without a person's reason: it is not blessed; empty where it is."""
+        blessed = self.tags.get(BLESSED) or ("true" if self.tags.get("visage.decided") == CHAMPION else "")
+        if blessed == "true":
+            return ""
+        why = self.tags.get("visage.decided", "")
+        return f"it is not blessed: {why}" if why and blessed else "it is not known to be blessed"
 
     @property
     def uri(self) -> str:

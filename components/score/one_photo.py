@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from components import registry
-from components.score import parts, plan
+from components.estimator import precision, saved
+from components.score import plan
 from components.score.detect import detector
 from components.score.settings import ScoreSettings
+from components.score.staged_model import ready
+from components.score.work import Work, score_part
 from components.storage.listing import Listing
 from components.storage.reading import Reader
-from schemas.arrow_files import parquet as pq
 from schemas.error import VisageError
-from schemas.reject import Reject, read_rejects
+from schemas.reject import Reject
 
 
 def score(settings: ScoreSettings, folder: Path) -> tuple[list[dict[str, Any]], list[Reject]]:
@@ -26,7 +28,7 @@ def score(settings: ScoreSettings, folder: Path) -> tuple[list[dict[str, Any]], 
         VisageError: more than one photo is named; photo, model or registry are not there.
     """
     listing = Listing(settings.photos, settings.names_encoding)
-    planned = plan.write(folder / "plan", listing, listing.sources, plan.PART, lambda files: None)
+    planned = plan.write(str(folder / "plan"), listing, listing.sources, plan.PART, lambda count: None)
     if planned.files != 1:
         raise VisageError(
             f"{', '.join(settings.photos)}: {planned.files:,} files. Where shall their scores go?",
@@ -34,8 +36,11 @@ def score(settings: ScoreSettings, folder: Path) -> tuple[list[dict[str, Any]], 
             usage=True,
         )
     version = registry.resolve(settings.model)
-    work = parts.Work.of(settings, folder, planned, version, registry.download(version), datetime.now(UTC))
-    (folder / parts.FOLDER).mkdir()
+    model = registry.download(version)
+    computed = precision.chosen(settings.precision)
+    work = Work.of(settings, version, model, computed, datetime.now(UTC), planned.parts)
+    estimator = ready(saved.load(model / "estimator"), computed)
+    finder = detector(work.detector, work.min_score) if work.detector else None
     with Reader(planned.sources, work.photo.max_bytes) as reader:
-        parts.score_part(work, 0, reader, detector(work.detector, work.min_score) if work.detector else None)
-    return pq.read_table(parts.scores_file(folder, 0)).to_pylist(), read_rejects(parts.rejects_file(folder, 0))
+        part = score_part(work, planned, 0, reader, estimator, finder)
+    return part.scores.to_pylist(), [Reject(**row) for row in part.rejects.to_pylist()]

@@ -1,8 +1,8 @@
 """Scored photos for the summary page: small, with a box and what the model says around every face."""
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
@@ -36,8 +36,8 @@ class Picture:
         size = max(1, round(photo.width * scale)), max(1, round(photo.height * scale))
         return cls(photo.resize(size, reducing_gap=2.0), scale, name, boxes, first)
 
-    def save(self, path: Path, predictions: Mapping[str, Any]) -> None:
-        """Draw boxes, ages and genders into the photo and write it as a JPEG with the file's name as its comment."""
+    def drawn(self, predictions: Mapping[str, Any]) -> bytes:
+        """The photo with boxes, ages and genders drawn into it, as a JPEG with the file's name as its comment."""
         drawn = self.photo.copy()
         pen = ImageDraw.Draw(drawn)
         font = ImageFont.load_default(13)
@@ -49,4 +49,6 @@ class Picture:
             at = (left + 3, max(top - 17, 1))
             pen.rectangle(pen.textbbox(at, label, font=font), fill="#222222")
             pen.text(at, label, fill="#ffd400", font=font)
-        drawn.save(path, "JPEG", quality=85, comment=self.name.encode())
+        written = io.BytesIO()
+        drawn.save(written, "JPEG", quality=85, comment=self.name.encode())
+        return written.getvalue()

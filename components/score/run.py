@@ -1,38 +1,45 @@
 """What the score step does, in the pipeline and for `visage score` alike."""
 
-import fcntl
 import io
 import json
 import logging
-import os
-import shutil
+import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components import beam_job, registry
 from components.registry import ModelVersion
 from components.registry.mlflow_server import client, explaining_mlflow_errors
+from components.score import parts, pinned
 from components.score import plan as plans
+from components.score.pinned import Pinned
 from components.score.plan import Plan
 from components.score.settings import ScoreSettings, Settings
 from components.step import StepContext, Tracker
 from components.step.resources import cores
+from components.storage import files
 from components.storage.listing import Listing
+from components.storage.names import is_remote, joined
+from schemas.artifact import MANIFEST
 from schemas.error import VisageError
 from schemas.redaction import redacted
+
+if TYPE_CHECKING:
+    from components.report.page import Surround
 
 log = logging.getLogger("visage.score")
 
 SUMMARY = "summary.json"
 """Written when all scores are in their place; what the work needed is removed after it."""
 
-_PLAN, _PARTS, _JOB = "plan", "parts", "job.json"
+_PAGE, _STAGING = "summary.html", "staging"
+_KEPT = ("photos", "scored", "without_face", "rejected", "faces", "age_mean", "photos_per_second", "model", "precision")
 
 
 def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
@@ -41,92 +48,177 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     Raises:
         VisageError: photos, model or registry are not there, or the output cannot be written.
     """
-    output = context.output
+    counts = score(str(context.output), settings, context)
+    clear_up(str(context.output), settings)
+    return counts
+
+
+def score(output: str, settings: Settings, context: StepContext) -> Mapping[str, Any]:
+    """Score the photos that the settings name; what the work needed stays until `clear_up`.
+
+    Args:
+        output: folder or URL that the scores go to.
+        settings: of the step.
+        context: of the step; its own output is not written to.
+
+    Returns:
+        Counts and figures for a manifest.
+
+    Raises:
+        VisageError: photos, model or registry are not there, or the output cannot be written.
+    """
+    with explaining_errors(output):
+        if not _is_scored(output):
+            _score(output, settings, context)
+        summary = json.loads(files.read_bytes(joined(output, SUMMARY)))
+    return {name: summary[name] for name in _KEPT if summary[name] is not None} | {"warnings": len(summary["warnings"])}
+
+
+def _is_scored(output: str) -> bool:
+    """Whether the job that was begun at an output has its summary there, and so all its scores."""
     try:
-        with _alone(output):
-            if not (output / SUMMARY).is_file():
-                _score(settings, context)
-            for leftover in (_PLAN, _PARTS):
-                shutil.rmtree(output / leftover, ignore_errors=True)
-            (output / _JOB).unlink(missing_ok=True)
+        begun = pinned.read(output)
+        summary = json.loads(files.read_bytes(joined(output, SUMMARY)))
+    except (FileNotFoundError, ValueError):
+        return False
+    if begun is None:  # in a folder all may be cleared up already; what lies at a URL is of an earlier job
+        return not is_remote(output)
+    return summary.get("job") == begun.key
+
+
+def clear_up(output: str, settings: Settings) -> None:
+    """Remove what the work needed and nobody else does.
+
+    Raises:
+        VisageError: it cannot be removed.
+    """
+    with explaining_errors(output):
+        begun = pinned.read(output)
+        if begun:
+            files.remove_folder(_room(output, settings, begun))
+        if not is_remote(output):  # at a URL another job may be at work there, which nothing holds off
+            files.remove_folder(joined(output, _STAGING))
+        pinned.remove(output)
+
+
+@contextmanager
+def explaining_errors(output: str) -> Iterator[None]:
+    """Around work at an output: what cannot be read or written there is one message.
+
+    Raises:
+        VisageError: it cannot.
+    """
+    try:
+        yield
     except OSError as error:
         raise VisageError(
             f"{error.filename or output} cannot be read or written: {error.strerror or error}.",
             "See to it, then give the same command again: it goes on from here.",
         ) from error
-    summary = json.loads((output / SUMMARY).read_text())
-    kept = ("photos", "scored", "without_face", "rejected", "faces", "age_mean", "photos_per_second", "model")
-    return {name: summary[name] for name in kept if summary[name] is not None} | {"warnings": len(summary["warnings"])}
 
 
-def _score(settings: Settings, context: StepContext) -> None:
+def _score(output: str, settings: Settings, context: StepContext) -> None:
     with redirect_stderr(io.StringIO()):  # TFDV says there, at every import, that there is no IPython
         from components.score import drift
-    from components.score import report, summary
-    from components.score.job import build, share_cores
-    from components.score.parts import Work
+    from components.beam_job.first_look import start
+    from components.report import surround
+    from components.score import job, staged_model, summary
+    from components.score.work import Work
 
-    output, wanted, clock = context.output, settings.score, time.monotonic()
-    version, started = _pinned(wanted.model, context)
-    log.info("scoring with %s", version)
+    wanted, clock = settings.score, time.monotonic()
+    pipeline = beam_job.pipeline(settings.beam)  # first of all: what the runner lacks is told before photos are listed
+    begun, version = _begun(output, settings, context)
+    log.info("scoring with %s in %s", version, begun.precision)
     model = registry.download(version)
-    plan = _plan(wanted, output, context.tracker)
+    room = _room(output, settings, begun)
+    plan = _plan(wanted, joined(room, "plan"), context.tracker)
     log.info("%d photos in %d parts", plan.files, plan.parts)
 
-    work = Work.of(wanted, output, plan, version, model, started)
-    done = _done(output)
-    left = [number for number in range(plan.parts) if number not in done]
+    places = job.Places(plan.folder, staged_model.stage(model / "estimator", room), joined(room, "parts"))
+    done = parts.done(places.parts)
     if done:
         log.info("%d of %d parts are done already", len(done), plan.parts)
-    if left:
-        pipeline = beam_job.pipeline(settings.beam)
+    if len(done) < plan.parts:
+        started = datetime.fromisoformat(begun.started)
+        work = Work.of(wanted, version, model, begun.precision, started, plan.parts)
         workers = settings.beam.workers or cores()
         if settings.beam.runner == "local":
-            share_cores(workers)
-        build(pipeline, work, plan.work_units(left, workers))
-        with _progress(output, plan, context.tracker):
+            job.share_cores(workers)
+        # What workers will read, which is not what was named where that is a list.
+        begin = pipeline | "start" >> start(settings.beam, "score", room, [source.place for source in plan.sources])
+        job.build(begin, work, places, plan, done, workers)
+        with _progress(places.parts, plan, context.tracker):
             beam_job.run(pipeline)
     seconds = time.monotonic() - clock
 
-    tally = summary.total(output, plan.parts, plan.files)
-    population = summary.collect(
-        output, plan.parts, tally, lambda parts: context.tracker.progress(parts, plan.parts, "parts collected")
+    for name in (MANIFEST, SUMMARY):  # of an earlier job at a URL, whose scores are replaced now
+        files.remove(joined(output, name))
+    collected = summary.collect(
+        places.parts, plan, output, lambda count: context.tracker.progress(count, plan.parts, "parts collected")
     )
-    drifts = drift.measure(population.sampled(), model / "statistics" / "train.pb", wanted)
-    warnings = [str(held) for held in drifts if held.exceeded]
+    drifts = drift.measure(collected.population.sample.table(), model / "statistics" / "train.pb", wanted)
+    warnings = [str(found) for found in drifts if found.exceeded]
     for warning in warnings:
         log.warning(warning)
-    held = {
+    figures = {
+        "job": begun.key,
         "model": str(version),
         "model_run": version.run_id,
-        "started": started.isoformat(timespec="seconds"),
+        "precision": begun.precision,
+        "started": begun.started,
         "inputs": redacted(wanted.photos),
-        **summary.figures(tally, population),
+        **summary.figures(collected),
         "seconds": round(seconds, 1),
-        "photos_per_second": round(plan.files_in(left) / seconds, 1),
-        "drift": [asdict(entry) for entry in drifts],
+        "photos_per_second": round((plan.files - plan.files_in(done)) / seconds, 1),
+        "drift": [asdict(found) for found in drifts],
         "warnings": warnings,
     }
-    report.write(output / "summary.html", held, summary.pictures(output))
-    _link(version, held, context.tracker)
-    written = output / f".{SUMMARY}"
-    written.write_text(json.dumps(held, indent=1, ensure_ascii=False) + "\n")
-    written.rename(output / SUMMARY)
+    _write_page(output, figures, collected.pictures, surround.of_step("score", settings, context))
+    _link(version, figures, context.tracker)
+    files.write_bytes(joined(output, SUMMARY), (json.dumps(figures, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def _pinned(reference: str, context: StepContext) -> tuple[ModelVersion, datetime]:
-    """The model's version and the job's start: those of the first try, for an interrupted job that goes on."""
-    note = context.output / _JOB
-    if note.is_file():
-        held = json.loads(note.read_text())
-        return registry.resolve(held["model"]), datetime.fromisoformat(held["started"])
-    if not reference:
-        reference = _registered(context)
-    version, started = registry.resolve(reference), datetime.now(UTC).replace(microsecond=0)
-    written = note.with_name(f".{_JOB}")
-    written.write_text(json.dumps({"model": str(version), "started": started.isoformat()}))
-    written.rename(note)
-    return version, started
+def _begun(output: str, settings: Settings, context: StepContext) -> tuple[Pinned, ModelVersion]:
+    """The job, as it was begun if it was interrupted, and its model."""
+    from components.estimator import precision
+
+    wanted = settings.score
+    try:
+        begun = pinned.read(output)
+    except ValueError as error:
+        log.warning("%s: all is done anew", error)
+        begun = None
+    if begun and begun.fingerprint != context.fingerprint:
+        log.warning(
+            "the job that was begun at %s is of other photos, settings or code: all is done anew", begun.started
+        )
+        files.remove_folder(_room(output, settings, begun))
+        begun = None
+    if begun and begun.staging != settings.beam.staging:
+        log.warning(
+            "beam.staging was %r when this job was begun, and what was scored lies there: all is done anew",
+            begun.staging,
+        )
+        begun = None
+    if begun:
+        return begun, registry.resolve(begun.model)
+    version = registry.resolve(wanted.model or _registered(context))
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    begun = Pinned(
+        str(version), started, precision.chosen(wanted.precision), settings.beam.staging, context.fingerprint
+    )
+    pinned.write(output, begun)
+    return begun, version
+
+
+def _room(output: str, settings: Settings, begun: Pinned) -> str:
+    """Folder or URL of the job's own, which its workers read and write.
+
+    Beside an output at a URL, which all workers reach in any case; else in `beam.staging`, if that is set.
+    """
+    if is_remote(output):
+        return joined(joined(output, _STAGING), begun.key)
+    return joined(beam_job.staging_place(settings.beam, Path(output), "score"), begun.key)
 
 
 def _registered(context: StepContext) -> str:
@@ -140,15 +232,14 @@ def _registered(context: StepContext) -> str:
     return f"{held['name']}/{held['scoring_version']}"
 
 
-def _plan(settings: ScoreSettings, output: Path, tracker: Tracker) -> Plan:
-    folder = output / _PLAN
+def _plan(settings: ScoreSettings, folder: str, tracker: Tracker) -> Plan:
     try:
-        return plans.read(folder)
+        plan = plans.read(folder)
     except FileNotFoundError:
         listing = Listing(settings.photos, settings.names_encoding)
         size = plans.part_size(settings.looks_with)
         plan = plans.write(
-            folder, listing, listing.sources, size, lambda files: tracker.progress(files, None, "photos listed")
+            folder, listing, listing.sources, size, lambda count: tracker.progress(count, None, "photos listed")
         )
     if not plan.files:
         raise VisageError(
@@ -157,22 +248,21 @@ def _plan(settings: ScoreSettings, output: Path, tracker: Tracker) -> Plan:
     return plan
 
 
-def _done(output: Path) -> set[int]:
-    """Numbers of the parts that are done."""
-    folder = output / _PARTS
-    folder.mkdir(exist_ok=True)
-    with os.scandir(folder) as listing:
-        return {int(entry.name[:-5]) for entry in listing if entry.name.endswith(".json")}
-
-
 @contextmanager
-def _progress(output: Path, plan: Plan, tracker: Tracker) -> Iterator[None]:
-    """Tells the tracker every second how many parts are done, wherever the workers are."""
+def _progress(folder: str, plan: Plan, tracker: Tracker) -> Iterator[None]:
+    """Tells the tracker how many parts are done, wherever the workers are: every second, or as often as costs little."""
     over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(1.0):
-            tracker.progress(plan.files_in(_done(output)), plan.files, "photos")
+        pause = 1.0
+        while not over.wait(pause):
+            asked = time.monotonic()
+            try:
+                done = plan.files_in(parts.done(folder))
+            except OSError:
+                continue  # what the store says next time is early enough; the workers tell if it stays away
+            tracker.progress(done, plan.files, "photos")
+            pause = max(1.0, 20 * (time.monotonic() - asked))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -184,20 +274,13 @@ def _progress(output: Path, plan: Plan, tracker: Tracker) -> Iterator[None]:
     tracker.progress(plan.files, plan.files, "photos")
 
 
-@contextmanager
-def _alone(output: Path) -> Iterator[None]:
-    """Hold the output folder, so that no second job writes to it meanwhile."""
-    descriptor = os.open(output, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise VisageError(
-                f"Another job is writing to {output}.", "Wait for it, or choose another folder."
-            ) from error
-        yield
-    finally:
-        os.close(descriptor)
+def _write_page(output: str, figures: Mapping[str, Any], pictures: Sequence[bytes], surround: "Surround") -> None:
+    from components.score import report
+
+    with tempfile.TemporaryDirectory(prefix="visage-") as folder:
+        page = Path(folder, _PAGE)
+        report.write(page, figures, pictures, surround)
+        files.copy(str(page), joined(output, _PAGE))
 
 
 def _link(version: ModelVersion, summary: Mapping[str, Any], tracker: Tracker) -> None:

@@ -34,10 +34,11 @@ class ScoreSettings(Section):
         "how large it is",
     )
     batch: int = runtime_only(64, "faces that go through the model at once", ge=1, le=4096)
-    precision: Literal["float32", "bfloat16"] = Field(
-        "float32",
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto",
         description="bfloat16: half as fast again on processors with arithmetic for it (avx512_bf16, amx_bf16), slower on "
-        "others; moves ages by some hundredths of a year on average",
+        "others; moves ages by some hundredths of a year on average. auto: bfloat16 where the machine that starts the job has "
+        "such a processor, else float32; once for the whole job",
     )
     pictures: int = Field(12, ge=0, le=200, description="scored photos that the summary page shows")
     drift_age: float = Field(

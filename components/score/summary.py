@@ -1,16 +1,23 @@
-"""From the parts to the artifact: Parquet files of a good size, and the figures of the whole job."""
+"""From the parts to the artifact: Parquet files of a good size, and the figures of the whole job.
+
+Parts are read one after another, once: what stays in memory is a row group in the making, the sample and the counters.
+"""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.score.parts import Counts, rejects_file, scores_file, tally_of
+from components.score import parts
+from components.score.parts import Counts
+from components.score.plan import Plan
+from components.storage import files
+from components.storage.names import joined
 from schemas.arrow_files import parquet as pq
 from schemas.error import VisageError
 from schemas.reject import arrow_schema as rejects_schema
@@ -19,8 +26,37 @@ from schemas.score import arrow_schema
 ROWS = 200_000
 """Rows of a scores file, about."""
 
+ROW_GROUP = 20_000
+"""Rows of a row group, about."""
+
 SAMPLE = 50_000
 """Faces that the drift is measured on, at most; they are taken evenly from all."""
+
+
+class Sample:
+    """Some faces, taken evenly from all that come: every one, every second one, every fourth ... as they become more."""
+
+    def __init__(self) -> None:
+        self._every, self._seen, self._size = 1, 0, 0
+        self._taken: list[pd.DataFrame] = []
+
+    def add(self, faces: pd.DataFrame) -> None:
+        """Look at further faces, columns `age` and `gender`."""
+        numbered = faces[["age", "gender"]].set_index(pd.RangeIndex(self._seen, self._seen + len(faces)))
+        self._seen += len(faces)
+        self._take([numbered[numbered.index % self._every == 0]])
+        while self._size > SAMPLE:
+            self._every *= 2
+            everything, self._taken, self._size = self._taken, [], 0
+            self._take([some[some.index % self._every == 0] for some in everything])
+
+    def _take(self, some: list[pd.DataFrame]) -> None:
+        self._taken += some
+        self._size += sum(map(len, some))
+
+    def table(self) -> pd.DataFrame:
+        """The faces that were taken, columns `age` (years) and `gender`."""
+        return pd.concat(self._taken, ignore_index=True) if self._taken else pd.DataFrame({"age": [], "gender": []})
 
 
 @dataclass
@@ -32,22 +68,25 @@ class Population:
         age_sum: of all ages, years.
         age_classes: faces by age class, for a model that tells it.
         reasons: rejects by reason.
-        sample: ages (whole years) and genders of some faces.
+        sample: of the faces.
     """
 
     decades: Counter[tuple[int, str | None]] = field(default_factory=Counter)
     age_sum: float = 0.0
     age_classes: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
-    sample: list[pd.DataFrame] = field(default_factory=list)
+    sample: Sample = field(default_factory=Sample)
 
-    def add(self, faces: pd.DataFrame, start: int, every: int) -> None:
-        """Count some faces; `start` is the index of the first of them among all, and one of `every` is sampled."""
+    def add(self, scores: pa.Table, rejects: pa.Table) -> None:
+        """Count what came out of a part."""
+        faces = scores.filter(pc.is_valid(scores["age"])).select(["age", "age_class", "gender"]).to_pandas()
         decade = (faces["age"] // 10 * 10).astype(int)
         self.decades.update(zip(decade, faces["gender"], strict=True))
         self.age_sum += float(faces["age"].astype("float64").sum())
         self.age_classes.update(faces["age_class"].dropna())
-        self.sample.append(faces[["age", "gender"]].iloc[-start % every :: every])
+        self.reasons.update(rejects["reason"].to_pylist())
+        if len(faces):
+            self.sample.add(faces)
 
     def by_decade(self) -> dict[int, int]:
         """Faces by decade of age."""
@@ -64,99 +103,139 @@ class Population:
                 counted[gender] += count
         return dict(sorted(counted.items()))
 
-    def sampled(self) -> pd.DataFrame:
-        """The sample in one table, columns `age` and `gender`."""
-        return pd.concat(self.sample, ignore_index=True) if self.sample else pd.DataFrame({"age": [], "gender": []})
 
+@dataclass(frozen=True)
+class Collected:
+    """All parts together.
 
-def total(output: Path, parts: int, files: int) -> Counts:
-    """What became of all photos.
-
-    Raises:
-        VisageError: a part is missing, or the sum is not the number of files that were listed.
+    Attributes:
+        counts: what became of all photos.
+        population: who was scored.
+        pictures: some scored photos, JPEG.
     """
-    held = [tally_of(output, number) for number in range(parts)]
-    tallies = [tally for tally in held if tally is not None]
-    whole = sum(tallies, start=Counts())
-    if len(tallies) < parts or whole.photos != files or whole.scored + whole.without_face + whole.rejected != files:
-        raise VisageError(
-            f"Of {files} photos {whole.photos} are accounted for in {len(tallies)} of {parts} parts.",
-            "Give the same command again; if it says so once more, delete the output and start anew.",
-        )
-    return whole
+
+    counts: Counts
+    population: Population
+    pictures: tuple[bytes, ...]
 
 
-def collect(output: Path, parts: int, tally: Counts, collected: Callable[[int], None]) -> Population:
+def collect(folder: str, plan: Plan, output: str, collected: Callable[[int], None]) -> Collected:
     """Bring the parts together: `scores/*.parquet` and `rejects.parquet`, in the order of the listing.
 
     Args:
-        output: folder of the artifact.
-        parts: number of parts.
-        tally: of all photos.
+        folder: folder or URL that the parts are kept in.
+        plan: of the job.
+        output: folder or URL of the artifact.
         collected: called with the number of parts done so far.
+
+    Raises:
+        VisageError: a part is missing, or the sum is not the number of files that were listed.
+        OSError: something cannot be read or written.
     """
-    population = Population()
-    (output / "scores").mkdir(exist_ok=True)
-    for stale in (output / "scores").iterdir():
-        stale.unlink()
-    every = max(1, -(-tally.faces // SAMPLE))
-    faces = 0
-    with pq.ParquetWriter(output / "rejects.parquet", rejects_schema()) as rejects:
-        scores = _Scores(output / "scores")
-        for number in range(parts):
-            table = pq.read_table(scores_file(output, number))
-            scores.write(table)
-            found = table.filter(pc.is_valid(table["age"])).select(["age", "age_class", "gender"]).to_pandas()
-            population.add(found, faces, every)
-            faces += len(found)
-            rejected = pq.read_table(rejects_file(output, number))
-            if len(rejected):
-                rejects.write_table(rejected)
-                population.reasons.update(rejected["reason"].to_pylist())
-            collected(number + 1)
-        scores.close()
-    return population
+    files.remove_folder(joined(output, "scores"))
+    counts, population, number = Counts(), Population(), 0
+    pictures: list[bytes] = []
+    with ExitStack() as open_files:
+        scores = open_files.enter_context(_Scores(joined(output, "scores")))
+        rejects = open_files.enter_context(_Table(joined(output, "rejects.parquet"), rejects_schema()))
+        try:
+            for number, part in enumerate(parts.read(folder, range(plan.parts)), start=1):
+                scores.write(part.scores)
+                rejects.write(part.rejects)
+                population.add(part.scores, part.rejects)
+                counts += part.counts
+                pictures += part.pictures
+                collected(number)
+        except FileNotFoundError as error:
+            raise _incomplete(counts, plan, number) from error
+        if counts.photos != plan.files or counts.scored + counts.without_face + counts.rejected != plan.files:
+            raise _incomplete(counts, plan, number)
+    return Collected(counts, population, tuple(pictures))
+
+
+def _incomplete(counts: Counts, plan: Plan, number: int) -> VisageError:
+    return VisageError(
+        f"Of {plan.files} photos {counts.photos} are accounted for in {number} of {plan.parts} parts.",
+        "Give the same command again; if it says so once more, delete the output and start anew.",
+    )
+
+
+class _Table:
+    """A Parquet file that is there when it is whole; to be closed by leaving a `with` statement.
+
+    Attributes:
+        rows: that were written.
+    """
+
+    def __init__(self, place: str, schema: pa.Schema) -> None:
+        self._open = ExitStack()
+        file = self._open.enter_context(files.new_file(place))
+        self._writer = self._open.enter_context(pq.ParquetWriter(file, schema))
+        self._waiting: list[pa.Table] = []
+        self.rows = self._written = 0
+
+    def __enter__(self) -> "_Table":
+        return self
+
+    def write(self, table: pa.Table) -> None:
+        """Add rows."""
+        if len(table):
+            self._waiting.append(table)
+            self.rows += len(table)
+        if self.rows - self._written >= ROW_GROUP:
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        if self._waiting:
+            self._writer.write_table(pa.concat_tables(self._waiting))
+        self._waiting, self._written = [], self.rows
+
+    def close(self) -> None:
+        """Write what is left; the file is there then."""
+        with self._open:
+            self._write_waiting()
+
+    def __exit__(self, failed: type[BaseException] | None, *error: Any) -> None:
+        if failed is None:
+            self.close()
+        else:
+            self._open.__exit__(failed, *error)
 
 
 class _Scores:
-    """Scores files, each begun when the one before is full."""
+    """Scores files, each begun when the one before is full; to be closed by leaving a `with` statement."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._count = self._rows = 0
-        self._begin()
+    def __init__(self, folder: str) -> None:
+        self._folder, self._count = folder, 0
+        self._table = self._next()
 
-    def _begin(self) -> None:
-        self._writer = pq.ParquetWriter(self._folder / f"scores-{self._count:05d}.parquet", arrow_schema())
-        self._count, self._rows = self._count + 1, 0
+    def __enter__(self) -> "_Scores":
+        return self
+
+    def _next(self) -> _Table:
+        table = _Table(joined(self._folder, f"scores-{self._count:05d}.parquet"), arrow_schema())
+        self._count += 1
+        return table
 
     def write(self, table: pa.Table) -> None:
-        if self._rows and self._rows + len(table) > ROWS:
-            self._writer.close()
-            self._begin()
-        self._writer.write_table(table)
-        self._rows += len(table)
+        """Add rows; those of one call stay together."""
+        if self._table.rows and self._table.rows + len(table) > ROWS:
+            self._table.close()
+            self._table = self._next()
+        self._table.write(table)
 
-    def close(self) -> None:
-        self._writer.close()
+    def __exit__(self, failed: type[BaseException] | None, *error: Any) -> None:
+        self._table.__exit__(failed, *error)
 
 
-def figures(tally: Counts, population: Population) -> dict[str, Any]:
+def figures(collected: Collected) -> dict[str, Any]:
     """The figures of the job as plain data."""
+    counts, population = collected.counts, collected.population
     return {
-        "photos": tally.photos,
-        "scored": tally.scored,
-        "without_face": tally.without_face,
-        "rejected": tally.rejected,
+        **asdict(counts),
         "rejects": dict(population.reasons.most_common()),
-        "faces": tally.faces,
-        "age_mean": round(population.age_sum / tally.faces, 3) if tally.faces else None,
+        "age_mean": round(population.age_sum / counts.faces, 3) if counts.faces else None,
         "ages": {f"{decade}-{decade + 9}": count for decade, count in population.by_decade().items()},
         "age_classes": dict(population.age_classes.most_common()),
         "genders": population.by_gender(),
     }
-
-
-def pictures(output: Path) -> Iterator[Path]:
-    """The photos that the parts kept for the summary page."""
-    return iter(sorted((output / "parts").glob("*.jpg")))

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from components.step import Step, Surroundings, Tracker, execute, log_setup, native_log
+from components.step.destination import folder_for
 from components.step.settings import Section, build, load_yaml, merge
+from components.storage.names import is_remote
 from schemas.artifact import Manifest
 from schemas.error import VisageError
 
@@ -35,7 +37,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="artifact of an earlier step; repeatable",
     )
     parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="the artifact's folder; it appears when the step is done"
+        "--out",
+        required=True,
+        metavar="DIR",
+        help="the artifact's folder; it appears when the step is done. Or a URL (s3://, gs://), where it ends",
     )
 
 
@@ -70,6 +75,12 @@ def inputs_of(step: Step, arguments: argparse.Namespace) -> dict[str, Path]:
         if name not in step.inputs:
             wanted = " ".join(f"--input {wanted} DIR" for wanted in step.inputs) or "no input"
             raise VisageError(f"--input {name} {folder}: the step {step.name} takes {wanted}.", usage=True)
+        if is_remote(folder):
+            raise VisageError(
+                f"--input {name} {folder}: an input is a folder of this machine.",
+                "Fetch it, and name the folder.",
+                usage=True,
+            )
         inputs[name] = Path(folder).absolute()
     missing = [name for name in step.inputs if name not in inputs]
     if missing:
@@ -91,7 +102,7 @@ def surroundings_of(step: Step, settings: Any, recipe: str = "", commit: str = "
     return Surroundings(recipe, commit, uri, champion)
 
 
-def report(manifest: Manifest, out: Path) -> None:
+def report(manifest: Manifest, out: str) -> None:
     """Print what a step has done, for the person who started it alone."""
     print(f"{manifest.step}: done in {manifest.seconds:.1f} s, in {out}")
     for name, value in manifest.counts.items():
@@ -112,7 +123,9 @@ def main(step: Step, argv: Sequence[str] | None = None) -> int:
     def work() -> None:
         settings, inputs = settings_of(step, arguments), inputs_of(step, arguments)
         surroundings = surroundings_of(step, settings)
-        report(execute(step, settings, inputs, arguments.out.absolute(), Tracker(), surroundings), arguments.out)
+        with folder_for(arguments.out) as out:
+            manifest = execute(step, settings, inputs, out, Tracker(), surroundings)
+        report(manifest, arguments.out)
 
     return guarded(work, debug=arguments.debug)
 

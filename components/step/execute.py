@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from components.step import identity
 from components.step.identity import Identity
@@ -67,31 +68,38 @@ def execute(
         context = StepContext(inputs, partial, previous, tracker, known.digest, **vars(surroundings))
         (partial / _WORK).write_text(known.as_json())
         try:
-            counts = dict(step.run(settings, context))
+            counts = step.run(settings, context)
         except VisageError:
             with suppress(VisageError):  # if the server is away too, the step's own failure is what must be told
                 tracker.reports(partial, step.report_globs)
             raise
-        manifest = artifact.Manifest(
-            step=step.name,
-            fingerprint=known.digest,
-            settings=known.settings,
-            inputs=known.inputs,
-            external=known.external,
-            champion=known.champion,
-            code=known.code,
-            installed=known.installed,
-            lock=identity.of_lock(),
-            counts=counts,
-            started=started.isoformat(timespec="microseconds"),
-            seconds=round(time.monotonic() - clock, 3),
-        )
+        manifest = manifest_of(step, known, counts, started, time.monotonic() - clock)
         artifact.publish(partial, final, manifest)
         (final / _WORK).unlink(missing_ok=True)
     for left in artifact.partial_folders(final):  # NAME is taken now: no job can go on there
         log.info("removed what an interrupted job of %s had left in %s", step.name, left)
         shutil.rmtree(left, ignore_errors=True)
     return manifest
+
+
+def manifest_of(
+    step: Step, known: Identity, counts: Mapping[str, Any], started: datetime, seconds: float
+) -> artifact.Manifest:
+    """The manifest of what a step has made: its identity, what it counted, when it was started and how long it took."""
+    return artifact.Manifest(
+        step=step.name,
+        fingerprint=known.digest,
+        settings=known.settings,
+        inputs=known.inputs,
+        external=known.external,
+        champion=known.champion,
+        code=known.code,
+        installed=known.installed,
+        lock=identity.of_lock(),
+        counts=dict(counts),
+        started=started.isoformat(timespec="microseconds"),
+        seconds=round(seconds, 3),
+    )
 
 
 def newest(folder: Path, step: str, besides: Path | None = None) -> Path | None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 INPUT_TAG = "visage.input."
 """Begins the tags, of MLflow's runs and of model versions, that hold the fingerprints of the artifacts they were made from."""
 
-_NOT_THE_OUTCOME = ("step", "report")
+_NOT_THE_OUTCOME = ("step", "report", "beam_job")
 """Rooms of `components` whose code decides how a step is run, or how its pages look, but not what comes out."""
 
 _LAYOUT = (".html", ".j2", ".css", ".md")

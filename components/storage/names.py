@@ -36,6 +36,16 @@ def local(place: str) -> str:
     return place if is_remote(place) else os.path.expanduser(place)  # noqa: PTH111
 
 
+def absolute(place: str) -> str:
+    """A place for other processes, wherever they were started: a path from the root, or the URL.
+
+    Raises:
+        ValueError: a `file://` of another machine.
+    """
+    place = local(place)
+    return place if is_remote(place) else os.path.abspath(place)  # noqa: PTH100 (resolve() would follow links)
+
+
 def joined(place: str, name: str) -> str:
     """A name under a place; the place itself if the name is empty."""
     return f"{place.rstrip('/')}/{name}" if name and place else name or place

@@ -1,11 +1,14 @@
 """`visage score`: a scoring job outside the DAG, safe to interrupt like the step that it is."""
 
 import argparse
+import hashlib
 import json
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +21,13 @@ from components.score.settings import Settings
 from components.step import Surroundings, Tracker, execute, identity
 from components.step.identity import Identity
 from components.step.settings import Section, dotted, marked_fields
+from components.storage.names import absolute, is_remote, joined
 from pipeline import tracking
 from pipeline.cli.arguments import Commands, add_recipe, add_root
 from pipeline.local import display
 from pipeline.recipe import Recipe
-from pipeline.tracking import PipelineRun
-from schemas.artifact import is_whole, partial_folder, read_manifest
+from pipeline.tracking import MlflowTracker, PipelineRun
+from schemas.artifact import Manifest, is_whole, partial_folder, read_manifest
 from schemas.error import VisageError
 from schemas.redaction import redacted
 
@@ -41,7 +45,9 @@ def add(commands: Commands) -> None:
         "photos", nargs="+", metavar="PHOTOS", help="folder, glob, zip, tar, list of paths, or one photo"
     )
     parser.add_argument("--model", default="visage@champion", metavar="NAME@ALIAS", help="default: visage@champion")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="folder for the scores; one photo may go without")
+    parser.add_argument(
+        "--out", metavar="DIR", help="folder or URL (s3://, gs://) for the scores; one photo may go without"
+    )
     parser.add_argument(
         "--faces",
         choices=("detect", "whole"),
@@ -70,17 +76,17 @@ class _ProgressTracker(Tracker):
         self.shown.progress("score", done, total, unit)
 
 
-def run(recipe: Recipe, out: Path | None, root: Path) -> None:
+def run(recipe: Recipe, out: str | None, root: Path) -> None:
     """Score the photos that the recipe names, and tell what came out.
 
     Args:
         recipe: its score section names photos and model.
-        out: folder for the scores. It may hold this very job, finished or interrupted, and nothing else. None for one photo:
-            a table is printed and nothing is kept.
+        out: folder or URL for the scores. It may hold this very job, finished or interrupted, and nothing else. None for one
+            photo: a table is printed and nothing is kept.
         root: pipeline root whose MLflow store holds the model, unless MLFLOW_TRACKING_URI names a server.
 
     Raises:
-        VisageError: photos or model are not there, the folder holds something else, or the job failed.
+        VisageError: photos or model are not there, the place holds something else, or the job failed.
     """
     settings: Any = recipe.of(score.STEP)
     if out is None:
@@ -91,41 +97,96 @@ def run(recipe: Recipe, out: Path | None, root: Path) -> None:
     if out is None:
         _one(console, settings)
         return
-    final = out.absolute()
     known = identity.of_step(score.STEP, settings, {})
-    by = _scored_by(final, known)
-    if by and score.is_current(final, Surroundings()):
-        console.print(f"{out}: this job is done already", highlight=False, soft_wrap=True)
-    else:
-        if by:
-            told = f"done by {by}, but {settings.score.model} has moved on: scored anew"
-            console.print(f"{out}: {told}", highlight=False, soft_wrap=True)
-        elif _same_settings(final, known):
-            told = "this job was done before, but its photos, or what scores them, have changed since: scored anew"
-            console.print(f"{out}: {told}", highlight=False, soft_wrap=True)
-        else:
-            _check_free(final)
-        around = Surroundings(
-            recipe.name, tracking.git_commit(), os.environ["MLFLOW_TRACKING_URI"], root=root.absolute()
-        )
-        key = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-score"
-        partial = partial_folder(final, known.digest)
-        partial.mkdir(parents=True, exist_ok=True)
-        owner = tracking.owner_of(partial)  # the runs of this very job, when it was interrupted before
-        pipeline_run = PipelineRun(key, recipe.name, commit=around.commit, owner=owner)
-        watcher = _ProgressTracker(shown := display.for_console(console))
-        with shown, tracking.parent_run(pipeline_run):
-            shown.started("score")
-            with tracking.step_run(pipeline_run, score.STEP, settings, watcher) as tracker:
-                manifest = execute(score.STEP, settings, {}, final, tracker, around, known)
-                tracking.record(tracker, score.STEP, manifest, final)
-            shown.ended("score", "done")
-        tracking.close_abandoned(pipeline_run)
-        (final / tracking.OWNER_FILE).unlink(missing_ok=True)
-    for name, value in read_manifest(final).counts.items():
+    around = Surroundings(recipe.name, tracking.git_commit(), os.environ["MLFLOW_TRACKING_URI"], root=root.absolute())
+    out = out.rstrip("/") or out
+    job = _Job(console, recipe.name, settings, known, around, out)
+    manifest = job.at_url() if is_remote(out) else job.in_folder()
+    for name, value in manifest.counts.items():
         told = f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if isinstance(value, float) else value
         console.print(f"  {name.replace('_', ' '):<18} {told}", highlight=False)
-    console.print(f"{out / 'scores'}\n{out / 'summary.html'}", highlight=False, soft_wrap=True)
+    for name in ("scores", "summary.html"):
+        console.print(joined(out, name), highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A job and where its scores go."""
+
+    console: Console
+    recipe: str
+    settings: Settings
+    known: Identity
+    around: Surroundings
+    out: str
+
+    def in_folder(self) -> Manifest:
+        """Score into a folder, unless that is done."""
+        final = Path(absolute(self.out))
+        if self._is_done(final):
+            return read_manifest(final)
+        if not is_whole(final):
+            _check_free(final)
+        partial = partial_folder(final, self.known.digest)
+        partial.mkdir(parents=True, exist_ok=True)
+        with self._tracked(owner=tracking.owner_of(partial)) as tracker:
+            manifest = execute(score.STEP, self.settings, {}, final, tracker, self.around, self.known)
+            tracking.record(tracker, score.STEP, manifest, final)
+        (final / tracking.OWNER_FILE).unlink(missing_ok=True)
+        return manifest
+
+    def at_url(self) -> Manifest:
+        """Score into a URL, unless that is done."""
+        from components.score import at_url
+
+        with at_url.brought_home(self.out) as held:
+            if self._is_done(held) and not at_url.is_begun(self.out):
+                return read_manifest(held)
+            if not is_whole(held):
+                at_url.check_free(self.out, self.known)
+        with self._tracked(owner=hashlib.sha256(self.out.encode()).hexdigest()) as tracker:
+            manifest = at_url.execute(self.out, self.settings, tracker, self.around, self.known)
+            with at_url.brought_home(self.out) as held:
+                tracking.record(tracker, score.STEP, manifest, held)
+        return manifest
+
+    def _is_done(self, held: Path) -> bool:
+        """Whether a folder holds this very job, done; tells why not, where it holds what is to be replaced.
+
+        Raises:
+            VisageError: it holds the scores of another job.
+        """
+        by = _scored_by(held, self.known)
+        done = bool(by) and score.is_current(held, Surroundings())
+        if done:
+            told = "this job is done already"
+        elif by:
+            told = f"done by {by}, but {self.settings.score.model} has moved on: scored anew"
+        elif _same_settings(held, self.known):
+            told = "this job was done before, but its photos, or what scores them, have changed since: scored anew"
+        elif is_whole(held):
+            raise VisageError(
+                f"{self.out} holds the scores of another job.",
+                "Name another place with --out, or remove it.",
+                usage=True,
+            )
+        else:
+            return False
+        self.console.print(f"{self.out}: {told}", highlight=False, soft_wrap=True)
+        return done
+
+    @contextmanager
+    def _tracked(self, owner: str) -> Iterator[MlflowTracker]:
+        """Around the job: its run in MLflow, and its progress on the screen; ends runs that it left open when it was killed."""
+        key = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-score"
+        pipeline_run = PipelineRun(key, self.recipe, commit=self.around.commit, owner=owner)
+        watcher = _ProgressTracker(shown := display.for_console(self.console))
+        with shown, tracking.parent_run(pipeline_run):
+            shown.started("score")
+            with tracking.step_run(pipeline_run, score.STEP, self.settings, watcher) as tracker:
+                yield tracker
+            shown.ended("score", "done")
+        tracking.close_abandoned(pipeline_run)
 
 
 def _scored_by(final: Path, known: Identity) -> str | None:
@@ -155,8 +216,7 @@ def _deciding(settings: Section) -> dict[str, Any]:
 
 def _check_free(final: Path) -> None:
     if final.exists() and (not final.is_dir() or any(final.iterdir())):
-        what = "the scores of another job" if is_whole(final) else "something else"
-        raise VisageError(f"{final} holds {what}.", "Name another folder with --out, or remove it.", usage=True)
+        raise VisageError(f"{final} holds something else.", "Name another folder with --out, or remove it.", usage=True)
 
 
 def _demand_one_photo(settings: Settings) -> None:

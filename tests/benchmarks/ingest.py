@@ -31,8 +31,9 @@ import psutil
 from PIL import Image, ImageOps
 
 PROJECT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(PROJECT))
 SIDE = 128
-PARTS = ("job", "command", "memory", "mat", "incremental")
+PARTS = ("job", "portable", "command", "memory", "mat", "incremental")
 
 
 def main() -> None:
@@ -52,6 +53,8 @@ def main() -> None:
         folder = Path(held)
         if "job" in arguments.only:
             figures |= job(write_photos(folder / "small", arguments.photos), folder, arguments.rounds)
+        if "portable" in arguments.only:
+            figures |= portable(write_photos(folder / "small", arguments.photos), folder, arguments.rounds)
         if {"command", "memory"} & set(arguments.only):
             large = write_photos(folder / "large", arguments.large)
             figures |= commands(large, folder, "command" in arguments.only)
@@ -73,7 +76,7 @@ def main() -> None:
 def job(photos: Path, folder: Path, rounds: int) -> dict[str, float]:
     """Rates of the same work by one bare loop and by two, and by the Beam job with one and two workers.
 
-    The job counts from its start to the last shard. The processes of its second worker are started within that time.
+    The job counts from its start to the whole listing. The processes of its second worker are started within that time.
     """
     from components.ingest.settings import Settings
     from components.step.settings import build as build_settings
@@ -121,20 +124,79 @@ def beam_job(settings: "Settings", output: Path) -> float:  # type: ignore[name-
     import apache_beam.runners.portability.fn_api_runner  # noqa: F401 - imports are not counted
 
     from components.beam_job import pipeline, run
-    from components.ingest.faces import SPOOL, read_rows
+    from components.ingest.assemble import assemble
     from components.ingest.job import build
     from components.ingest.processes import processes
 
-    (output / SPOOL).mkdir(parents=True)
+    staging = str(output / "staging")
     started = time.perf_counter()
-    with processes(settings, output):
+    with processes(settings, staging):
         work = pipeline(settings.beam)
-        build(work, settings, output)
+        build(work, settings, staging)
         run(work)
+        rows = assemble(staging, output, settings.photo).rows
         seconds = time.perf_counter() - started
-    counted = read_rows(output / SPOOL)
     shutil.rmtree(output)
-    return (counted.rows if counted else 0) / seconds
+    return rows / seconds
+
+
+# The same job on job servers
+
+
+def portable(photos: Path, folder: Path, rounds: int) -> dict[str, float]:
+    """Rates of the job on one worker of Prism and on two of Beam's own job server, over a bare loop's; none without Go.
+
+    The job counts with the start of its workers, each a process that imports Beam. Prism has one of them a job, so two are had
+    from the job server in Python.
+    """
+    from components.ingest.settings import Settings
+    from components.step.settings import build as build_settings
+    from tests.cluster.go_servers import Unavailable, free_port, prism, serving
+
+    logging.disable(logging.INFO)
+    environment = os.environ | {
+        "PYTHONPATH": str(PROJECT),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",  # the pool starts `python`
+    }
+    pool_port, server_port = free_port(), free_port()
+    pool = [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={pool_port}"]
+    server = [sys.executable, "-m", "tests.cluster.python_job_server", str(server_port)]
+    rates: dict[str, list[float]] = {"loop_1": [], "portable_1": [], "portable_2": []}
+    read_all(photos)
+    try:
+        with (
+            prism(folder) as prism_server,
+            serving(server, server_port, folder / "job-server.log", environment, 120) as python_server,
+            serving(pool, pool_port, folder / "pool.log", environment, 120),
+            ProcessPoolExecutor(2, get_context("spawn")) as loops_pool,
+        ):
+            loops(loops_pool, photos, 2)  # imports are not counted
+            for _ in range(rounds):
+                rates["loop_1"].append(loops(loops_pool, photos, 1))
+                for workers, address in ((1, prism_server.address), (2, python_server.address)):
+                    options = (
+                        f"--job_endpoint={address}",
+                        "--environment_type=EXTERNAL",
+                        f"--environment_config=localhost:{pool_port}",
+                    )
+                    beam = {"runner": "portable", "workers": workers, "options": options}
+                    settings = build_settings(
+                        Settings,
+                        {
+                            "source": {"kind": "utkface", "path": str(photos)},
+                            "photo": {"size": SIDE},
+                            "beam": beam,
+                        },
+                    )
+                    rates[f"portable_{workers}"].append(beam_job(settings, folder / "job"))
+    except Unavailable as why:
+        print(f"portable_1 and portable_2 are not measured: {why}")
+        return {}
+    figures = {name: statistics.median(held) for name, held in rates.items() if name != "loop_1"}
+    for name in ("portable_1", "portable_2"):
+        ratios = (rate / alone for rate, alone in zip(rates[name], rates["loop_1"], strict=True))
+        figures[f"{name}_to_loop"] = statistics.median(ratios)
+    return figures
 
 
 # Whole commands

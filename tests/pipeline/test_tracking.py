@@ -245,6 +245,68 @@ class TestStepsInContainers:
         main(["end-run", "killed", "ingest", "validate"])
         assert client.get_run(left).info.status == "KILLED"
 
+    @pytest.mark.parametrize(
+        ("ends", "status"),
+        [
+            (["KILLED"], "KILLED"),
+            (["RUNNING"], "KILLED"),
+            (["KILLED", "FINISHED"], "FINISHED"),
+            (["FAILED", "FINISHED"], "FINISHED"),
+            (["FAILED", "KILLED"], "KILLED"),
+            (["KILLED", "FAILED"], "FAILED"),
+        ],
+        ids=" then ".join,
+    )
+    def test_of_a_step_that_was_tried_again_the_last_try_counts(self, store, capsys, ends, status):
+        client, experiment = store
+        key = "-".join(["tries", *ends])
+        self.container(dag.STEPS[0], key)
+        for number, end in enumerate(ends):
+            tags = {tracking.RUN_TAG: key, tracking.STEP_TAG: "validate"}
+            run = client.create_run(experiment, tags=tags, start_time=4_000_000_000_000 + number).info.run_id
+            if end != "RUNNING":
+                client.set_terminated(run, end)
+        assert main(["end-run", key, "ingest", "validate"]) == 0
+        assert capsys.readouterr().out == f"{key}: {status}\n"
+        (parent,) = runs(client, f"tags.`visage.run` = '{key}' and tags.`visage.step` = 'pipeline'")
+        assert parent.info.status == status
+
+    def test_a_step_that_was_reused_has_finished(self, store, capsys):
+        client, _ = store
+        run = tracking.PipelineRun("reuses", "toy")
+        parent = tracking.record_reuse(run, dag.STEPS[0], "0123abcd")
+        self.container(dag.STEPS[1], "reuses")
+        assert main(["end-run", "reuses", "ingest", "validate"]) == 0
+        assert capsys.readouterr().out == "reuses: FINISHED\n"
+        tags = client.get_run(parent).data.tags
+        assert (tags["visage.reused.ingest"], tags["visage.data_fingerprint"]) == ("0123abcd", "0123abcd")
+
+    def test_a_run_that_is_retried_after_its_end_goes_on_under_the_same_parent(self, store):
+        client, _ = store
+        self.container(dag.STEPS[0], "retried", fail=True)
+        main(["end-run", "retried", "ingest"])
+        (parent,) = runs(client, "tags.`visage.run` = 'retried' and tags.`visage.step` = 'pipeline'")
+        assert parent.info.status == "FAILED"
+        with tracking.step_run(tracking.PipelineRun("retried", "toy"), dag.STEPS[0], toy.Settings(), Tracker()):
+            assert client.get_run(parent.info.run_id).info.status == "RUNNING"
+        main(["end-run", "retried", "ingest"])
+        (parent,) = runs(client, "tags.`visage.run` = 'retried' and tags.`visage.step` = 'pipeline'")
+        assert parent.info.status == "FINISHED"
+
+    def test_parent_and_children_lead_to_the_run_in_kubeflow(self, store):
+        client, _ = store
+        there = "https://kubeflow.example.com/#/runs/details/linked"
+        with tracking.step_run(
+            tracking.PipelineRun("linked", "toy", kubeflow=there), dag.STEPS[0], toy.Settings(), Tracker()
+        ) as tracker:
+            page = tracking.page_of(tracker.run_id, "https://mlflow.example.com/")
+        held = runs(client, "tags.`visage.run` = 'linked'")
+        assert [run.data.tags["visage.kubeflow_run"] for run in held] == [there] * 2
+        (parent,) = [run for run in held if run.data.tags["visage.step"] == "pipeline"]
+        assert there in parent.data.tags["mlflow.note.content"]
+        assert page.startswith("https://mlflow.example.com/#/experiments/") and page.endswith(tracker.run_id)
+        assert tracking.page_of(tracker.run_id, "sqlite:///mlflow.db") == ""
+
 
 @pytest.mark.parametrize("command", ["step", "score"])
 def test_what_fails_alone_ends_its_parent_too(store, tmp_path, command):

@@ -24,14 +24,14 @@ def job(few: Path, photos: Path, model: Path, output: Path, workers: int, score:
 def one_job(photos: Path, model: Path, output: Path, workers: int, score: dict[str, Any]) -> float:
     from components import registry
     from components.registry import ModelVersion
-    from components.score import STEP, parts
+    from components.score import STEP, staged_model
     from components.score.settings import Settings
     from components.step import StepContext
 
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir()
-    parts._estimator.cache_clear()
-    wanted = {"photos": [str(photos)], "model": "visage/1", "faces": "whole", **score}
+    staged_model._FETCHED.clear()
+    wanted = {"photos": [str(photos)], "model": "visage/1", "faces": "whole", "precision": "float32", **score}
     settings = Settings.model_validate({"score": wanted, "beam": {"workers": workers}})
     version = ModelVersion("visage", "1")
     with mock.patch.multiple(registry, resolve=lambda _: version, download=lambda _: model):
@@ -66,9 +66,10 @@ def write_model(folder: Path, options: argparse.Namespace) -> Path:
 
 def load(model: Path, precision: str = "float32") -> Any:
     """The estimator of a model's folder."""
-    from components.score.parts import estimator
+    from components.estimator import saved
+    from components.score.staged_model import ready
 
-    return estimator(model, precision)
+    return ready(saved.load(model / "estimator"), precision)
 
 
 def apart(function: Callable[..., float], *arguments: Any, **environment: str) -> Callable[[], float]:

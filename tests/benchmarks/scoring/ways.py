@@ -51,7 +51,7 @@ def figures(model: Path, folder: Path, options: argparse.Namespace) -> dict[str,
     ages: dict[str, np.ndarray] = {}
     for name, forward in forwards.items():
         told = [{key: value.numpy() for key, value in forward(batch).items()} for batch in batches]
-        ages[name] = np.concatenate([saved.interpret(outputs, exact.scale).age for outputs in told])
+        ages[name] = np.concatenate([saved.interpret(outputs, exact.age_bins).age for outputs in told])
     moved = {name: float(np.abs(ages[name] - ages["float32"]).mean()) for name in ages if name != "float32"}
     return rates | {f"years_moved_{name}": figure for name, figure in moved.items()}
 

@@ -6,8 +6,10 @@ import threading
 
 import apache_beam as beam
 import pytest
+from apache_beam.metrics import Metrics
 
 from components.beam_job import BeamSettings, errors_reach_driver, pipeline, run
+from components.beam_job.counters import counters
 from components.step import Step
 from components.step.identity import of_step
 from components.step.settings import Section
@@ -31,14 +33,6 @@ def test_the_local_runner_works_with_as_many_threads_as_asked_for(tmp_path):
     met | beam.combiners.ToList() | beam.Map(_write, str(tmp_path / "met"))
     run(job)
     assert (tmp_path / "met").read_text() == "[0, 1, 2]"
-
-
-def test_a_stage_does_not_wait_long_for_the_thread_that_samples_it():
-    from apache_beam.runners.worker.statesampler import StateSampler
-    from apache_beam.utils.counters import CounterFactory
-
-    pipeline(BeamSettings())
-    assert StateSampler("stage", CounterFactory()).sampling_period_ms == 5
 
 
 def _call_meet(number: int) -> int:
@@ -88,9 +82,18 @@ def test_runner_and_workers_are_no_part_of_what_comes_out():
     assert of_step(step, one, {}).digest == of_step(step, other, {}).digest
 
 
-def test_other_runners_get_their_options():
-    from apache_beam.options.pipeline_options import StandardOptions
+def test_counters_are_told_by_a_runner_that_keeps_them():
+    def count(number: int) -> None:
+        Metrics.counter("here", "numbers").inc()
+        Metrics.counter("elsewhere", "numbers").inc()
+        Metrics.distribution("here", "size").update(number)
 
-    job = pipeline(BeamSettings(runner="portable", options=("--job_endpoint=localhost:8099",)))
-    assert job.options.view_as(StandardOptions).runner == "PortableRunner"
-    assert job.options.get_all_options()["job_endpoint"] == "localhost:8099"
+    job = pipeline(BeamSettings(workers=2))
+    _ = job | beam.Create([3, 5, 10]) | beam.Reshuffle() | beam.Map(count)
+    assert counters(run(job), "here") == {"numbers": 3, "size": {"count": 3, "sum": 18, "min": 3, "max": 10}}
+
+
+def test_a_runner_without_counters_tells_none():
+    from apache_beam.runners.runner import PipelineResult, PipelineState
+
+    assert counters(PipelineResult(PipelineState.DONE), "here") == {}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from components.estimator import model, saved
-from components.estimator.precision import in_bfloat16
+from components.estimator.precision import chosen, in_bfloat16
 from components.estimator.settings import EstimatorSettings
 
 RESIDUAL = {"kind": "residual", "width": 8, "blocks": [1, 1]}
@@ -44,3 +44,24 @@ def test_published_backbones_with_operations_that_are_no_layers_can_be_turned_to
     half = in_bfloat16(exact)
     np.testing.assert_allclose(half.predict_squares(faces()).age, exact.predict_squares(faces()).age, atol=0.1)
     assert any(layer.dtype_policy.name == "mixed_bfloat16" for layer in half.network._flatten_layers())
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "wanted"),
+    [
+        ("processor : 0\nflags\t\t: fpu avx2 avx512f avx512_bf16\n", "bfloat16"),
+        ("flags : fpu amx_bf16 amx_tile\n", "bfloat16"),
+        ("flags : fpu avx2 avx512f\n", "float32"),
+        ("processor : 0\nFeatures : fp asimd\n", "float32"),
+        (None, "float32"),
+    ],
+)
+def test_auto_is_bfloat16_where_the_processor_has_arithmetic_for_it(tmp_path, cpuinfo, wanted):
+    if cpuinfo is not None:
+        (tmp_path / "proc").mkdir()
+        (tmp_path / "proc" / "cpuinfo").write_text(cpuinfo)
+    assert chosen("auto", tmp_path) == wanted
+
+
+def test_a_precision_that_is_named_is_used_on_any_processor(tmp_path):
+    assert [chosen(named, tmp_path) for named in ("float32", "bfloat16")] == ["float32", "bfloat16"]

@@ -14,7 +14,7 @@ from PIL import Image
 from components.ingest import extract, run
 from schemas.error import VisageError
 from schemas.record import SPLITS
-from schemas.shard import read_index
+from schemas.shard import read_index, read_records
 from tests.components.ingest.made_up import (
     Archive,
     Told,
@@ -366,6 +366,10 @@ def test_progress_is_told(archive, tmp_path, monkeypatch):
     assert 0 < done[-1] <= 150
 
 
+def records_of(folder):
+    return [record for file in folder.glob("*/*.tfrecord") for record in read_records(file)]
+
+
 class TestTheSummary:
     def test_counts_are_those_of_the_shards(self, ingested):
         summary = json.loads((ingested / "summary.json").read_text())
@@ -383,6 +387,17 @@ class TestTheSummary:
             assert told == ages
         assert summary["photos"] == summary["photos_new"] == 150
         assert summary["photos_per_second"] > 0
+
+    def test_beams_own_counters_are_told(self, dirty):
+        output, counts = dirty
+        told = json.loads((output / "summary.json").read_text())["beam"]
+        assert told["records_with_photos"] == 75 - 6
+        assert {split: told[f"examples_{split}"] for split in SPLITS} == {split: counts[split] for split in SPLITS}
+        rejected = {name.removeprefix("rejects_"): told[name] for name in told if name.startswith("rejects_")}
+        assert rejected == counts["rejects"]
+        sizes = [len(record) for record in records_of(output)]
+        assert told["example_bytes"]["min"] == min(sizes) and told["example_bytes"]["max"] == max(sizes)
+        assert "records_with_photos" in (output / "summary.html").read_text()
 
     def test_the_page_stands_by_itself(self, ingested):
         text = (ingested / "summary.html").read_text()

@@ -2,15 +2,17 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-import components.ingest.faces
-import components.ingest.job
-from components.ingest import STEP
+import components.ingest.assemble
+import components.ingest.pieces
+import components.ingest.spool
+from components.ingest import STEP, tally
 from components.ingest.run import check
 from components.ingest.settings import Settings
 from components.step import Tracker, execute
@@ -102,12 +104,12 @@ def test_a_full_disk(tmp_path, monkeypatch, where):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     if where == "spool":
-        monkeypatch.setattr(components.ingest.faces.Spool, "add", full)
+        monkeypatch.setattr(components.ingest.spool.Spool, "flush", full)
     else:
-        monkeypatch.setattr(components.ingest.job, "write_record", full)
+        monkeypatch.setattr(components.ingest.pieces, "write_record", full)
     source = Archive(tmp_path / "archive").fill(60).write()
     said = message(source, tmp_path / "out")
-    assert f"{tmp_path / 'out'} cannot be written to: No space left on device." in said
+    assert re.search(f"{tmp_path / 'out'}/staging/[0-9a-f]+ cannot be written to: No space left on device.", said)
     assert "Free some space" in said
 
 
@@ -140,7 +142,9 @@ def test_a_failed_run_leaves_no_artifact_and_the_next_one_is_whole(tmp_path, mon
     values = {"source": {"kind": "table", "path": str(source)}, "ingest": {"split": {"validation": 0.3, "test": 0.3}}}
     settings, final = build(Settings, values), tmp_path / "artifacts" / "ingest"
     with monkeypatch.context() as broken:
-        broken.setattr(components.ingest.job, "write_index", lambda *_: (_ for _ in ()).throw(OSError(5, "I/O error")))
+        broken.setattr(
+            components.ingest.assemble, "write_index", lambda *_: (_ for _ in ()).throw(OSError(5, "I/O error"))
+        )
         with pytest.raises(VisageError, match="cannot be written to"):
             execute(STEP, settings, {}, final, Tracker())
     assert not final.exists()
@@ -154,7 +158,7 @@ def test_a_lost_row_is_noticed(tmp_path):
     source = Archive(tmp_path / "archive").fill(60).write()
     ingest(source, tmp_path / "out")
     with pytest.raises(VisageError, match="61 rows were read, but 60 examples and 0 rejects came out"):
-        check(tmp_path / "out", 61, [], Settings())
+        check(tmp_path / "out", tally.count(tmp_path / "out"), 61, Settings())
 
 
 @pytest.mark.parametrize("column", ["person", "sha256"])
@@ -169,7 +173,7 @@ def test_a_leak_is_noticed(tmp_path, column):
     torn = listing.set_column(listing.column_names.index(column), column, same)
     pq.write_table(torn, tmp_path / "out" / "examples.parquet")
     with pytest.raises(VisageError, match="in more than one split"):
-        check(tmp_path / "out", 60, [], Settings())
+        check(tmp_path / "out", tally.count(tmp_path / "out"), 60, Settings())
 
 
 def test_pictures_that_stand_twice_are_noticed(tmp_path):
@@ -183,7 +187,7 @@ def test_pictures_that_stand_twice_are_noticed(tmp_path):
     twice = listing.set_column(place, listing.schema.field("pixels"), [[pixels[1], *pixels[1:]]])
     pq.write_table(twice, tmp_path / "out" / "examples.parquet")
     with pytest.raises(VisageError, match="with 59 pictures"):
-        check(tmp_path / "out", 60, [], Settings())
+        check(tmp_path / "out", tally.count(tmp_path / "out"), 60, Settings())
 
 
 def test_the_command_imports_no_tensorflow_and_the_step_nothing_heavy(tmp_path):

@@ -1,6 +1,7 @@
 """Processes that take faces: the same outcome as without them, and no process that outlives its ingest."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,10 +11,11 @@ import psutil
 import pytest
 
 from components.ingest import processes
-from components.ingest.face_tables import faces_of, table_of
-from components.ingest.faces import SPOOL, Rows, read_examples, write_rows
+from components.ingest.face_tables import faces_of, places_of, unpack_faces
+from components.ingest.faces import Rows, write_rows
 from components.ingest.labels import SplitSettings
 from components.ingest.settings import Settings
+from components.ingest.spool import read_examples
 from components.photo import PhotoSettings
 from components.step.settings import build
 from schemas.error import VisageError
@@ -27,8 +29,8 @@ def running(tmp_path):
     """Two processes over a folder with one photo."""
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "one.jpg").write_bytes(stored(picture(1)))
-    (tmp_path / SPOOL).mkdir()
-    started = processes.Processes(2, (str(tmp_path / "photos"), "", PhotoSettings(), SplitSettings(), tmp_path / SPOOL))
+    staging = str(tmp_path / "staging")
+    started = processes.Processes(2, (str(tmp_path / "photos"), "", PhotoSettings(), SplitSettings(), staging))
     yield started
     started.close()
 
@@ -66,19 +68,22 @@ def test_the_outcome_is_the_same_with_and_without(tmp_path, monkeypatch):
 
 
 def test_faces_and_rejects_come_back(running):
-    taken = running.take(RECORDS)
-    (face,) = faces_of(table_of(taken.rows))
-    assert face.record == RECORDS[0]
-    assert decode(next(read_examples([face[-4:]]))).path == "one.jpg"
-    assert [(reject.path, reject.reason) for reject in taken.rejects] == [("two.jpg", "photo_missing")]
+    blocks, rejects = running.take(RECORDS)
+    faces = unpack_faces(blocks)
+    assert faces_of(faces)[0].record == RECORDS[0]
+    assert [decode(example).path for example in read_examples(places_of(faces))] == ["one.jpg"]
+    assert [(reject.path, reject.reason) for reject in rejects] == [("two.jpg", "photo_missing")]
 
 
 def test_what_goes_wrong_in_a_process_is_told(running, tmp_path):
-    (tmp_path / SPOOL).rmdir()
-    with pytest.raises(FileNotFoundError):
+    running.take(RECORDS)
+    shutil.rmtree(tmp_path / "staging")
+    (tmp_path / "staging").touch()
+    with pytest.raises(NotADirectoryError):
         running.take(RECORDS)
-    (tmp_path / SPOOL).mkdir()
-    assert running.take(RECORDS).rows
+    (tmp_path / "staging").unlink()
+    blocks, _ = running.take(RECORDS)
+    assert [face.record for face in faces_of(unpack_faces(blocks))] == RECORDS[:1]
 
 
 def test_a_killed_process_is_one_message(running):
@@ -100,17 +105,17 @@ def test_one_killed_process_of_two_is_noticed_too(running):
 
 
 def test_few_photos_a_cluster_and_one_worker_need_none(tmp_path):
-    (tmp_path / SPOOL).mkdir()
-    write_rows(tmp_path / SPOOL, Rows(10_000, processes.ENOUGH - 1))
+    staging = str(tmp_path / "staging")
+    write_rows(staging, Rows(10_000, processes.ENOUGH - 1))
     several = build(Settings, {"source": {"path": str(tmp_path)}, "beam": {"workers": 2}})
-    with processes.processes(several, tmp_path):
-        assert processes.running(tmp_path) is None
-        write_rows(tmp_path / SPOOL, Rows(10_000, processes.ENOUGH))
-        assert processes.running(tmp_path)
-    assert processes.running(tmp_path) is None
+    with processes.processes(several, staging):
+        assert processes.running(staging) is None
+        write_rows(staging, Rows(10_000, processes.ENOUGH))
+        assert processes.running(staging)
+    assert processes.running(staging) is None
     for other in ("beam.workers=1", "beam.runner=flink", "source.photos=gs://bucket/photos"):
-        with processes.processes(build(Settings, several.model_dump(), [other]), tmp_path):
-            assert processes.running(tmp_path) is None
+        with processes.processes(build(Settings, several.model_dump(), [other]), staging):
+            assert processes.running(staging) is None
 
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGINT])
@@ -118,12 +123,11 @@ def test_they_end_with_the_one_who_started_them(tmp_path, ending):
     source = Archive(tmp_path / "archive").fill(10).write()
     code = f"""
 import signal, sys, time
-from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from components.ingest.labels import SplitSettings
 from components.ingest.processes import Processes
 from components.photo import PhotoSettings
-held = Processes(2, ({str(source.parent)!r}, "", PhotoSettings(), SplitSettings(), Path({str(tmp_path)!r})))
+held = Processes(2, ({str(source.parent)!r}, "", PhotoSettings(), SplitSettings(), {str(tmp_path)!r}))
 held.start()
 print("started", flush=True)
 time.sleep(60)

@@ -1,10 +1,13 @@
+import shutil
 from pathlib import Path
 
 import pytest
 
+from components.registry.mlflow_server import PATIENCE, client
 from tests.components.register.conftest import empty_registry, made, registered
+from tests.components.storage.conftest import s3, s3_client
 
-__all__ = ["empty_registry", "made", "registered"]
+__all__ = ["empty_registry", "made", "registered", "s3", "s3_client"]
 
 
 @pytest.fixture
@@ -26,3 +29,19 @@ def output(tmp_path) -> Path:
     folder = tmp_path / "output"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def two_versions(registered, tmp_path, monkeypatch) -> str:
+    """A registry of the test's own whose champion is the first of two versions of one model."""
+    database = tmp_path / "mlflow.db"
+    shutil.copyfile(registered.removeprefix("sqlite:///"), database)
+    for name in ("MLFLOW_EXPERIMENT_ID", *PATIENCE):
+        monkeypatch.setenv(name, "")  # so that what the command sets is taken back
+        monkeypatch.delenv(name)
+    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
+    monkeypatch.chdir(tmp_path)
+    first = client().get_model_version("visage", "1")
+    client().create_model_version("visage", first.source, first.run_id)
+    return "visage@champion"

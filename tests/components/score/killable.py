@@ -8,32 +8,42 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from components.storage.names import is_remote
+
 PART = 7
 """Photos in a part."""
 
 
 def _job(tracking: str, photos: list[str], output: str, workers: int, pause: float) -> None:
     os.environ["MLFLOW_TRACKING_URI"] = tracking
-    from components.score import STEP, job, parts, plan, summary
+    from components.score import STEP, at_url, job, parts, plan
     from components.score.settings import Settings
-    from components.step import StepContext
+    from components.step import StepContext, Surroundings, Tracker, identity
 
-    score_part, read = parts.score_part, summary.pq.read_table
+    score_part, from_bytes, to_disk = job.score_part, parts.Part.from_bytes, os.fsync
 
     def slowly(*arguments: Any) -> Any:
         time.sleep(pause)
         return score_part(*arguments)
 
-    def read_slowly(*arguments: Any) -> Any:
+    def read_slowly(data: bytes) -> Any:
         time.sleep(pause / 2)
-        return read(*arguments)
+        return from_bytes(data)
+
+    def to_disk_slowly(file: int) -> None:
+        time.sleep(pause / 4)
+        to_disk(file)
 
     plan.PART = PART
+    mock.patch.object(os, "fsync", to_disk_slowly).start()
     mock.patch.object(job, "score_part", slowly).start()
-    mock.patch.object(summary.pq, "read_table", read_slowly).start()
+    mock.patch.object(parts.Part, "from_bytes", read_slowly).start()
     score = {"photos": photos, "model": "visage@champion", "faces": "whole"}
     settings = Settings.model_validate({"score": score, "beam": {"workers": workers}})
-    STEP.run(settings, StepContext({}, Path(output)))
+    if is_remote(output):
+        at_url.execute(output, settings, Tracker(), Surroundings(), identity.of_step(STEP, settings, {}))
+    else:
+        STEP.run(settings, StepContext({}, Path(output)))
 
 
 def context() -> Any:
@@ -43,7 +53,9 @@ def context() -> Any:
     return server
 
 
-def start(server: Any, tracking: str, photos: list[Path], output: Path, workers: int = 2, pause: float = 0.1) -> Any:
+def start(
+    server: Any, tracking: str, photos: list[Path], output: Path | str, workers: int = 2, pause: float = 0.1
+) -> Any:
     """Start a job; gives its process."""
     arguments = (tracking, [str(path) for path in photos], str(output), workers, pause)
     process = server.Process(target=_job, args=arguments)

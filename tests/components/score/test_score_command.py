@@ -1,7 +1,6 @@
 """`visage score`: one photo for a person, and the same command again."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from components import registry
-from components.registry.mlflow_server import PATIENCE, client
 from components.score import STEP, is_current, one_photo
 from components.score.settings import ScoreSettings, Settings
 from components.step import StepContext, Surroundings
@@ -63,24 +61,9 @@ class TestOnePhoto:
 
 
 class TestTheSameCommandAgain:
-    @pytest.fixture
-    def two_versions(self, registered, tmp_path, monkeypatch) -> str:
-        """A registry of the test's own whose champion is the first of two versions of one model."""
-        database = tmp_path / "mlflow.db"
-        shutil.copyfile(registered.removeprefix("sqlite:///"), database)
-        for name in ("MLFLOW_EXPERIMENT_ID", *PATIENCE):
-            monkeypatch.setenv(name, "")  # so that what the command sets is taken back
-            monkeypatch.delenv(name)
-        monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
-        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{database}")
-        monkeypatch.chdir(tmp_path)
-        first = client().get_model_version("visage", "1")
-        client().create_model_version("visage", first.source, first.run_id)
-        return "visage@champion"
-
     def score(self, photos: Path, out: Path) -> None:
         chosen = [f"score.photos=[{photos}]", "score.model=visage@champion", "score.faces=whole"]
-        score.run(recipe.load("default", chosen), out, out.parent)
+        score.run(recipe.load("default", chosen), str(out), out.parent)
 
     def test_is_done_already_until_another_version_is_champion(self, two_versions, tmp_path, capsys):
         photos, out = made_photos.folder(tmp_path / "faces", 3), tmp_path / "scores"

@@ -4,18 +4,50 @@ import json
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from components.storage import files
 from schemas.reject import read_rejects
 from tests.components.score import killable, made_photos
 from tests.components.score.made_photos import jpeg, tarred
+from tests.components.score.test_score_step import kept_parts
 
 PHOTOS = 150
 
 
 def done(output: Path) -> int:
-    return len(list((output / "parts").glob("*.json")))
+    return len(kept_parts(output))
+
+
+@pytest.mark.slow
+def test_one_with_its_scores_in_a_bucket_goes_on_too(registered, s3, tmp_path):
+    faces = made_photos.folder(tmp_path / "faces", 60)
+    server, output = killable.context(), s3.url("output")
+
+    def kept() -> int:
+        return sum("/parts/" in name for name in files.file_names(output))
+
+    points = {
+        "the model on its way": lambda: any(name.endswith(".zip") for name in files.file_names(output)),
+        "some parts done": lambda: kept() >= 3,
+        "being collected": lambda: files.exists(f"{output}/rejects.parquet"),
+    }
+    before = 0
+    for name, happened in points.items():
+        process = killable.start(server, registered, [faces], output)
+        killable.kill_when(process, happened)
+        assert kept() >= before, f"{name}: a finished part is gone"
+        before = kept()
+    last = killable.start(server, registered, [faces], output)
+    last.join(300)
+    assert last.exitcode == 0
+    names = sorted(files.file_names(output))
+    assert names == ["manifest.json", "rejects.parquet", "scores/scores-00000.parquet", "summary.html", "summary.json"]
+    rows = pq.read_table(pa.BufferReader(files.read_bytes(f"{output}/{names[2]}"))).to_pandas()
+    assert sorted(rows["path"]) == sorted(str(path.relative_to(faces)) for path in faces.rglob("*.jpg"))
+    assert rows["scored_at"].nunique() == 1
 
 
 @pytest.mark.slow
@@ -33,8 +65,8 @@ def test_killed_at_any_point_and_started_again_it_ends_with_the_same_rows(regist
 
     points = {
         "model chosen": lambda: (output / "job.json").exists(),
-        "being listed": lambda: (output / "plan" / "entries.arrow").exists(),
-        "a part being written": lambda: any((output / "parts").glob("*.scores.parquet")),
+        "being listed": lambda: any(output.glob("staging/*/plan/*.arrow")),
+        "a part being written": lambda: any(output.glob("staging/*/parts/.*.partial")),
         "some parts done": lambda: done(output) >= 4,
         "all parts done": lambda: done(output) == 22,
         "being collected": lambda: (output / "rejects.parquet").exists(),
@@ -43,7 +75,7 @@ def test_killed_at_any_point_and_started_again_it_ends_with_the_same_rows(regist
     for name, happened in points.items():
         process = killable.start(server, registered, [faces, packed], output)
         killable.kill_when(process, happened)
-        now = {path.name: path.stat().st_mtime_ns for path in (output / "parts").glob("*.json")}
+        now = {path.name: path.stat().st_mtime_ns for path in kept_parts(output)}
         assert now.items() >= kept.items(), f"{name}: a finished part was scored again"
         kept = now
     last = killable.start(server, registered, [faces, packed], output)

@@ -34,7 +34,14 @@ def scored(registered, tmp_path_factory) -> tuple[list[Path], pd.DataFrame]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", registered)
         settings = Settings.model_validate(
-            {"score": {"photos": [str(root / "faces")], "model": "visage@champion", "faces": "whole"}}
+            {
+                "score": {
+                    "photos": [str(root / "faces")],
+                    "model": "visage@champion",
+                    "faces": "whole",
+                    "precision": "float32",
+                }
+            }
         )
         STEP.run(settings, StepContext({}, root / "out"))
     rows = pq.read_table(root / "out" / "scores").to_pandas()

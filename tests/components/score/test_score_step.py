@@ -14,11 +14,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from components import registry
-from components.estimator import saved
+from components.beam_job import first_look
+from components.estimator import precision, saved
 from components.photo import PhotoSettings, crop_face, open_photo
-from components.score import STEP
-from components.score.parts import score_part
+from components.score import STEP, parts
 from components.score.settings import Settings
+from components.score.work import score_part
 from components.step import StepContext, Tracker, execute
 from schemas.error import VisageError
 from schemas.reject import Reject, read_rejects
@@ -28,7 +29,12 @@ from tests.components.score.made_photos import jpeg, tarred, zipped
 
 
 def settings(*photos: Path, workers: int = 2, **score) -> Settings:
-    wanted = {"photos": [str(path) for path in photos], "model": "visage@champion", "faces": "whole"} | score
+    wanted = {
+        "photos": [str(path) for path in photos],
+        "model": "visage@champion",
+        "faces": "whole",
+        "precision": "float32",
+    } | score
     return Settings.model_validate({"score": wanted, "beam": {"workers": workers}})
 
 
@@ -103,7 +109,7 @@ class TestWhatComesOut:
         assert row["age"] == pytest.approx(wanted.age[0], abs=1e-3)
         assert row["gender"] == ("female" if wanted.female[0] >= 0.5 else "male")
         assert row["gender_probability"] == pytest.approx(max(wanted.female[0], 1 - wanted.female[0]), abs=1e-5)
-        assert (row["model_name"], row["model_version"]) == ("visage", "1")
+        assert (row["model_name"], row["model_version"], row["precision"]) == ("visage", "1", "float32")
         assert np.isnan(row["detection_score"]) and row["age_low"] <= row["age"] <= row["age_high"]
 
     def test_the_summary_counts_who_was_found_and_says_how_they_differ_from_the_training_data(self, done):
@@ -157,11 +163,31 @@ class TestSameRows:
 class TestPrecision:
     def test_bfloat16_moves_the_figures_by_little(self, model, tmp_path):
         made_photos.folder(tmp_path / "faces", 20)
-        for precision in ("float32", "bfloat16"):
-            score(tmp_path / precision, tmp_path / "faces", precision=precision)
-        exact, half = (rows(tmp_path / precision) for precision in ("float32", "bfloat16"))
+        for wanted in ("float32", "bfloat16"):
+            score(tmp_path / wanted, tmp_path / "faces", precision=wanted)
+        exact, half = (rows(tmp_path / wanted) for wanted in ("float32", "bfloat16"))
         assert 0 < (exact["age"] - half["age"]).abs().mean() < 0.1
         assert list(exact["sha256"]) == list(half["sha256"])
+
+    def test_auto_is_decided_when_the_job_is_begun_and_stays_so_when_it_goes_on(
+        self, model, small_parts, tmp_path, monkeypatch
+    ):
+        made_photos.folder(tmp_path / "faces", 20)
+        _machine_is_fastest_in(monkeypatch, "bfloat16")
+        _interrupt_after(monkeypatch, parts=1)
+        with pytest.raises(RuntimeError, match="interrupted"):
+            score(tmp_path / "out", tmp_path / "faces", workers=1, precision="auto")
+        _let_go_on(monkeypatch)
+        _machine_is_fastest_in(monkeypatch, "float32")
+        assert score(tmp_path / "out", tmp_path / "faces", precision="auto")["precision"] == "bfloat16"
+        assert set(rows(tmp_path / "out")["precision"]) == {"bfloat16"}
+        score(tmp_path / "half", tmp_path / "faces", precision="bfloat16")
+        np.testing.assert_array_equal(rows(tmp_path / "out")["age"], rows(tmp_path / "half")["age"])
+        assert score(tmp_path / "exact", tmp_path / "faces", precision="auto")["precision"] == "float32"
+
+
+def _machine_is_fastest_in(monkeypatch, fastest: str) -> None:
+    monkeypatch.setattr(precision, "chosen", lambda wanted: fastest if wanted == "auto" else wanted)
 
 
 class TestTheModel:
@@ -195,6 +221,11 @@ class TestTheModel:
         assert asked == ["visage/1"]
 
 
+def kept_parts(output: Path) -> list[Path]:
+    """The files of the parts that an interrupted job has done."""
+    return sorted(output.glob("staging/*/parts/*.arrow"))
+
+
 def _interrupt_after(monkeypatch, parts: int) -> None:
     """Let the job fail once some parts are done."""
     done: list[int] = []
@@ -219,7 +250,7 @@ class TestGoingOn:
         _interrupt_after(monkeypatch, parts=3)
         with pytest.raises(RuntimeError, match="interrupted"):
             score(tmp_path / "out", tmp_path / "faces", workers=1)
-        kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "parts").glob("*.scores.parquet")}
+        kept = {path: path.stat().st_mtime_ns for path in kept_parts(tmp_path / "out")}
         assert len(kept) == 3
         # Photos of finished parts are not looked at again: they may even be gone.
         shutil.rmtree(tmp_path / "faces" / "0")
@@ -232,17 +263,61 @@ class TestGoingOn:
     def test_a_job_that_was_killed_after_its_summary_only_clears_up(self, model, tmp_path):
         made_photos.folder(tmp_path / "faces", 5)
         first = score(tmp_path / "out", tmp_path / "faces")
-        (tmp_path / "out" / "parts").mkdir()
+        (tmp_path / "out" / "staging").mkdir()
         assert score(tmp_path / "out", tmp_path / "nowhere") == first
-        assert not (tmp_path / "out" / "parts").exists()
+        assert not (tmp_path / "out" / "staging").exists()
 
     def test_two_jobs_do_not_write_to_one_place(self, model, tmp_path):
-        from components.score.run import _alone
-
         made_photos.folder(tmp_path / "faces", 2)
+        first = settings(tmp_path / "faces")
+
+        def meanwhile(*_) -> dict:
+            execute(replace(STEP, inputs=()), first, {}, tmp_path / "out", Tracker())
+            return {}
+
+        with pytest.raises(VisageError, match="Another job is writing to"):
+            execute(replace(STEP, inputs=(), run=meanwhile), first, {}, tmp_path / "out", Tracker())
+
+    def test_what_another_version_of_visage_began_is_done_anew_and_that_is_said(self, model, tmp_path, caplog):
+        made_photos.folder(tmp_path / "faces", 5)
         (tmp_path / "out").mkdir()
-        with _alone(tmp_path / "out"), pytest.raises(VisageError, match="Another job is writing to"):
-            score(tmp_path / "out", tmp_path / "faces")
+        (tmp_path / "out" / "job.json").write_text('{"model": "visage/1", "started": "2026-01-01T00:00:00+00:00"}')
+        with caplog.at_level("WARNING"):
+            assert score(tmp_path / "out", tmp_path / "faces")["photos"] == 5
+        assert "another version of Visage began: all is done anew" in caplog.text
+        assert not (tmp_path / "out" / "job.json").exists()
+
+    def test_what_was_begun_for_another_artifact_is_not_gone_on_with(
+        self, model, small_parts, output, tmp_path, monkeypatch, caplog
+    ):
+        made_photos.folder(tmp_path / "faces", 20)
+        _interrupt_after(monkeypatch, parts=1)
+        with pytest.raises(RuntimeError, match="interrupted"):
+            STEP.run(settings(tmp_path / "faces", workers=1), StepContext({}, output, fingerprint="one"))
+        _let_go_on(monkeypatch)
+        made_photos.folder(tmp_path / "faces", 5, first=100)
+        with caplog.at_level("WARNING"):
+            counts = STEP.run(settings(tmp_path / "faces"), StepContext({}, output, fingerprint="two"))
+        assert counts["photos"] == 25
+        assert "is of other photos, settings or code: all is done anew" in caplog.text
+
+
+class TestOnACluster:
+    def test_workers_look_first_whether_they_reach_what_the_job_reads(self, model, output, tmp_path, monkeypatch):
+        asked: list[tuple] = []
+        start = first_look.start
+
+        def noting(*arguments):
+            asked.append(arguments)
+            return start(*arguments)
+
+        monkeypatch.setattr(first_look, "start", noting)
+        made_photos.folder(tmp_path / "faces", 2)
+        monkeypatch.chdir(tmp_path)
+        STEP.run(settings(Path("faces")), StepContext({}, output))
+        ((_, step, room, places),) = asked
+        assert step == "score" and room.startswith(f"{output}/staging/")
+        assert places == [str(tmp_path / "faces")]
 
 
 class TestTrouble:
@@ -262,22 +337,20 @@ class TestTrouble:
         ]
 
     def test_a_full_disk_is_one_message_and_the_job_goes_on_later(self, model, small_parts, tmp_path, monkeypatch):
-        from components.score import parts
-
         made_photos.folder(tmp_path / "faces", 30)
-        write = parts.write_rejects
-        written: list[Path] = []
+        keep = parts.keep
+        kept: list[int] = []
 
-        def until_full(path, rejects):
-            if len(written) == 2:
-                raise OSError(28, "No space left on device", str(path))
-            written.append(path)
-            write(path, rejects)
+        def until_full(folder, number, part):
+            if len(kept) == 2:
+                raise OSError(28, "No space left on device", folder)
+            kept.append(number)
+            keep(folder, number, part)
 
-        monkeypatch.setattr(parts, "write_rejects", until_full)
+        monkeypatch.setattr(parts, "keep", until_full)
         with pytest.raises(VisageError, match="cannot be written to: No space left on device"):
             score(tmp_path / "out", tmp_path / "faces")
-        monkeypatch.setattr(parts, "write_rejects", write)
+        monkeypatch.setattr(parts, "keep", keep)
         assert score(tmp_path / "out", tmp_path / "faces")["photos"] == 30
 
     def test_a_registry_that_is_away_is_one_message(self, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -47,6 +48,24 @@ def test_what_is_not_there_is_a_file_not_found(folder):
     for ask in (files.read_bytes, files.open_file):
         with pytest.raises(FileNotFoundError):
             ask(f"{folder}/none.bin")
+
+
+def test_many_files_are_read_in_their_order(folder):
+    for number in range(50):
+        files.write_bytes(f"{folder}/{number}.bin", b"%d" % number)
+    places = [f"{folder}/{number}.bin" for number in range(50)]
+    assert list(files.read_each(places[::-1])) == [b"%d" % number for number in reversed(range(50))]
+    assert list(files.read_each([])) == []
+    with pytest.raises(FileNotFoundError):
+        list(files.read_each([places[0], f"{folder}/none.bin"]))
+
+
+def test_a_folder_is_removed_with_all_that_is_in_it_and_nothing_else(folder):
+    for name in ("gone/a.bin", "gone/b/c.bin", "gone too.bin"):
+        files.write_bytes(f"{folder}/{name}", b"")
+    files.remove_folder(f"{folder}/gone")
+    files.remove_folder(f"{folder}/gone")
+    assert list(files.file_names(folder)) == ["gone too.bin"]
 
 
 def test_copies_go_to_and_from_a_store(s3, tmp_path):
@@ -122,3 +141,56 @@ def test_the_command_and_local_files_import_no_client_of_a_store(tmp_path):
     said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
     assert Path(tmp_path / "a.jpg").is_file()
+
+
+def test_a_part_of_a_file_is_read(folder):
+    files.write_bytes(f"{folder}/a.bin", bytes(range(100)))
+    assert files.read_range(f"{folder}/a.bin", 10, 3) == bytes([10, 11, 12])
+    assert files.read_range(f"{folder}/a.bin", 98, 10) == bytes([98, 99])
+    with pytest.raises(FileNotFoundError):
+        files.read_range(f"{folder}/none.bin", 0, 1)
+
+
+def test_a_new_file_is_there_when_all_is_written(folder):
+    with files.new_file(f"{folder}/a.bin") as file:
+        file.writelines([b"one", b"two"])
+        assert file.tell() == 6
+        assert list(files.file_names(folder)) == []
+    assert files.read_bytes(f"{folder}/a.bin") == b"onetwo"
+    with pytest.raises(ZeroDivisionError), files.new_file(f"{folder}/a.bin") as file:
+        file.write(b"three")
+        raise ZeroDivisionError
+    assert files.read_bytes(f"{folder}/a.bin") == b"onetwo"
+    assert list(files.file_names(folder)) == ["a.bin"]
+
+
+def test_a_file_is_fetched_from_anywhere(folder, tmp_path):
+    files.write_bytes(f"{folder}/a.bin", b"one")
+    home = tmp_path / "home" / "of" / "a.bin"
+    files.fetch(f"{folder}/a.bin", home)
+    assert home.read_bytes() == b"one"
+    files.write_bytes(f"{folder}/a.bin", b"two")
+    files.fetch(f"{folder}/a.bin", home)
+    assert home.read_bytes() == b"two"
+    with pytest.raises(FileNotFoundError):
+        files.fetch(f"{folder}/none.bin", home)
+    assert [file.name for file in home.parent.iterdir()] == ["a.bin"]
+
+
+def test_a_file_of_another_disk_is_copied_home(tmp_path):
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK) or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second disk here")
+    with tempfile.TemporaryDirectory(dir=memory) as elsewhere:
+        files.write_bytes(f"{elsewhere}/a.bin", b"one")
+        files.fetch(f"{elsewhere}/a.bin", tmp_path / "home" / "a.bin")
+    assert (tmp_path / "home" / "a.bin").read_bytes() == b"one"
+
+
+def test_a_folder_is_removed_with_all_in_it(folder):
+    for name in ("a.bin", "b/c.bin", "b/d/e.bin"):
+        files.write_bytes(f"{folder}/gone/{name}", b"one")
+    files.write_bytes(f"{folder}/gone too.bin", b"two")
+    files.remove_folder(f"{folder}/gone")
+    files.remove_folder(f"{folder}/gone")
+    assert list(files.file_names(folder)) == ["gone too.bin"]

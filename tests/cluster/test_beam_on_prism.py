@@ -1,0 +1,90 @@
+"""Ingest and score on Prism, Beam's portable runner, by workers that share nothing with the driver but an S3 server.
+
+Where this is root the workers are another user, who sees none of the driver's folders. The same at full size, and with two
+and four workers: tests/cluster/beam_without_shared_disk.py.
+"""
+
+import json
+import shutil
+
+import pytest
+
+from pipeline.demo.archive import draw_archive
+from tests.cluster.jobs import PHOTOS, Driver, files_of, killing, scores_of
+
+pytestmark = pytest.mark.slow
+
+FACES = f"s3://{PHOTOS}/faces"
+
+
+@pytest.fixture(scope="module")
+def faces(cluster, tmp_path_factory):
+    """Some hundred photos and their labels, in a bucket."""
+    drawn = tmp_path_factory.mktemp("drawn") / "faces"
+    draw_archive(drawn, photos=300, seed=5)
+    shutil.copytree(drawn, cluster.s3.folder / PHOTOS / "faces")
+    return drawn
+
+
+@pytest.fixture
+def driver(cluster, registered, tmp_path):
+    return Driver(tmp_path / "driver", cluster.s3.environment | {"MLFLOW_TRACKING_URI": registered})
+
+
+def test_ingest_goes_on_after_its_workers_were_killed_and_makes_the_local_runners_bytes(
+    cluster, faces, driver, tmp_path
+):
+    ingest = ["step", "ingest", "--set", "source.kind=imdb_wiki", "--set", f"source.path={FACES}"]
+    on_cluster = [*ingest, *cluster.settings, "--out", str(tmp_path / "cluster")]
+
+    with cluster.workers("first") as pool:
+        at_work = killing(pool, lambda: any("spool" in path.parts for path in cluster.staged()))
+        killed = driver.run(*on_cluster, meanwhile=at_work)
+    assert killed.code == 1
+    assert killed.said.strip().splitlines()[-2:] == [
+        "visage: A worker has ended in the middle of the job, perhaps killed for want of memory.",
+        "Run the same command again; with fewer beam.workers if memory is short.",
+    ]
+    assert "Traceback" not in killed.said
+
+    with cluster.workers("second"):
+        done = driver.run(*on_cluster)
+    assert done.code == 0, done.said
+    assert cluster.staged() == []
+
+    local = driver.run(*ingest, "--out", str(tmp_path / "local"))
+    assert local.code == 0, local.said
+    assert files_of(tmp_path / "cluster") == files_of(tmp_path / "local")
+
+
+def test_score_goes_on_after_its_workers_were_killed_and_gives_the_local_runners_rows(cluster, faces, driver, tmp_path):
+    score = ["score", FACES, "--model", "visage@champion"]
+    on_cluster = [*score, *cluster.settings, "--out", str(tmp_path / "cluster")]
+
+    with cluster.workers("scoring first") as pool:
+        at_work = killing(pool, lambda: sum("parts" in path.parts for path in cluster.staged()) >= 2)
+        killed = driver.run(*on_cluster, meanwhile=at_work)
+    assert killed.code == 1
+    assert "visage: A worker has ended in the middle of the job" in killed.said
+    assert "Traceback" not in killed.said
+
+    with cluster.workers("scoring second"):
+        done = driver.run(*on_cluster)
+    assert done.code == 0, done.said
+    assert "parts are done already" in done.said
+
+    local = driver.run(*score, "--out", str(tmp_path / "local"))
+    assert local.code == 0, local.said
+    assert scores_of(tmp_path / "cluster").equals(scores_of(tmp_path / "local"))
+    counts = [json.loads((tmp_path / place / "summary.json").read_text())["photos"] for place in ("cluster", "local")]
+    assert counts[0] == counts[1] == len([path for path in faces.rglob("*") if path.is_file()])
+
+
+def test_photos_that_only_the_driver_sees_are_one_message_before_any_work(cluster, faces, driver, tmp_path):
+    with cluster.workers("blind"):
+        done = driver.run(
+            *("step", "ingest", "--set", f"source.path={faces}", *cluster.settings, "--out", str(tmp_path / "out"))
+        )
+    assert done.code == 1
+    assert f"visage: The workers find nothing at {faces}." in done.said or "The workers cannot read" in done.said
+    assert "Traceback" not in done.said

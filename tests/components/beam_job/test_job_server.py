@@ -1,0 +1,130 @@
+"""Jobs on a job server: Beam's own, in Python, in a process of its own; its workers are this process."""
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from functools import partial
+
+import apache_beam as beam
+import pytest
+
+from components.beam_job import BeamSettings, errors_reach_driver, job_server, pipeline, run
+from schemas.error import VisageError
+from tests.cluster.go_servers import free_port, serving
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    port = free_port()
+    command = [sys.executable, "-m", "apache_beam.runners.portability.local_job_service_main", f"-p={port}"]
+    with serving(command, port, tmp_path_factory.mktemp("server") / "log", within=120) as server:
+        yield server
+
+
+@pytest.fixture
+def job(server):
+    options = (f"--job_endpoint={server.address}", "--environment_type=LOOPBACK")
+    return pipeline(BeamSettings(runner="portable", options=options))
+
+
+@pytest.fixture
+def impatient(monkeypatch):
+    monkeypatch.setattr(job_server, "ANSWERS_WITHIN", 1)
+    monkeypatch.setattr(job_server, "ASKED_EVERY", 0.2)
+
+
+def test_a_job_runs_to_its_end(job, tmp_path):
+    _ = job | beam.Create([3]) | beam.Map(lambda number: (tmp_path / "done").write_text(str(number)))
+    run(job)
+    assert (tmp_path / "done").read_text() == "3"
+
+
+def test_a_job_server_that_is_not_there_is_one_message(impatient):
+    nowhere = f"--job_endpoint=localhost:{free_port()}"
+    with pytest.raises(VisageError, match=r"The job server at localhost:.* does not answer"):
+        pipeline(BeamSettings(runner="portable", options=(nowhere, "--environment_type=LOOPBACK")))
+
+
+def test_an_error_for_people_comes_back_whole_and_nothing_else_is_said(job, caplog, capfd):
+    def fail(_):
+        with errors_reach_driver("/x"):
+            raise VisageError("no photos", "look elsewhere", usage=True)
+
+    _ = job | beam.Create([1]) | beam.Map(fail)
+    with caplog.at_level("INFO"), pytest.raises(VisageError) as raised:
+        run(job)
+    assert (raised.value.message, raised.value.hint, raised.value.usage) == ("no photos", "look elsewhere", True)
+    said = [record for record in caplog.records if record.module == "portable_runner"]
+    assert not [record for record in said if record.name == "root"]
+
+
+def test_a_programming_error_is_one_message_too_with_all_of_it_behind(job):
+    _ = job | beam.Create([0]) | "photos" >> beam.Map(lambda number: 1 / number)
+    with pytest.raises(
+        VisageError, match=r"A worker failed in 'photos': ZeroDivisionError: division by zero\n"
+    ) as raised:
+        run(job)
+    assert "Traceback" in str(raised.value.__cause__)
+
+
+def test_a_job_server_that_hangs_in_the_middle_of_a_job_is_one_message(job, server, impatient):
+    working, may_end = threading.Event(), threading.Event()
+    globals()["_work"] = partial(_wait, working, may_end)
+    _ = job | beam.Create([0]) | beam.Map(_call_work)
+    stopping = threading.Thread(target=_kill, args=(server.process, signal.SIGSTOP, working))
+    stopping.start()
+    try:
+        with pytest.raises(VisageError, match="does not answer"):
+            run(job)
+    finally:
+        may_end.set()
+        stopping.join()
+        server.process.send_signal(signal.SIGCONT)
+
+
+def test_stopping_the_driver_cancels_the_job(job, monkeypatch):
+    cancelled = threading.Event()
+    result_of = type(job.runner).run_pipeline
+
+    def run_pipeline(*arguments):
+        result = result_of(*arguments)
+        result.cancel = cancelled.set
+        threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+        return result
+
+    monkeypatch.setattr(type(job.runner), "run_pipeline", run_pipeline)
+    _ = job | beam.Create([0]) | beam.Map(lambda _: time.sleep(3))
+    with pytest.raises(KeyboardInterrupt):
+        run(job)
+    assert cancelled.is_set()
+
+
+def test_a_job_server_that_goes_in_the_middle_of_a_job_is_one_message(job, server, capfd):
+    working, may_end = threading.Event(), threading.Event()
+    globals()["_work"] = partial(_wait, working, may_end)
+    _ = job | beam.Create([0]) | beam.Map(_call_work)
+    killing = threading.Thread(target=_kill, args=(server.process, signal.SIGKILL, working))
+    killing.start()
+    with pytest.raises(VisageError, match=r"has gone in the middle of the job|does not answer"):
+        run(job)
+    may_end.set()
+    killing.join()
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def _kill(process: subprocess.Popen, number: int, happened: threading.Event) -> None:
+    happened.wait(60)
+    process.send_signal(number)
+
+
+def _wait(working: threading.Event, may_end: threading.Event) -> None:
+    working.set()
+    may_end.wait(60)
+
+
+def _call_work(_: int) -> None:
+    globals()["_work"]()  # what holds events cannot be pickled, so it is found by name
