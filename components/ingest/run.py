@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +84,7 @@ def _staging(settings: Settings, context: StepContext) -> Iterator[str]:
     job = staging_place(settings.beam, context.output, f"ingest-{context.fingerprint[:16] or 'alone'}")
     staging = names.joined(job, uuid.uuid4().hex[:8])
     try:
-        left = {name.partition("/")[0] for name in islice(files.file_names(job), 1)}
+        left = next(files.file_names(job), None) is not None
         files.write_bytes(names.joined(staging, "started"), b"")
     except OSError as error:
         raise VisageError(
