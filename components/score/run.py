@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components import beam_job, registry
 from components.registry import ModelVersion
@@ -30,6 +30,9 @@ from components.storage.names import absolute, is_remote, joined
 from schemas.artifact import MANIFEST
 from schemas.error import VisageError
 from schemas.redaction import redacted
+
+if TYPE_CHECKING:
+    from components.report.page import Surround
 
 log = logging.getLogger("visage.score")
 
@@ -120,6 +123,7 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
         from components.score import drift
     from components.beam_job.counters import counters
     from components.beam_job.first_look import start
+    from components.report import surround
     from components.score import job, staged_model, summary
     from components.score.work import Work
 
@@ -172,7 +176,7 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
         "drift": [asdict(found) for found in drifts],
         "warnings": warnings,
     }
-    _write_page(output, figures, collected.pictures)
+    _write_page(output, figures, collected.pictures, surround.of_step("score", settings, context))
     _link(version, figures, context.tracker)
     files.write_bytes(joined(output, SUMMARY), (json.dumps(figures, indent=1, ensure_ascii=False) + "\n").encode())
 
@@ -289,12 +293,12 @@ def _progress(folder: str, plan: Plan, tracker: Tracker) -> Iterator[None]:
     tracker.progress(plan.files, plan.files, "photos")
 
 
-def _write_page(output: str, figures: Mapping[str, Any], pictures: Sequence[bytes]) -> None:
+def _write_page(output: str, figures: Mapping[str, Any], pictures: Sequence[bytes], surround: "Surround") -> None:
     from components.score import report
 
     with tempfile.TemporaryDirectory(prefix="visage-") as folder:
         page = Path(folder, _PAGE)
-        report.write(page, figures, pictures)
+        report.write(page, figures, pictures, surround)
         files.copy(str(page), joined(output, _PAGE))
 
 
