@@ -12,15 +12,8 @@ from schemas.redaction import redacted
 
 RECORD = "run.json"
 
-WAITING, RUNNING, DONE, REUSED, SKIPPED, FAILED, STOPPED = (
-    "waiting",
-    "running",
-    "done",
-    "reused",
-    "skipped",
-    "failed",
-    "stopped",
-)
+WAITING, RUNNING, DONE, REUSED, SKIPPED = "waiting", "running", "done", "reused", "skipped"
+FAILED, STOPPED, NOT_REACHED = "failed", "stopped", "not reached"
 """States of a step; a run is `RUNNING`, `DONE`, `FAILED` or `STOPPED`: by a person, or by its process's death."""
 
 
@@ -94,6 +87,8 @@ class RunRecord:
         for step in self.steps:
             if step.state == RUNNING:
                 step.state, step.note = state, ""
+            elif step.state == WAITING:
+                step.state = NOT_REACHED
 
     def write(self, folder: Path) -> None:
         """Keep it in the folder of the run's logs, credentials hidden."""
@@ -107,7 +102,9 @@ def read_all(logs: Path) -> list[RunRecord]:
     """The runs whose records are there and can be read, the newest first."""
     found = []
     for path in sorted(logs.glob(f"*/{RECORD}"), key=lambda path: path.parent.name, reverse=True):
-        with suppress(OSError, ValueError, TypeError):  # of another version of Visage, or damaged: it is not listed
+        with suppress(
+            OSError, ValueError, TypeError, LookupError
+        ):  # of another version of Visage, or damaged: it is not listed
             held = json.loads(path.read_text())
             found.append(RunRecord(**{**held, "steps": [StepRecord(**step) for step in held["steps"]]}))
     return found
