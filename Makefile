@@ -4,7 +4,7 @@
 # make lock  renew requirements.lock from setup.py, keeping what need not change (needs uv: pip install uv)
 # make upgrade  renew all of requirements.lock
 
-EXTRAS := kubeflow,cloud,test
+EXTRAS := kubeflow,cloud,server,test
 VISAGE := .venv/bin/visage
 DEMO := pipeline-root/demo-archive
 LOCK := uv pip compile setup.py --all-extras --universal --python-version 3.11 \

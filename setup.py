@@ -74,6 +74,8 @@ setup(
             "kfp-kubernetes",
         ],
         "jxl": ["pillow-jxl-plugin>=1.3.8"],  # under the GPL: whoever installs it decides so
+        # What MLflow's server needs beside what its clients have: logins, and PostgreSQL.
+        "server": ["mlflow[auth]>=3.17,<4", "psycopg[binary]>=3.2"],
         "test": [
             "kubernetes-validate==1.34.*",
             "moto[server]",

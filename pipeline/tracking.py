@@ -13,13 +13,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from components.registry import mlflow_server
+from components.registry import datasets, history, mlflow_server
 from components.registry.mlflow_server import PATIENCE, explaining_mlflow_errors
 from components.step import Step, Tracker, identity, imports
 from components.step.settings import Section, dotted
-from schemas.artifact import Manifest
+from pipeline.metric_queue import MetricQueue
+from schemas.artifact import Manifest, read_manifest
 from schemas.error import VisageError
 from schemas.redaction import redact, redacted
 
@@ -27,11 +29,23 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "visage"
+TRY_TAG = "visage.try"
+"""Tag of a child run: drawn anew for every try of a step. Two runs with one of them are one that was asked for twice."""
 RUN_TAG = "visage.run"
 ROOT_TAG = "visage.root"
 OWNER_TAG = "visage.owner"
 OWNER_FILE = ".owner"
 STEP_TAG = "visage.step"
+_REUSED = "visage.reused."
+
+_KIND, _MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"
+"""Tag by which MLflow 3 opens an experiment as model training and not as one of language models."""
+
+_ABOUT = (
+    "One run a pipeline run, with a child run a step. The figures of all steps stand in the pipeline run as `STEP.name`; the "
+    "model, its card and its plots in the child run `register`, pages of the other steps in theirs."
+)
+"""The experiment's description."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,7 @@ class PipelineRun:
         root: the pipeline root, for a local run; else empty.
         commit: of the project, as `git_commit` gives it.
         owner: who may end the runs that this one leaves open, as `owner_of` gives it; empty where nobody may.
+        kubeflow: address of the run in Kubeflow Pipelines' user interface; empty where it has none.
     """
 
     key: str
@@ -51,6 +66,7 @@ class PipelineRun:
     root: str = ""
     commit: str = ""
     owner: str = ""
+    kubeflow: str = ""
 
 
 def local_store(root: Path) -> str:
@@ -114,25 +130,24 @@ def owner_of(folder: Path) -> str:
 
 
 class MlflowTracker(Tracker):
-    """Sends metrics and tags to a run of MLflow as they come, and progress to whoever watches."""
+    """Sends metrics and tags to a run of MLflow while the step goes on, and progress to whoever watches."""
 
     def __init__(self, client: "MlflowClient", run_id: str, watcher: Tracker) -> None:
         self.client, self.run_id, self.watcher = client, run_id, watcher
         self.told: set[str] = set()
+        self.queue = MetricQueue(client, run_id)
 
     def metric(self, name: str, value: float, step: int | None = None) -> None:
         self.watcher.metric(name, value, step)
         self.told.add(name)
-        with explaining_mlflow_errors():
-            self.client.log_metric(self.run_id, name, float(value), step=step)
+        self.queue.metric(name, value, step)
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
         self.watcher.progress(done, total, unit)
 
     def tag(self, name: str, value: str) -> None:
         self.watcher.tag(name, value)
-        with explaining_mlflow_errors():
-            self.client.set_tag(self.run_id, name, redact(value))
+        self.queue.tag(name, redact(value))
 
     def reports(self, folder: Path, globs: Sequence[str]) -> None:
         with explaining_mlflow_errors():
@@ -153,28 +168,53 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
 
         client = mlflow_server.client()
         experiment = _experiment(client, pipeline_run.root)
-        parent = _parent(client, experiment, pipeline_run)
+        parent = _open_parent(client, experiment, pipeline_run)
         tags = _lineage(pipeline_run) | {STEP_TAG: step.name, "mlflow.parentRunId": parent}
-        child = client.create_run(experiment, run_name=step.name, tags=tags).info.run_id
+        child = _made_once(client, experiment, step.name, tags)
         for batch in _batches(list(redacted(dotted(settings)).items()), 100):
             client.log_batch(child, params=[mlflow.entities.Param(key, str(value)[:6000]) for key, value in batch])
         mlflow.set_experiment(experiment_id=experiment)
+    tracker = MlflowTracker(client, child, watcher)
     try:
         with explaining_mlflow_errors():
             mlflow.start_run(run_id=child)
-        yield MlflowTracker(client, child, watcher)
+        yield tracker
+        tracker.queue.flush()
         with explaining_mlflow_errors():
             _move_to_parent(client, child, experiment, pipeline_run)
             mlflow.end_run("FINISHED")
     except BaseException as error:
+        with suppress(VisageError):  # if the server is away too, the step's own failure is what must be told
+            tracker.queue.flush()
         _end_quietly("FAILED" if isinstance(error, Exception) else "KILLED")
         raise
+    finally:
+        tracker.queue.close()
 
 
-def record(tracker: MlflowTracker, step: Step, manifest: Manifest, folder: Path) -> None:
-    """Keep in the child run what came out: counts, time, lineage and the files worth showing."""
+def record(
+    tracker: MlflowTracker,
+    step: Step,
+    manifest: Manifest,
+    folder: Path,
+    inputs: Mapping[str, Path] = MappingProxyType({}),
+) -> None:
+    """Keep in the child run what came out: counts, time, lineage, data sets and the files worth showing.
+
+    Args:
+        tracker: of the child run.
+        step: that ran.
+        manifest: of what it made.
+        folder: of what it made.
+        inputs: folder of every input artifact, by the input's name.
+    """
     client, run_id = tracker.client, tracker.run_id
+    ingested = manifest if step.name == "ingest" else read_manifest(inputs["ingest"]) if "ingest" in inputs else None
     with explaining_mlflow_errors():
+        if ingested and step.splits:
+            used = datasets.of_splits(ingested, step.splits)
+            for run in (run_id, client.get_run(run_id).data.tags["mlflow.parentRunId"]):
+                client.log_inputs(run, used)
         client.log_metric(run_id, "seconds", manifest.seconds)
         for name, value in manifest.counts.items():
             if name in tracker.told:
@@ -190,6 +230,33 @@ def record(tracker: MlflowTracker, step: Step, manifest: Manifest, folder: Path)
             parent = client.get_run(run_id).data.tags["mlflow.parentRunId"]
             client.set_tag(parent, "visage.data_fingerprint", manifest.fingerprint)
     tracker.reports(folder, step.report_globs)
+
+
+def record_reuse(pipeline_run: PipelineRun, step: Step, fingerprint: str) -> str:
+    """Keep in the parent run that a step was not run, as its artifact was there; gives the parent's id.
+
+    Raises:
+        VisageError: the tracking server stays away.
+    """
+    with explaining_mlflow_errors():
+        client = mlflow_server.client()
+        parent = _open_parent(client, _experiment(client, pipeline_run.root), pipeline_run)
+        _tag_reused(client, parent, step.name, fingerprint)
+    return parent
+
+
+def page_of(run_id: str, server: str) -> str:
+    """The address of a run in MLflow's user interface; empty where the server has none.
+
+    Args:
+        run_id: of the run.
+        server: as a browser has it.
+    """
+    if not server.startswith(("http://", "https://")):
+        return ""
+    with explaining_mlflow_errors():
+        experiment = mlflow_server.client().get_run(run_id).info.experiment_id
+    return redact(f"{server.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}")
 
 
 @contextmanager
@@ -218,9 +285,7 @@ def close(pipeline_run: PipelineRun, status: str, figures: Mapping[str, Any], re
         experiment = _experiment(client, pipeline_run.root)
         parent = _parent(client, experiment, pipeline_run)
         for step, digest in reused.items():
-            client.set_tag(parent, f"visage.reused.{step}", digest)
-        if "ingest" in reused:
-            client.set_tag(parent, "visage.data_fingerprint", reused["ingest"])
+            _tag_reused(client, parent, step, digest)
         for name, value in figures.items():
             if isinstance(value, int | float):
                 client.log_metric(parent, name, float(value))
@@ -231,12 +296,25 @@ def close(pipeline_run: PipelineRun, status: str, figures: Mapping[str, Any], re
 
 
 def close_by_children(pipeline_run: PipelineRun, steps: Collection[str]) -> str:
-    """End the parent run of steps that ran each on its own; gives the status: `FINISHED` if each of the steps is."""
+    """End the parent run of steps that ran each on its own; gives the status.
+
+    It is `FINISHED` if each of the steps is, or was reused; else `KILLED` if a step was killed and none has failed; else
+    `FAILED`. Of a step that was tried again its last try counts.
+    """
     with explaining_mlflow_errors():
         client = mlflow_server.client()
         runs = _runs(client, _experiment(client, pipeline_run.root), pipeline_run.key)
-    finished = {run.data.tags.get(STEP_TAG) for run in runs if run.info.status == "FINISHED"}
-    status = "FINISHED" if finished.issuperset(steps) else "FAILED"
+    last: dict[str, str] = {}
+    for run in sorted(runs, key=lambda run: (run.info.start_time, run.info.run_id)):
+        last[run.data.tags.get(STEP_TAG, "")] = run.info.status
+    for tag in (tag for run in runs for tag in run.data.tags if tag.startswith(_REUSED)):
+        last[tag.removeprefix(_REUSED)] = "FINISHED"
+    ends = {last[step] for step in steps if step in last}
+    if all(last.get(step) == "FINISHED" for step in steps):
+        status = "FINISHED"
+    else:
+        # What still runs when all is over was killed with all that could have said so.
+        status = "KILLED" if ends & {"KILLED", "RUNNING"} and "FAILED" not in ends else "FAILED"
     close(pipeline_run, status, {}, {})
     return status
 
@@ -257,11 +335,14 @@ def _experiment(client: "MlflowClient", root: str) -> str:
 
     found = client.get_experiment_by_name(EXPERIMENT)
     if found:
+        if _KIND not in found.tags:  # of an older Visage
+            client.set_experiment_tag(found.experiment_id, _KIND, _MODEL_TRAINING)
         return found.experiment_id
     local = root and os.environ.get("MLFLOW_TRACKING_URI", "").startswith("sqlite:")
     place = (Path(root) / "mlartifacts").as_uri() if local else None
     try:
-        return client.create_experiment(EXPERIMENT, artifact_location=place)
+        tags = {_KIND: _MODEL_TRAINING, "mlflow.note.content": _ABOUT}
+        return client.create_experiment(EXPERIMENT, artifact_location=place, tags=tags)
     except MlflowException:
         found = client.get_experiment_by_name(EXPERIMENT)
         if found:  # another run has been faster
@@ -278,12 +359,28 @@ def _parent(client: "MlflowClient", experiment: str, pipeline_run: PipelineRun) 
     if found:
         return found[0]
     tags = _lineage(pipeline_run) | {STEP_TAG: "pipeline"}
+    if pipeline_run.kubeflow:
+        tags["mlflow.note.content"] = f"[The run in Kubeflow Pipelines]({pipeline_run.kubeflow})"
     name = f"{Path(pipeline_run.recipe).stem} {time.strftime('%Y-%m-%d %H:%M')}"
     made = client.create_run(experiment, run_name=name, tags=tags).info.run_id
     first = _parents(client, experiment, pipeline_run.key)[0]
     if first != made:
         client.delete_run(made)
     return first
+
+
+def _open_parent(client: "MlflowClient", experiment: str, pipeline_run: PipelineRun) -> str:
+    """The parent run, for a step that begins: where it had ended already, as Kubeflow's runs can be retried, it goes on."""
+    parent = _parent(client, experiment, pipeline_run)
+    if client.get_run(parent).info.status != "RUNNING":
+        client.update_run(parent, status="RUNNING")
+    return parent
+
+
+def _tag_reused(client: "MlflowClient", parent: str, step: str, fingerprint: str) -> None:
+    client.set_tag(parent, f"{_REUSED}{step}", fingerprint)
+    if step == "ingest":
+        client.set_tag(parent, "visage.data_fingerprint", fingerprint)
 
 
 def _parents(client: "MlflowClient", experiment: str, key: str) -> list[str]:
@@ -301,19 +398,37 @@ def _move_to_parent(client: "MlflowClient", child: str, experiment: str, pipelin
             client.delete_run(held)
 
 
+def _made_once(client: "MlflowClient", experiment: str, name: str, tags: dict[str, str]) -> str:
+    """A new run, the only one: a server that is killed may have made one whose answer was lost, and the client asks again."""
+    attempt = uuid.uuid4().hex
+    made = client.create_run(experiment, run_name=name, tags=tags | {TRY_TAG: attempt}).info.run_id
+    for doubled in client.search_runs([experiment], f"tags.`{TRY_TAG}` = '{attempt}'"):
+        if doubled.info.run_id != made:
+            client.delete_run(doubled.info.run_id)
+    return made
+
+
 def _runs(client: "MlflowClient", experiment: str, key: str) -> list[Any]:
     """The parent and the children of a pipeline run."""
     return list(client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{key}'"))
 
 
 def _lineage(pipeline_run: PipelineRun) -> dict[str, str]:
+    source = f"visage run --recipe {Path(pipeline_run.recipe).stem}"
+    commit = pipeline_run.commit.removesuffix("-dirty")
     return {
+        # What MLflow's columns Source, Version and Created by show.
+        "mlflow.source.type": "LOCAL" if pipeline_run.root else "JOB",
+        "mlflow.source.name": source,
+        **({"mlflow.source.git.commit": commit} if commit else {}),
+        "mlflow.user": history.account() or "unknown",
         RUN_TAG: pipeline_run.key,
         ROOT_TAG: pipeline_run.root,
         OWNER_TAG: pipeline_run.owner,
         "visage.recipe": pipeline_run.recipe,
         "visage.git_commit": pipeline_run.commit,
         "visage.lock": identity.of_lock(),
+        **({"visage.kubeflow_run": pipeline_run.kubeflow} if pipeline_run.kubeflow else {}),
     }
 
 

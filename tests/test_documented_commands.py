@@ -73,7 +73,13 @@ RULES = (
     Rule(
         r"\.venv/bin/pytest (.*)", r"pytest -p no:cacheprovider --collect-only \1", "the suite runs these tests itself"
     ),
-    Rule(r"(tests/\w+\.sh).*", r"bash -n \1", "half an hour, as root"),
+    Rule(r"(tests/(?:cluster/)?\w+\.sh).*", r"bash -n \1", "half an hour, as root"),
+    Rule(
+        r"python artifacts\.py .*",
+        'python infra/kubernetes/components/backup/artifacts.py schemas "$ROOT/copied"',
+        "a bucket of others",
+        says="copied from schemas",
+    ),
     Rule(r"\.venv/bin/(python -m tests\.compare_roots).*", r'\1 "$ROOT" "$ROOT"', "needs a root of another machine"),
     Rule(r"(python -m apache_beam\S+).*", r"\1 --help", "a worker that waits for jobs"),
     Rule(r"(python -m tests\.cluster\.\w+).*", r"\1 --help", "half an hour, on photos that do not come along"),
@@ -85,7 +91,7 @@ RULES = (
     Rule(r"visage.*agedb.*", "visage labels --help", "of a source that the page adds: tests of sources add it as well"),
     Rule(r"(visage)( --help)?", r"\1 --help"),
     Rule(
-        r"visage (compile|demo-data|download|labels|run|schedule|score|step(?: \w+)?|submit)",
+        r"visage (compare|compile|demo-data|download|labels|run|schedule|score|step(?: \w+)?|submit)",
         r"\g<0> --help",
         "a mention",
     ),
@@ -112,10 +118,18 @@ RULES = (
     Rule(r"visage score portrait\.jpg"),
     Rule(r"visage score .*", "visage score --help", "photos of others"),
     Rule(r"visage models.*"),
+    Rule(r"visage compare .*", "visage compare --help", "a second version, which the one run has not"),
     Rule(r"visage end-run .*", says="no run was tracked"),
     Rule(r"visage ui", r"\g<0> --port $PORT", "5000 may be taken"),
     Rule(r"visage compile .*", says="visage.yaml"),
+    Rule(
+        r"visage schedule --(pause|resume)",
+        r"visage schedule --cron '0 2 * * *' --set source.path=s3://photos --host $KUBEFLOW && \g<0> --host $KUBEFLOW",
+        "there must be a schedule",
+        says="visage: ",
+    ),
     Rule(r"visage (submit|schedule) .*", r"\g<0> --host $KUBEFLOW", "8080 may be taken"),
+    Rule(r"python -m tests\.pipeline\.kubeflow\.compiled", "visage compile --help", "it renews a file of the project"),
 )
 
 
@@ -180,6 +194,7 @@ def place(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("a reader's folder")
     draw_archive(folder / "imdb_crop", photos=240, seed=3)
     (folder / "my-recipe.yaml").write_text("extends: demo\n")
+    shutil.copytree(PROJECT / "infra" / "kubeflow", folder / "infra" / "kubeflow")
     shutil.copytree(folder / "imdb_crop", folder / "pipeline-root" / "demo-archive")
     photos = sorted((folder / "imdb_crop").glob("*/*.jpg"), key=lambda photo: photo.stat().st_size)[-6:]
     shutil.copyfile(photos[0], folder / "portrait.jpg")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.parse import unquote, urlparse
 
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +18,7 @@ from pipeline import tracking
 from pipeline.dag import STEPS
 from pipeline.demo.archive import draw_archive
 from schemas.artifact import MANIFEST
+from tests import browser
 
 NAMES = [step.name for step in STEPS]
 
@@ -114,6 +116,39 @@ def test_mlflow_has_epochs_as_they_came_and_the_pages_of_the_steps(finished):
         assert file in [held.path for held in client.list_artifacts(children[step])], step
 
 
+def test_mlflow_shows_the_experiment_as_training_with_source_and_data_sets(finished):
+    root, _ = finished
+    client = MlflowClient(tracking.local_store(root))
+    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
+    assert experiment is not None
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+    (parent,) = client.search_runs([experiment.experiment_id], "tags.`visage.step` = 'pipeline'")
+    assert parent.data.tags["mlflow.source.name"] == "visage run --recipe demo"
+    summary = json.loads((artifact(root, "ingest") / "summary.json").read_text())
+    assert parent.inputs
+    rows = {
+        entry.tags[0].value: json.loads(entry.dataset.profile or "")["num_rows"]
+        for entry in parent.inputs.dataset_inputs
+    }
+    assert rows == {
+        "training": summary["train"],
+        "validation": summary["validation"],
+        "testing": summary["test"],
+    }
+
+
+def test_every_page_of_the_run_fits_a_phone_and_links_to_the_others(finished):
+    root, said = finished
+    pages = [root / "index.html", *(root / "artifacts").glob("*/[!.]*/*.html")]
+    assert {page.parent.parent.name for page in pages[1:]} == set(NAMES)
+    assert pages[0].as_uri() in said
+    for page in pages:
+        seen = browser.look(page)
+        assert (seen.console, seen.overflow, seen.broken, seen.without_alt, seen.unsorted) == ([], 0, 0, 0, 0), page
+        files = [unquote(urlparse(link).path) for link in seen.links if "#" not in link]
+        assert len(files) >= 2 and all(Path(file).exists() for file in files), page
+
+
 def test_every_photo_of_the_album_is_scored_or_rejected(archive, finished):
     root, _ = finished
     album = json.loads((archive / "expected.json").read_text())["album"]
@@ -125,7 +160,8 @@ def test_every_photo_of_the_album_is_scored_or_rejected(archive, finished):
 
 def test_versions_are_listed_and_moved_from_the_command_line(finished):
     root, _ = finished
-    assert visage("models", "promote", "1", "--root", root)[1].strip() == "visage version 1 is champion"
+    forced = ("--force", "--reason", "it learned for two epochs only")
+    assert visage("models", "promote", "1", *forced, "--root", root)[1].strip() == "visage version 1 is champion"
     code, listed, _ = visage("models", "--root", root)
     assert code == 0
     assert "champion" in listed

@@ -1,7 +1,7 @@
 """The artifact of an estimator: a folder that loads without the settings that made it and predicts from JPEG bytes.
 
 - model.keras: architecture and weights; only Keras's own layers and Visage's, read in Keras's safe mode
-- estimator.json: input size and what the outputs mean
+- estimator.json: input size, what the outputs mean, and what they are corrected by
 """
 
 import json
@@ -16,18 +16,22 @@ import numpy as np
 import tensorflow as tf
 
 from components.estimator import heads, model, pixels
+from components.estimator.calibration import Calibration
 from components.estimator.classes import AgeClasses
+from components.estimator.distribution import AgeDistribution
 from components.estimator.settings import EstimatorSettings
 from schemas.error import VisageError
 
 MODEL = "model.keras"
 METADATA = "estimator.json"
-FORMAT = 1
+FORMAT = 2
+"""The newest format: 2 is of estimators with a calibration, 1 of those without."""
+
 BATCH = 64
 """Faces that go through the model at once, at most; what bounds the memory of a prediction."""
 
-NORMAL_95 = 1.6449
-"""The 95th percentile of the standard normal distribution."""
+Outputs = Mapping[str, np.ndarray]
+"""What a saved model gives of N faces, see `heads.probabilities`."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +41,8 @@ class Predictions:
     Attributes:
         age: expected value of the age distribution, years.
         age_std: its standard deviation, years.
-        age_low: its 5th percentile, years.
-        age_high: its 95th percentile, years.
+        age_low: lower end of the 90 % interval, years: the distribution's 5th percentile, unless a calibration says more.
+        age_high: upper end, likewise.
         age_class: number of the likeliest age class, int32, from 0 for the youngest; the expected age can lie in another, as
             that of a face which is a child or a grandparent. -1 where the estimator has no classes, as in a regression.
         female: probability, 0 to 1; NaN where the estimator has no gender head.
@@ -94,7 +98,7 @@ def _write(network: keras.Model, settings: EstimatorSettings, folder: Path, age_
     folder.mkdir(parents=True)
     network.save(folder / MODEL)
     metadata = {
-        "format": FORMAT,
+        "format": 1,
         "size": settings.size,
         "age_edges": age_bins.edges.tolist(),
         "age_centres": age_bins.centres.tolist(),
@@ -102,6 +106,15 @@ def _write(network: keras.Model, settings: EstimatorSettings, folder: Path, age_
         "settings": settings.model_dump(mode="json"),
     }
     (folder / METADATA).write_text(json.dumps(metadata, indent=1) + "\n")
+
+
+def write_calibration(folder: Path, calibration: Calibration) -> None:
+    """Keep a calibration with the saved estimator that a folder holds, in the place of any that it has."""
+    metadata = json.loads((folder / METADATA).read_text())
+    metadata |= {"format": 2, "calibration": calibration.as_json()}
+    partial = folder / f".{METADATA}.partial"
+    partial.write_text(json.dumps(metadata, indent=1) + "\n")
+    partial.replace(folder / METADATA)
 
 
 def load(folder: Path) -> "Estimator":
@@ -112,16 +125,17 @@ def load(folder: Path) -> "Estimator":
     """
     try:
         metadata = json.loads((folder / METADATA).read_text())
-        if metadata["format"] != FORMAT:
+        if metadata["format"] not in (1, FORMAT):
             raise VisageError(
-                f"{folder} holds an estimator of format {metadata['format']}; this Visage reads format {FORMAT}.",
+                f"{folder} holds an estimator of format {metadata['format']}; this Visage reads formats 1 and {FORMAT}.",
                 "Use the Visage that wrote it, or train it anew.",
             )
         edges, centres = (np.array(metadata[name], np.float32) for name in ("age_edges", "age_centres"))
         deviation = metadata["age_deviation"]
         age_bins = heads.AgeBins(edges, centres, float("nan") if deviation is None else deviation)
         network = keras.saving.load_model(folder / MODEL, compile=False, safe_mode=True)
-        return Estimator(network, metadata["size"], age_bins, metadata)
+        calibration = Calibration.of_json(metadata.get("calibration"))
+        return Estimator(network, metadata["size"], age_bins, metadata, calibration)
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise VisageError(
             f"{folder} holds no estimator that can be loaded: {error}", "Name the folder of a trained estimator."
@@ -136,14 +150,23 @@ class Estimator:
         metadata: what estimator.json says: the settings it was trained with are under `settings`.
         network: the Keras model, from pixels [N, size, size, 3], 0 to 255, to what `heads.probabilities` describes.
         age_bins: what its age output means.
+        calibration: what its outputs are corrected by.
         classes: the age classes that it tells; None where it tells years.
     """
 
-    def __init__(self, network: keras.Model, size: int, age_bins: heads.AgeBins, metadata: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        network: keras.Model,
+        size: int,
+        age_bins: heads.AgeBins,
+        metadata: dict[str, Any],
+        calibration: Calibration | None = None,
+    ) -> None:
         self.size = size
         self.metadata = metadata
         self.network = network
         self.age_bins = age_bins
+        self.calibration = calibration or Calibration()
         self.classes = AgeClasses.of(metadata)
         # With open batch and picture sizes in the signatures, nothing is traced twice.
         self._decoded = tf.function(
@@ -169,12 +192,18 @@ class Estimator:
         Raises:
             ValueError: one of them is no picture that can be decoded.
         """
-        try:
-            return Predictions.joined(
-                [self._predict(self._decoded(tf.constant(part, tf.string))) for part in _parts(jpegs)]
-            )
-        except tf.errors.InvalidArgumentError as error:
-            raise ValueError(f"one of {len(jpegs)} pictures cannot be decoded: {error.message}") from error
+        return Predictions.joined([self.interpret(outputs) for outputs in self._outputs_of_jpegs(jpegs)])
+
+    def outputs_of_jpegs(self, jpegs: Sequence[bytes]) -> Outputs:
+        """What the network says of encoded faces, at least one, at the calibration's temperatures.
+
+        `interpret` and `distribution` say what it means.
+
+        Raises:
+            ValueError: one of them is no picture that can be decoded.
+        """
+        parts = self._outputs_of_jpegs(jpegs)
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def predict_images(self, images: Sequence[np.ndarray]) -> Predictions:
         """Age and gender of decoded faces, uint8 [height, width, 3] RGB of any sizes, in their order."""
@@ -186,40 +215,55 @@ class Estimator:
         """Age and gender of faces that were decoded to the input size already, uint8 [N, size, size, 3]."""
         return Predictions.joined([self._predict(part) for part in _parts(squares)])
 
+    def squares_of_jpegs(self, jpegs: Sequence[bytes]) -> list[np.ndarray]:
+        """Encoded faces as the network sees them, uint8 [n, size, size, 3], in parts.
+
+        Raises:
+            ValueError: one of them is no picture that can be decoded.
+        """
+        try:
+            return [self._decoded(tf.constant(part, tf.string)).numpy() for part in _parts(jpegs)]
+        except tf.errors.InvalidArgumentError as error:
+            raise ValueError(f"one of {len(jpegs)} pictures cannot be decoded: {error.message}") from error
+
+    def interpret(self, outputs: Outputs) -> Predictions:
+        """What such outputs mean."""
+        return interpret(outputs, self.age_bins, self.calibration)
+
+    def distribution(self, outputs: Outputs) -> AgeDistribution:
+        """The age distributions of such outputs."""
+        return AgeDistribution.of(outputs["age"], self.age_bins)
+
+    def _outputs_of_jpegs(self, jpegs: Sequence[bytes]) -> list[Outputs]:
+        return [self._told(squares) for squares in self.squares_of_jpegs(jpegs)]
+
     def _predict(self, batch: tf.Tensor) -> Predictions:
-        return interpret({name: output.numpy() for name, output in self._outputs(batch).items()}, self.age_bins)
+        return self.interpret(self._told(batch))
+
+    def _told(self, batch: tf.Tensor) -> Outputs:
+        return self.calibration.probabilities({name: output.numpy() for name, output in self._outputs(batch).items()})
 
 
-def interpret(outputs: Mapping[str, np.ndarray], age_bins: heads.AgeBins) -> Predictions:
+def interpret(outputs: Outputs, age_bins: heads.AgeBins, calibration: Calibration | None = None) -> Predictions:
     """What the outputs of a saved model mean.
 
-    Within a class of a distribution, ages count as equally likely; the errors of a regression count as normal.
+    Args:
+        outputs: at the calibration's temperatures already.
+        age_bins: what the age output means.
+        calibration: that makes the 90 % interval; None takes that of the distribution.
     """
-    if len(age_bins.centres):
-        shares = outputs["age"].astype(np.float64)
-        shares /= shares.sum(axis=1, keepdims=True)
-        mean = shares @ age_bins.centres
-        spread = (age_bins.centres[None, :] - mean[:, None]) ** 2 + np.diff(age_bins.edges)[None, :] ** 2 / 12
-        deviation = np.sqrt((shares * spread).sum(axis=1))
-        low, high = (_percentile(shares, age_bins, share) for share in (0.05, 0.95))
-        likeliest = np.where(np.isnan(mean), -1, shares.argmax(axis=1))
+    told = AgeDistribution.of(outputs["age"], age_bins)
+    mean, std = told.mean, told.std
+    if calibration and calibration.limits:
+        low, high = calibration.limits.interval(mean, std)
     else:
-        mean = outputs["age"][:, 0]
-        likeliest = np.full(len(mean), -1)
-        deviation = np.full(len(mean), age_bins.std)
-        low, high = mean - NORMAL_95 * deviation, mean + NORMAL_95 * deviation
+        low, high = told.percentile(0.05), told.percentile(0.95)
+    likeliest = np.full(len(mean), -1)
+    if len(age_bins.centres):
+        likeliest = np.where(np.isnan(mean), -1, told.shares.argmax(axis=1))
     female = outputs["female"][:, 0] if "female" in outputs else np.full(len(mean), np.nan)
-    mean, deviation, low, high, female = (figure.astype(np.float32) for figure in (mean, deviation, low, high, female))
-    return Predictions(mean, deviation, low, high, likeliest.astype(np.int32), female)
-
-
-def _percentile(shares: np.ndarray, age_bins: heads.AgeBins, share: float) -> np.ndarray:
-    above = np.cumsum(shares, axis=1)
-    held = np.minimum((above < share).sum(axis=1), shares.shape[1] - 1)
-    row = np.arange(len(shares))
-    within = (share - (above[row, held] - shares[row, held])) / np.maximum(shares[row, held], 1e-12)
-    value = age_bins.edges[held] + np.clip(within, 0, 1) * np.diff(age_bins.edges)[held]
-    return np.clip(value, age_bins.edges[0] + 0.5, age_bins.edges[-1] - 0.5)
+    mean, std, low, high, female = (figure.astype(np.float32) for figure in (mean, std, low, high, female))
+    return Predictions(mean, std, low, high, likeliest.astype(np.int32), female)
 
 
 def _parts(items: Any) -> list[Any]:

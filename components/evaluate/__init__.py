@@ -8,6 +8,7 @@ from typing import Any
 
 from components.evaluate.settings import Settings
 from components.step import Step, StepContext
+from schemas.record import TEST
 
 
 def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
@@ -28,7 +29,8 @@ STEP = Step(
     settings=Settings,
     inputs=("ingest", "train"),
     run=run,
-    report_globs=("report.html", "metrics.json", "*.png"),
+    report_globs=("report.html", "labels.html", "metrics.json", "*.png"),
+    splits=(TEST,),
     reads_champion=True,
     pages=("plots", "report"),
 )

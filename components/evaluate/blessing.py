@@ -24,6 +24,8 @@ def objections(measured: Mapping[str, Any], asked: BlessingSettings) -> list[str
     reasons = [*_against_thresholds(measured, asked), *_against_slices(measured["slices"], asked)]
     if asked.beat_baseline:
         reasons += _against_baseline(measured, asked)
+    if measured.get("fresh_process"):
+        reasons.append(measured["fresh_process"])
     if measured["champion"]:
         reasons += _against_champion(measured, measured["champion"], asked)
     for reference in measured["references"]:

@@ -2,25 +2,41 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from components.estimator import saved
 from components.estimator.classes import AgeClasses
-from components.evaluate import metrics, plots, predictions, report, rivals
+from components.evaluate import (
+    age_checks,
+    fresh_process,
+    label_check,
+    metrics,
+    plots,
+    predictions,
+    report,
+    rivals,
+    slices,
+)
+from components.evaluate.baseline import Baseline
 from components.evaluate.blessing import objections
+from components.evaluate.intervals import Measured, differences, measure
+from components.evaluate.rivals import Rival
 from components.evaluate.settings import EvaluateSettings, Settings
+from components.report import surround
 from components.step import StepContext
 from schemas.error import VisageError
 from schemas.record import TEST, TRAIN
-from schemas.shard import read_index
+from schemas.shard import Shard, read_index
 
 log = logging.getLogger("visage.evaluate")
 
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.parquet"
+AGE_CHECKS = "age_checks.parquet"
 REPORT = "report.html"
 
 
@@ -38,26 +54,34 @@ def evaluate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     models = 1 + (len(rivals.numbers(champion)) if champion else 0)
     read = _progress(context, models * sum(shard.examples for shard in shards))
 
-    estimator = saved.load(context.inputs["train"] / "estimator")
+    trained = context.inputs["train"] / "estimator"
+    estimator = saved.load(trained)
     classes = estimator.classes
-    faces = predictions.predict(estimator, predictions.examples(folder, shards), read)
+    faces = predictions.predict(estimator, predictions.examples(folder, shards), read, asked.age_checks.thresholds)
     predictions.write(context.output / PREDICTIONS, faces)
     against = rivals.measure(champion, folder, shards, read) if champion else []
 
-    baseline = metrics.Baseline.of(index.get(TRAIN, []), classes)
-    measured = _measure(faces, classes, baseline, asked)
-    told = [rivals.compared(rival, faces, classes, asked.resamples, asked.seed) for rival in against]
-    measured |= {"champion": told[0] if told else None, "references": told[1:]}
+    baseline = Baseline.of(index.get(TRAIN, []), classes)
+    measured = _measure(faces, classes, baseline, against, asked)
+    checks = age_checks.table(faces, asked.age_checks)
+    age_checks.write(context.output / AGE_CHECKS, checks)
+    measured |= {"age_checks": age_checks.read_off(checks, asked.age_checks)}
+    if asked.blessing.fresh_process:
+        measured["fresh_process"] = fresh_process.objection(trained, predictions.examples(folder, shards), faces)
     reasons = objections(measured, asked.blessing)
-    measured |= {"blessed": not reasons, "reasons": reasons, "best": rivals.best_after(not reasons, told)}
+    measured |= {"blessed": not reasons, "reasons": reasons, "best": rivals.best_after(not reasons, _told(measured))}
     (context.output / METRICS).write_text(json.dumps(measured, indent=1, allow_nan=False) + "\n")
 
     plots.draw(context.output, faces)
+    plots.draw_bias(context.output, measured["slices"])
+    plots.draw_age_checks(context.output, checks)
     if asked.worst_faces and plots.draw_worst(
         context.output, faces, predictions.examples(folder, shards), asked.worst_faces
     ):
         log.info("the largest errors are on %s", plots.WORST)
-    report.write(context.output / REPORT, measured, context.output)
+    if asked.label_check:
+        _check_labels(context, estimator, index)
+    report.write(context.output / REPORT, measured, context.output, surround.of_step("evaluate", settings, context))
 
     _track(context, measured)
     for reason in reasons:
@@ -71,41 +95,96 @@ def evaluate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
 
 
 def _measure(
-    faces: pd.DataFrame, classes: AgeClasses | None, baseline: metrics.Baseline, asked: EvaluateSettings
+    faces: pd.DataFrame,
+    classes: AgeClasses | None,
+    baseline: Baseline,
+    against: Sequence[Rival],
+    asked: EvaluateSettings,
 ) -> dict[str, Any]:
-    hindsight = metrics.Baseline.in_hindsight(faces, classes)
+    known = {rival.version.version: rival.faces for rival in against if rival.faces is not None}
+    (whole,) = measure(faces, [np.arange(len(faces))], known, asked.resamples, asked.seed)
+    told = [rivals.compared(rival, whole, classes) for rival in against]
+    champion = told[0] if told else None
+    others = {"champion": known[champion["version"]]} if champion and champion["compared"] else {}
+
+    found = slices.slices(faces)
+    by_slice = measure(faces, [one.rows for one in found], others, asked.resamples, asked.seed)
+    constant = baseline.predictions(faces)
+    rows = slices.rows(found, faces, by_slice, {"baseline": constant} | others, asked.blessing.min_slice_examples)
+    of_baseline = metrics.figures(constant)
     return {
         "examples": len(faces),
         "persons": int(faces["person"].nunique()),
         "without_prediction": int(faces["predicted_age"].isna().sum()),
-        **metrics.figures(faces),
-        **metrics.intervals(faces, asked.resamples, asked.seed),
-        **metrics.baseline_figures(faces, baseline),
+        **whole.values,
+        **{f"{name}_low": ends.low for name, ends in whole.intervals.items()},
+        **{f"{name}_high": ends.high for name, ends in whole.intervals.items()},
+        **{f"baseline_{name}": value for name, value in of_baseline.items()},
         "baseline_age": baseline.age,
         "baseline_age_class": baseline.age_class,
         "baseline_gender": baseline.gender,
-        "baseline": _against_constants(faces, baseline, asked),
-        "hindsight": _against_constants(faces, hindsight, asked),
+        "baseline": _against_constant(faces, baseline, asked),
+        "hindsight": _against_constant(faces, Baseline.in_hindsight(faces, classes), asked),
+        "figures": _table(whole, of_baseline, champion),
         "bootstrap": {"resamples": asked.resamples, "seed": asked.seed, "unit": "person", "interval": 0.95},
-        "slices": metrics.slices(faces),
+        "slices": rows,
+        "worst_slices": slices.worst(rows),
         "age_classes": list(classes.names) if classes else None,
         "age_class_confusion": metrics.confusion(faces, classes) if classes else None,
+        "champion": champion,
+        "references": told[1:],
     }
 
 
-def _against_constants(
-    faces: pd.DataFrame, constants: metrics.Baseline, asked: EvaluateSettings
+def _table(whole: Measured, of_baseline: metrics.Figures, champion: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Every figure that can be told, with what it means, its interval, the baseline, and the champion with the difference."""
+    champion = champion or {"differences": {}}
+    return [
+        {
+            "name": name,
+            "title": figure.title,
+            "unit": figure.unit,
+            "best": figure.best,
+            "value": whole.values[name],
+            **whole.intervals[name]._asdict(),
+            "baseline": of_baseline[name],
+            "champion": champion.get(name),
+            "champion_difference": champion["differences"].get(name),
+        }
+        for name, figure in metrics.BY_NAME.items()
+        if whole.values[name] is not None
+    ]
+
+
+def _check_labels(context: StepContext, estimator: saved.Estimator, index: Mapping[str, Sequence[Shard]]) -> None:
+    folder = context.inputs["ingest"]
+    checked = label_check.check(
+        estimator, ((split, predictions.examples(folder, shards)) for split, shards in index.items())
+    )
+    label_check.write(context.output, checked)
+    log.info(
+        "%d labels of %d are likely to be wrong: %s", checked["likely_wrong"].sum(), len(checked), label_check.PAGE
+    )
+
+
+def _told(measured: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What is told of the versions that the model was held against."""
+    return [held for held in (measured["champion"], *measured["references"]) if held]
+
+
+def _against_constant(
+    faces: pd.DataFrame, constant: Baseline, asked: EvaluateSettings
 ) -> dict[str, dict[str, Any] | None]:
     """By figure: what the constant is, how good, and this model's figure minus it; None where nothing can be said."""
-    theirs = constants.scores(faces)
-    found = metrics.differences(metrics.scores(faces), theirs, faces["person"], asked.resamples, asked.seed)
+    theirs = constant.predictions(faces)
     answers = {
-        "age_mae": constants.age,
-        "age_class_accuracy": constants.age_class,
-        "gender_accuracy": constants.gender,
+        "age_mae": constant.age,
+        "age_class_accuracy": constant.age_class,
+        "gender_accuracy": constant.gender,
     }
+    found = differences(faces, theirs, asked.resamples, asked.seed, metrics.DECIDING)
     return {
-        name: {"says": answers[name], "figure": float(theirs[name].mean()), **difference._asdict()}
+        name: {"says": answers[name], "figure": metrics.value_of(metrics.BY_NAME[name], theirs), **difference._asdict()}
         if difference.faces
         else None
         for name, difference in found.items()
@@ -125,13 +204,19 @@ def _progress(context: StepContext, total: int) -> Callable[[int], None]:
 
 def _track(context: StepContext, measured: Mapping[str, Any]) -> None:
     for held in measured["slices"]:
+        if held["slice"] not in ("gender", "age", "age_class"):
+            continue
         for name in ("age_mae", "gender_accuracy"):
             if held[name] is not None:
                 context.tracker.metric(f"{held['slice']}/{held['value']}/{name}", held[name])
 
 
 def _counts(measured: Mapping[str, Any]) -> dict[str, Any]:
-    figures = {name: value for name, value in measured.items() if isinstance(value, int | float | bool)}
+    figures = {
+        name: value
+        for name, value in measured.items()
+        if isinstance(value, int | float | bool) and not name.endswith(("_low", "_high"))
+    }
     champion = measured["champion"]
     return figures | {
         "compared_with": f"{champion['name']}/{champion['version']}"

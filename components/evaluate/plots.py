@@ -1,7 +1,7 @@
 """Pictures of how good the predictions are."""
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,17 @@ from schemas.record import FEMALE, GENDERS, MAX_AGE
 AGE = "age.png"
 ERRORS = "errors.png"
 INTERVAL = "interval.png"
+BIAS = "bias.png"
 GENDER = "gender.png"
+AGE_CHECKS = "age_checks.png"
 WORST = "worst_faces.png"
 
 CAPTIONS = {
     AGE: "Predicted against true age; on the line the prediction is right",
     ERRORS: "Mean absolute error by age and gender, with the number of faces",
     INTERVAL: "Share of true ages within the 90 % interval, by age; below the line the model is too sure of itself",
+    BIAS: "Mean of predicted minus true age, by age, with its 95 % interval; below the line ages are under-estimated",
+    AGE_CHECKS: "Age checks: minors of the four years below a threshold who pass, and adults who are refused, by challenge age",
     GENDER: "Gender: the ROC curve, and how often a woman stands behind a probability",
     WORST: "The largest errors: true age, predicted age",
 }
@@ -43,6 +47,48 @@ def draw(folder: Path, faces: pd.DataFrame) -> None:
     gendered = faces[faces["gender"].notna() & faces["predicted_female"].notna()]
     if gendered["gender"].nunique() == len(GENDERS):
         _save(folder / GENDER, _gender(gendered))
+
+
+def draw_bias(folder: Path, slices: Sequence[Mapping[str, Any]]) -> None:
+    """Draw the bias by decade, from the slices of metrics.json, if there are any of age."""
+    decades = [one for one in slices if one["slice"] == "age" and one["age_bias"] is not None]
+    if not decades:
+        return
+    figure = Figure(figsize=(8, 3), layout="constrained")
+    axes = figure.subplots()
+    for place, one in enumerate(decades):
+        colour = charts.PLAIN if one["judged"] else "#bbb"
+        axes.plot([place], [one["age_bias"]], "o", color=colour)
+        if one["age_bias_low"] is not None:
+            axes.plot([place, place], [one["age_bias_low"], one["age_bias_high"]], color=colour)
+    axes.axhline(0, color="#333", linewidth=1)
+    axes.set_xticks(range(len(decades)), [f"{one['value']}\n{one['examples']:,}" for one in decades])
+    axes.set(xlabel="true age, years; number of faces, grey: too few to judge", ylabel="predicted minus true, years")
+    _save(folder / BIAS, figure)
+
+
+def draw_age_checks(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Draw both errors of every threshold over the challenge age, from the table of age checks, if it has any."""
+    held = pd.DataFrame([row for row in rows if row["rule"] == "challenge" and row["group"] == "all"])
+    if not len(held):
+        return
+    thresholds = sorted(held["threshold"].unique())
+    figure = Figure(figsize=(2.6 * len(thresholds) + 1, 3.2), layout="constrained")
+    for axes, threshold in zip(
+        figure.subplots(1, len(thresholds), sharey=True, squeeze=False)[0], thresholds, strict=True
+    ):
+        one = held[held["threshold"] == threshold].sort_values("at")
+        for name, text, colour in (
+            ("near_minors_passed", "minors who pass", charts.COLOURS[FEMALE]),
+            ("adults_refused", "adults refused", charts.PLAIN),
+        ):
+            shares, low, high = (one[f"{name}{end}"].astype(float) for end in ("", "_low", "_high"))
+            axes.plot(one["at"], shares, color=colour, label=text)
+            axes.fill_between(one["at"], low, high, color=colour, alpha=0.2, linewidth=0)
+        axes.set(title=f"threshold {threshold}", xlabel="challenge age, years", ylim=(0, 1))
+        axes.yaxis.set_major_formatter("{x:.0%}")
+    axes.legend(frameon=False, fontsize=8)
+    _save(folder / AGE_CHECKS, figure)
 
 
 def draw_worst(folder: Path, faces: pd.DataFrame, examples: Iterable[FaceExample], count: int) -> bool:

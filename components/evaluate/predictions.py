@@ -30,6 +30,9 @@ SCHEMA = pa.schema(
         ("age_class", pa.string()),
         ("age_decade", pa.string()),
         ("gender", pa.string()),
+        ("side", pa.float32()),
+        ("face_score", pa.float32()),
+        ("age_log_probability", pa.float32()),
         ("predicted_age", pa.float32()),
         ("predicted_age_std", pa.float32()),
         ("predicted_age_low", pa.float32()),
@@ -41,9 +44,11 @@ SCHEMA = pa.schema(
 )
 """Columns of predictions.parquet.
 
-Ages in years; `low` and `high`: 5th and 95th percentile; `age_class`: the example's own or, for an estimator with classes, the
-one that its age falls into; `predicted_age_class`: the likeliest one; unknown labels, and what the estimator does not tell,
-are null.
+Ages in years; `side`: of the stored face, pixels; `face_score`: the source's; `age_log_probability`: natural logarithm of the
+probability that was given to the true age in whole years; `low` and `high`: ends of the 90 % interval; `age_class`: the
+example's own or, for an estimator with classes, the one that its age falls into; `predicted_age_class`: the likeliest one;
+unknown labels, and what the estimator does not tell, are null. Then follow `predicted_at_least_18` and the like, the probability
+of an age of so many years or more.
 """
 
 
@@ -64,7 +69,10 @@ def examples(folder: Path, shards: Sequence[Shard]) -> Iterator[FaceExample]:
 
 
 def predict(
-    estimator: "Estimator", examples: Iterable[FaceExample | None], read: Callable[[int], None] = lambda count: None
+    estimator: "Estimator",
+    examples: Iterable[FaceExample | None],
+    read: Callable[[int], None] = lambda count: None,
+    thresholds: Sequence[int] = (),
 ) -> pd.DataFrame:
     """What an estimator says of examples, one row each in their order; columns as in `SCHEMA`, what is unknown NaN or None.
 
@@ -72,6 +80,7 @@ def predict(
         estimator: that is asked.
         examples: of a split; None for one that the estimator is not asked about: nothing is known in its row.
         read: called with the number of examples of each batch.
+        thresholds: ages, years; for each a column says how probable it is that a face is so old.
 
     Raises:
         VisageError: a shard cannot be read, a picture cannot be decoded, or there are no examples.
@@ -80,7 +89,7 @@ def predict(
     while batch := list(islice(rows, _BATCH)):
         held = {count + place: example for place, example in enumerate(batch) if example is not None}
         if held:
-            parts.append(_predict(estimator, list(held.values())).set_index(pd.Index(held)))
+            parts.append(_predict(estimator, list(held.values()), thresholds).set_index(pd.Index(held)))
         count += len(batch)
         read(len(batch))
     if not count:
@@ -91,7 +100,15 @@ def predict(
 
 def write(path: Path, faces: pd.DataFrame) -> None:
     """Write the predictions as Parquet."""
-    pq.write_table(pa.Table.from_pandas(faces, schema=SCHEMA, preserve_index=False), path)
+    further = [name for name in faces if name not in SCHEMA.names]
+    kinds = [pa.string() if faces[name].dtype == object else pa.float32() for name in further]
+    schema = pa.schema([*SCHEMA, *map(pa.field, further, kinds)])
+    pq.write_table(pa.Table.from_pandas(faces, schema=schema, preserve_index=False), path)
+
+
+def at_least_column(threshold: int) -> str:
+    """Column with the probability of an age of so many years or more, by the distribution."""
+    return f"predicted_at_least_{threshold}"
 
 
 def decade(age: float | None) -> str | None:
@@ -102,29 +119,36 @@ def decade(age: float | None) -> str | None:
     return f"{first}-{first + 9}" if first < 90 else "90-100"
 
 
-def _predict(estimator: "Estimator", batch: list[FaceExample]) -> pd.DataFrame:
+def _predict(estimator: "Estimator", batch: list[FaceExample], thresholds: Sequence[int]) -> pd.DataFrame:
     classes = estimator.classes
     try:
-        said = estimator.predict_jpegs([example.jpeg for example in batch])
+        outputs = estimator.outputs_of_jpegs([example.jpeg for example in batch])
     except ValueError:
-        said = None
-    if said is None:
+        outputs = None
+    if outputs is None:
         raise VisageError(
             f"The picture of {_undecodable(estimator, batch)} in the test split cannot be decoded.",
             "Run the ingest step again.",
         )
+    said, distribution = estimator.interpret(outputs), estimator.distribution(outputs)
+    ages = np.array([np.nan if example.age is None else example.age for example in batch], np.float32)
     predicted = {field.name: getattr(said, field.name) for field in fields(said)}
     return pd.DataFrame(
         {
             "path": [example.path for example in batch],
             "person": [example.person for example in batch],
             "source": [example.source for example in batch],
-            "age": np.array([np.nan if example.age is None else example.age for example in batch], np.float32),
+            "age": ages,
             "age_class": [
                 classes.known(example.age_class, example.age) if classes else example.age_class for example in batch
             ],
             "age_decade": [decade(example.age) for example in batch],
             "gender": [example.gender for example in batch],
+            "side": np.array([min(example.height, example.width) for example in batch], np.float32),
+            "face_score": np.array(
+                [np.nan if example.score is None else example.score for example in batch], np.float32
+            ),
+            "age_log_probability": distribution.log_probability(ages).astype(np.float32),
             "predicted_age": predicted["age"],
             "predicted_age_std": predicted["age_std"],
             "predicted_age_low": predicted["age_low"],
@@ -132,6 +156,7 @@ def _predict(estimator: "Estimator", batch: list[FaceExample]) -> pd.DataFrame:
             "predicted_age_class": [classes.numbered(number) if classes else None for number in predicted["age_class"]],
             "predicted_female": predicted["female"],
             "predicted_gender": [_gender(female) for female in predicted["female"]],
+            **{at_least_column(years): distribution.at_least(years).astype(np.float32) for years in thresholds},
         }
     )
 

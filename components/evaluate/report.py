@@ -1,6 +1,6 @@
 """The report of the evaluate step: what a reviewer reads before a model goes live."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,13 +8,14 @@ from components.evaluate import plots
 from components.report import page
 
 
-def write(path: Path, measured: Mapping[str, Any], pictures: Path) -> None:
+def write(path: Path, measured: Mapping[str, Any], pictures: Path, surround: page.Surround) -> None:
     """Write the report as one HTML file.
 
     Args:
         path: of the file.
         measured: what stands in metrics.json.
         pictures: folder of the plots.
+        surround: links and lineage.
     """
     parts: list[page.Block] = [
         page.Paragraph("Blessed: this model may go live.", "good")
@@ -22,78 +23,122 @@ def write(path: Path, measured: Mapping[str, Any], pictures: Path) -> None:
         else page.Paragraph("Not blessed.", "bad"),
         page.Bullets(measured["reasons"]),
         page.Heading("How good it is"),
-        page.Table(["", "this model", "95 % interval", "baseline", "champion"], _headline(measured), _basis(measured)),
-        *_comparison(measured),
-        page.Heading("For whom"),
         page.Table(
-            ["group", "faces", "age MAE, years", "within 5 years", "mean error, years", "gender right"],
+            ["", "this model", "95 % interval", "baseline", "champion", "minus the champion", "95 % interval"],
+            [_row(one) for one in measured["figures"]],
+            _basis(measured),
+        ),
+        *_not_compared(measured),
+        page.Heading("For whom"),
+        page.Bullets(worst_sentences(measured["worst_slices"])),
+        page.Table(
+            ["group", "faces", *(title for _, title in _OF_SLICES), ""],
             [
                 [
                     f"{held['slice']} {held['value']}",
                     held["examples"],
-                    held["age_mae"],
-                    held["age_cs5"],
-                    held["age_bias"],
-                    held["gender_accuracy"],
+                    *(_with_interval(held, name) for name, _ in _OF_SLICES),
+                    "" if held["judged"] else "too few to judge",
                 ]
                 for held in measured["slices"]
             ],
+            faint=[number for number, held in enumerate(measured["slices"]) if not held["judged"]],
         ),
+        *_age_checks(measured["age_checks"]),
     ]
     if measured["age_classes"]:
         rows = zip(measured["age_classes"], measured["age_class_confusion"], strict=True)
         columns = ["true age class", *(f"said {name}" for name in measured["age_classes"])]
         parts += [page.Heading("Age classes"), page.Table(columns, [[name, *counts] for name, counts in rows])]
-    parts += [
-        page.Picture((pictures / name).read_bytes(), caption)
+    there = {
+        name: page.Picture((pictures / name).read_bytes(), f"{caption}.")
         for name, caption in plots.CAPTIONS.items()
         if (pictures / name).is_file()
+    }
+    shown = [picture for name, picture in there.items() if name != plots.WORST]
+    if shown:
+        parts += [page.Heading("Plots"), page.Pictures(shown)]
+    if plots.WORST in there:
+        parts += [page.Heading("The worst of all"), there[plots.WORST]]
+    page.write(path, "Evaluation", parts, surround)
+
+
+def worst_sentences(worst: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """In which slice each figure is worst, a sentence a figure."""
+    return [
+        f"Worst {_WORST[name]}: {one['slice']} {one['value']}, {_with_interval(one, name)}, {one['examples']:,} faces."
+        for name, one in worst.items()
     ]
-    page.write(path, "Evaluation", parts)
 
 
-def _comparison(measured: Mapping[str, Any]) -> list[page.Block]:
-    """What is known of the versions that this one was held against, and why it is not where it is not."""
+_WORST = {
+    "age_mae": "age MAE, years",
+    "age_class_accuracy": "share of right age classes",
+    "gender_accuracy": "share of right genders",
+}
+
+_OF_SLICES = (
+    ("age_mae", "age MAE, years"),
+    ("age_cs5", "within 5 years"),
+    ("age_bias", "mean error, years"),
+    ("age_interval_coverage", "within the 90 % interval"),
+    ("gender_accuracy", "gender right"),
+)
+
+
+def _row(one: Mapping[str, Any]) -> list[str]:
+    """A figure with all that stands beside it."""
+    difference = one["champion_difference"] or {"value": None, "low": None, "high": None}
+    title = f"{one['title']}, {one['unit']}" if one["unit"] not in ("share", "") else one["title"]
+    return [
+        title,
+        _figure(one["value"]),
+        _ends(one["low"], one["high"]),
+        _figure(one["baseline"]),
+        _figure(one["champion"]),
+        _figure(difference["value"]),
+        _ends(difference["low"], difference["high"]),
+    ]
+
+
+def _not_compared(measured: Mapping[str, Any]) -> list[page.Block]:
+    """Why the model was not held against a version, where it was not."""
     rivals = [(f"version {held['version']}, the best so far", held) for held in measured["references"]]
     if measured["champion"]:
         rivals.insert(0, (f"version {measured['champion']['version']}, the champion", measured["champion"]))
-    if not rivals:
+    lines = [f"Not held against {name}: {rival['why_not']}" for name, rival in rivals if rival["why_not"]]
+    return [page.Bullets(lines)] if lines else []
+
+
+def _age_checks(checks: Sequence[Mapping[str, Any]]) -> list[page.Block]:
+    held = [one for one in checks if one["group"] == "all" and one["near_minors"]]
+    if not held:
         return []
-    rows = [
-        [name, _NAMES[figure], *map(_figure, (difference["value"], difference["low"], difference["high"]))]
-        for name, rival in rivals
-        for figure, difference in rival["differences"].items()
-    ]
     return [
-        page.Heading("Against the champion"),
-        page.Bullets([f"Not held against {name}: {rival['why_not']}" for name, rival in rivals if rival["why_not"]]),
-        *([page.Table(["", "this model minus that one", "difference", "95 % from", "to"], rows)] if rows else []),
-    ]
-
-
-_NAMES = {
-    "age_mae": "age: mean absolute error, years",
-    "age_cs5": "age: share within 5 years",
-    "age_bias": "age: mean of predicted minus true, years",
-    "age_interval_coverage": "age: share within the 90 % interval",
-    "age_class_accuracy": "age: share of right classes",
-    "gender_accuracy": "gender: share right",
-    "gender_auc": "gender: area under the ROC curve",
-}
-
-
-def _headline(measured: Mapping[str, Any]) -> list[list[Any]]:
-    champion = measured["champion"] or {}
-    return [
-        [
-            title,
-            _figure(measured[name]),
-            _interval(measured, name),
-            _figure(measured.get(f"baseline_{name}")),
-            _figure(champion.get(name)),
-        ]
-        for name, title in _NAMES.items()
-        if name != "age_class_accuracy" or measured["age_classes"]
+        page.Heading("Age checks"),
+        page.Table(
+            [
+                "threshold, years",
+                "rule",
+                "of minors pass, at most",
+                "check at",
+                "adults refused",
+                "by the estimate alone",
+            ],
+            [
+                [
+                    one["threshold"],
+                    "challenge age" if one["rule"] == "challenge" else "probability",
+                    f"{one['false_acceptance']:.0%}",
+                    "not shown" if one["at"] is None else f"{one['at']:g}",
+                    "–" if one["at_adults_refused"] is None else f"{one['at_adults_refused']:.0%}",
+                    "–" if one["at_estimate"] is None else f"{one['at_estimate']:g}",
+                ]
+                for one in held
+            ],
+            "Minors of the four years below the threshold. A check is told from where on the upper end of the 95 % interval "
+            "of their share keeps to the limit; all of it, by gender, is in age_checks.parquet.",
+        ),
     ]
 
 
@@ -114,8 +159,12 @@ def _basis(measured: Mapping[str, Any]) -> str:
     return basis + f"Intervals: bootstrap of persons, {drawn['resamples']:,} resamples, seed {drawn['seed']}."
 
 
-def _interval(measured: Mapping[str, Any], name: str) -> str:
-    low, high = measured.get(f"{name}_low"), measured.get(f"{name}_high")
+def _with_interval(held: Mapping[str, Any], name: str) -> str:
+    ends = _ends(held.get(f"{name}_low"), held.get(f"{name}_high"))
+    return f"{_figure(held[name])} ({ends})" if ends else _figure(held[name])
+
+
+def _ends(low: float | None, high: float | None) -> str:
     return f"{_figure(low)} to {_figure(high)}" if low is not None and high is not None else ""
 
 

@@ -12,6 +12,7 @@ from components import registry
 from components.estimator import saved
 from components.estimator.classes import AgeClasses
 from components.evaluate import crops, metrics, predictions
+from components.evaluate.intervals import Measured
 from components.evaluate.metrics import LOWER_IS_BETTER
 from components.registry import ModelVersion
 from components.registry.learned_from import LearnedFrom
@@ -121,6 +122,18 @@ def _measure(
     return replace(rival, faces=faces)
 
 
+def measure_version(version: ModelVersion, ingest: Path, test: Sequence[Shard], read: Callable[[int], None]) -> Rival:
+    """Let one version say what it can of the test faces.
+
+    Raises:
+        VisageError: its files or the examples cannot be used.
+    """
+    try:
+        return _measure(version, (), ingest, test, read)
+    except _UnusableError as error:
+        raise VisageError(f"{version} cannot be used: {error}") from error
+
+
 def _seen(version: ModelVersion, files: Path, ingest: Path, test: Sequence[Shard]) -> str:
     """Why the test faces are no fair test of a version; empty if they are."""
     if version.tags.get("visage.data_fingerprint") == read_manifest(ingest).fingerprint:
@@ -134,15 +147,13 @@ def _seen(version: ModelVersion, files: Path, ingest: Path, test: Sequence[Shard
     return ""
 
 
-def compared(rival: Rival, ours: pd.DataFrame, classes: AgeClasses | None, resamples: int, seed: int) -> dict[str, Any]:
+def compared(rival: Rival, measured: Measured, classes: AgeClasses | None) -> dict[str, Any]:
     """What metrics.json tells of a rival: its figures, and ours minus its with their intervals.
 
     Args:
         rival: see `measure`.
-        ours: what the new model says of the same faces.
+        measured: the test faces, where the rival is among the others as `rival.version.version`.
         classes: of age that the new model tells.
-        resamples: of the bootstrap.
-        seed: of the bootstrap.
     """
     told: dict[str, Any] = {
         "name": rival.version.name,
@@ -153,14 +164,11 @@ def compared(rival: Rival, ours: pd.DataFrame, classes: AgeClasses | None, resam
         "why_not": rival.why_not,
     }
     if rival.faces is None:
-        return told | dict.fromkeys(metrics.figures(ours)) | {"faces": 0, "differences": {}}
-    theirs = metrics.figures(rival.faces)
-    differences = metrics.differences(
-        metrics.scores(ours), metrics.scores(rival.faces), ours["person"], resamples, seed
-    )
-    fair = [name for name in LOWER_IS_BETTER if theirs[name] is not None]
-    if rival.classes != classes and "age_class_accuracy" in fair:
-        fair.remove("age_class_accuracy")  # shares of right answers to different questions
+        return told | dict.fromkeys(metrics.BY_NAME) | {"faces": 0, "differences": {}}
+    theirs, differences = metrics.figures(rival.faces), measured.differences[rival.version.version]
+    fair = [name for name in metrics.BY_NAME if theirs[name] is not None]
+    if rival.classes != classes:  # shares of right answers to different questions
+        fair = [name for name in fair if not name.startswith("age_class")]
     told |= {
         **theirs,
         "faces": int(rival.faces["person"].notna().sum()),

@@ -5,6 +5,7 @@ from typing import Any
 
 from components.ingest.settings import Settings
 from components.step import Step, StepContext
+from schemas.record import SPLITS
 
 
 def _run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
@@ -31,6 +32,7 @@ STEP = Step(
     inputs=(),
     run=_run,
     report_globs=("summary.json", "summary.html", "faces.jpg", "rejects/*.jpg", "rejects.parquet"),
+    splits=SPLITS,
     pages=("contact_sheets",),
     files_outside=_photos_beside_labels,
 )

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +103,11 @@ def _digests(folder: Path) -> Iterator[np.ndarray]:
             yield np.array(digests, np.uint64)
 
 
-def write(folder: Path, figures: Mapping[str, Any], photos: Files) -> None:
+def write(folder: Path, figures: Mapping[str, Any], photos: Files, surround: page.Surround) -> None:
     """Write summary.json, summary.html and the contact sheets beside them."""
     (folder / "summary.json").write_text(json.dumps(figures, indent=1) + "\n")
     faces = contact_sheets.of_faces(folder)
-    (folder / "faces.jpg").write_bytes(faces)
+    (folder / "faces.jpg").write_bytes(contact_sheets.sheet(faces))
     parts: list[page.Block] = [
         page.Paragraph(
             f"{figures['rows']:,} rows = {figures['examples']:,} examples + {sum(figures['rejects'].values()):,} rejects. "
@@ -122,14 +122,17 @@ def write(folder: Path, figures: Mapping[str, Any], photos: Files) -> None:
             f"Sides of the faces: {figures['sides']['smallest']} to {figures['sides']['largest']} pixels, "
             f"half of them up to {figures['sides']['median']}."
         ),
-        page.Picture(faces, "Some of the examples, with age and gender", "jpeg"),
+        page.Heading("Some of the examples"),
+        page.Paragraph("As they were cut out, with the age in years and the gender of their labels.", "quiet"),
+        _tiles(faces),
         page.Heading("Rejects"),
         page.Table(
-            ["reason", "meaning", "rows", "share"],
+            ["reason", "meaning", "rows", "share, %"],
             [
-                [reason, REASONS[reason], count, f"{count / figures['rows']:.2%}"]
+                [reason, REASONS[reason], count, 100.0 * count / figures["rows"]]
                 for reason, count in figures["rejects"].items()
             ],
+            "Every row is an example or has one of these reasons.",
         ),
     ]
     if counted := {name: count for name, count in figures["beam"].items() if isinstance(count, int)}:
@@ -139,10 +142,15 @@ def write(folder: Path, figures: Mapping[str, Any], photos: Files) -> None:
         ]
     (folder / "rejects").mkdir(exist_ok=True)
     for reason, some in contact_sheets.chosen(rejected(folder), figures["rejects"]).items():
-        sheet = contact_sheets.of_rejects(some, photos)
-        (folder / "rejects" / f"{reason}.jpg").write_bytes(sheet)
-        parts.append(page.Picture(sheet, f"{reason}: {REASONS[reason]}", "jpeg"))
-    page.write(folder / "summary.html", "Ingest", parts)
+        shown = contact_sheets.of_rejects(some, photos)
+        (folder / "rejects" / f"{reason}.jpg").write_bytes(contact_sheets.sheet(shown))
+        title = f"{reason}: {REASONS[reason]}, {figures['rejects'][reason]:,} rows"
+        parts.append(page.Details(title, [_tiles(shown)]))
+    page.write(folder / "summary.html", "Ingest", parts, surround)
+
+
+def _tiles(tiles: Sequence[contact_sheets.Tile]) -> page.Pictures:
+    return page.Pictures([page.Picture(tile.jpeg(), tile.caption, "jpeg") for tile in tiles], small=True)
 
 
 def _splits_table(splits: Mapping[str, Any]) -> tuple[list[str], list[list[Any]], str]:
@@ -164,6 +172,5 @@ _GROUPS = ("decades", "classes")
 
 
 def _ages_chart(ages: Mapping[str, Mapping[str, Mapping[int, int]]]) -> list[page.Block]:
-    if not any(counts for genders in ages.values() for counts in genders.values()):
-        return []
-    return [page.Picture(page.png(charts.ages(ages)), "Examples by age and gender")]
+    shown = charts.ages_by_split(ages)
+    return [shown] if shown.pictures else []

@@ -36,6 +36,6 @@ STEP = Step(
     settings=Settings,
     inputs=("ingest", "validate", "train", "evaluate"),
     run=_run,
-    report_globs=("card.md", "registered.json"),
+    report_globs=("card.md", "report.html", "registered.json"),
     is_current=_is_current,
 )

@@ -1,115 +1,304 @@
-"""The model card: what the model is, what it was made from, how good it is and for whom it is bad.
+"""The model card: what the model is for, what it was made from, how good it is and for whom it is bad.
 
-After Mitchell et al., "Model Cards for Model Reporting", FAT* 2019.
+After Mitchell et al., "Model Cards for Model Reporting", FAT* 2019, with the fields of the Model Card Toolkit's schema
+(https://github.com/tensorflow/model-card-toolkit): details, considerations, data, quantitative analysis. What evaluate did not
+measure is left out, never made up.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+from components.report import markdown, page
 
 PURPOSE = (
     "Estimates age (a distribution over 0 to 100 years, given as expected value, spread and 90 % interval) and gender from a "
     "photograph of one face."
 )
 
-LIMITS = """\
-- Age is how old a face looks to a model that learned from dated photographs, not a document. The labels come from public
-  pages and years, not from birth certificates: a year of error is in them.
-- It has seen the faces of its training data. Groups that are rare there (see the slices) are judged worse.
-- It is not made to decide about a person: no access, credit, work, policing or medical use. Gender is the label of the
-  training data, two classes; it says nothing about identity.
-- It expects one upright face, cropped as `photo.json` says. What the held-out examples do not contain (masks, paintings, faces
-  of a few pixels) was not measured.
-"""
+INTENDED = (
+    "Sorting and describing dated or undated photo archives: how old the people in them look, as figures of groups.",
+    "Finding photos that a person then looks at.",
+    "Research on estimating age, with the intervals and slices below beside every figure.",
+)
+
+OUT_OF_SCOPE = (
+    "Deciding about a person: access, credit, work, policing, medicine, migration. An estimate is no document.",
+    "Age checks by the estimate alone, unless the table of age checks below was read for the threshold in question and somebody "
+    "who is refused has another way to show their age.",
+    "Finding out, or writing down, who somebody is or what gender they identify with: gender is the label of the training data.",
+    "Faces from cameras, ages, places or times that the training data does not hold: nothing was measured on them.",
+)
+
+LIMITS = (
+    "Age is how old a face looks to a model that learned from dated photographs. The labels come from public pages and years, "
+    "not from birth certificates: a year of error is in them.",
+    "Groups that are rare in the training data are judged worse; the slices tell which. Old age tends to be under-estimated.",
+    "Gender is one of two classes.",
+    "It expects one upright face, cropped as `photo.json` says. What the held-out examples do not contain (masks, paintings, "
+    "faces of a few pixels) was not measured.",
+    "`learned_from.npy` lets whoever knows a name tell whether that person is in the training data.",
+)
+
+_IMDB_WIKI = (
+    "IMDB-WIKI itself is for academic research only, and its photos belong to their owners; cite Rothe, Timofte and Van Gool, "
+    "IJCV 2018. Photos from elsewhere in the same layout have the terms of where they are from."
+)
+
+TERMS = {
+    "imdb_wiki": _IMDB_WIKI,
+    "imdb_mat": _IMDB_WIKI,
+    "utkface": "UTKFace itself is for non-commercial research only, and its photos belong to their owners; cite Zhang, Song and "
+    "Qi, CVPR 2017. Photos from elsewhere in the same layout have the terms of where they are from.",
+}
+"""Terms of the public sets, by the kind of the source."""
+
+OWN_TERMS = "The photos are of a source of the user's own: its terms are for whoever made the model to state."
+
+LICENCE = "Code and network: Apache-2.0. The weights were learned from the photos above, whose terms hold beside it."
+
+_FIGURES = (
+    ("age_mae", "age: mean absolute error, years"),
+    ("age_median_error", "age: median error, years"),
+    ("age_bias", "age: predicted minus true, years"),
+    ("age_cs3", "age: share within 3 years"),
+    ("age_cs5", "age: share within 5 years"),
+    ("age_cs10", "age: share within 10 years"),
+    ("age_class_accuracy", "age class: share right"),
+    ("age_class_macro_f1", "age class: macro F1"),
+    ("gender_accuracy", "gender: share right"),
+    ("gender_balanced_accuracy", "gender: share right, both genders alike"),
+    ("gender_auc", "gender: area under the ROC curve"),
+)
+
+_CALIBRATION = (
+    ("age_interval_coverage", "share of true ages within the 90 % interval"),
+    ("age_interval_width", "width of the 90 % interval, years"),
+    ("age_nll", "age: negative log-likelihood, nats"),
+    ("gender_ece", "gender: expected calibration error"),
+)
+
+_OF_SLICES = (
+    ("age_mae", "age MAE, years"),
+    ("age_bias", "mean error, years"),
+    ("age_cs5", "within 5 years"),
+    ("age_interval_coverage", "within the 90 % interval"),
+    ("gender_accuracy", "gender right"),
+)
 
 
-def text(
-    title: str, metrics: Mapping[str, Any], counts: Mapping[str, Mapping[str, Any]], lineage: Mapping[str, str]
-) -> str:
-    """The card as Markdown.
+@dataclass(frozen=True)
+class Origin:
+    """What a model was made from, and how.
+
+    Attributes:
+        source: settings of the source of the photos.
+        counts: that each step put into its manifest, by step.
+        lineage: fingerprints and commits, by name.
+        command: that made it; empty where it is not known.
+    """
+
+    source: Mapping[str, Any]
+    counts: Mapping[str, Mapping[str, Any]]
+    lineage: Mapping[str, str]
+    command: str = ""
+
+
+PLOTS = {
+    "age.png": "Predicted against true age: on the line the prediction is right.",
+    "errors.png": "Mean absolute error by true age and gender, with the number of faces.",
+    "bias.png": "Predicted minus true age by true age: below the line ages are under-estimated.",
+    "interval.png": "Share of true ages within the 90 % interval, by true age: below the line the model is too sure of itself.",
+    "gender.png": "Gender: the ROC curve, and how often a woman stands behind a probability.",
+    "age_checks.png": "Minors who pass an age check and adults who are refused, by challenge age.",
+}
+"""The plots of evaluate that go with a version, with what they show. None with a photo is among them: the card is handed out."""
+
+_LONGEST = 5000
+"""Letters of a version's description that MLflow's database holds."""
+
+_EXPENDABLE = (
+    "Lineage",
+    "How it was made",
+    "For whom",
+    "Data and its terms",
+    "Age checks",
+    "Calibration",
+    "Out of scope",
+)
+"""Sections that a description does without, the first of them first, where the card is too long for it."""
+
+
+def text(title: str, metrics: Mapping[str, Any], origin: Origin) -> str:
+    """The card as Markdown; see `blocks`."""
+    return markdown.text(title, blocks(metrics, origin))
+
+
+def description(metrics: Mapping[str, Any], origin: Origin) -> str:
+    """The card as Markdown without its title, and without what there is no room for in MLflow."""
+    sections: dict[str, list[page.Block]] = {"": []}
+    for block in blocks(metrics, origin):
+        if isinstance(block, page.Heading):
+            sections[block.text] = []
+        sections[list(sections)[-1]].append(block)
+    note = page.Paragraph(
+        "The whole card is `artifacts/card.md` in the model's files, with plots `artifacts/report.html`."
+    )
+    for left_out in ("", *_EXPENDABLE):
+        if left_out:
+            sections.pop(left_out, None)
+        held = [block for section in sections.values() for block in section]
+        told = markdown.body([*held, note])
+        if len(told) <= _LONGEST:
+            return told
+    return told[:_LONGEST]
+
+
+def write_page(path: Path, title: str, parts: Sequence[page.Block], plots: Path, surround: page.Surround) -> None:
+    """The card as an HTML file, with the plots that are in a folder.
 
     Args:
-        title: name of the registered model.
-        metrics: `metrics.json` of the evaluate step.
-        counts: the counts that each step put into its manifest, by step.
-        lineage: where the model comes from, by name.
+        path: of the file.
+        title: of the page.
+        parts: the card, as `blocks` gives it.
+        plots: folder of evaluate's plots.
+        surround: links and lineage; none for a card that is handed out.
     """
-    blessed = "blessed" if metrics.get("blessed") else "not blessed"
-    reasons = [f"- {reason}" for reason in metrics.get("reasons") or ()]
-    parts = [
-        f"# {title}",
-        PURPOSE,
-        "## How good it is",
-        f"On {metrics.get('examples', 0):,} held-out examples, no person of which was in training. This version was {blessed}.",
-        _table(("", "this model", "baseline"), _headline(metrics)),
-        "The baseline answers the training split's median age and more frequent gender for everyone.",
-        *reasons,
-        "## For whom",
-        _table(
-            ("group", "examples", "age MAE", "within 5 years", "gender right"),
-            [
-                (
-                    f"{held['slice']}: {held['value']}",
-                    f"{held['examples']:,}",
-                    _years(held.get("age_mae")),
-                    _share(held.get("age_cs5")),
-                    _share(held.get("gender_accuracy")),
-                )
-                for held in metrics.get("slices") or ()
-            ],
+    pictures = [
+        page.Picture((plots / name).read_bytes(), told) for name, told in PLOTS.items() if (plots / name).is_file()
+    ]
+    shown: list[page.Block] = [page.Heading("Plots"), page.Pictures(pictures)] if pictures else []
+    page.write(path, title, [*parts, *shown], surround)
+
+
+def blocks(metrics: Mapping[str, Any], origin: Origin) -> list[page.Block]:
+    """The card as the parts of a page.
+
+    Args:
+        metrics: `metrics.json` of the evaluate step.
+        origin: of the model.
+    """
+    blessed = bool(metrics.get("blessed"))
+    return [
+        page.Paragraph(PURPOSE),
+        page.Paragraph("Blessed." if blessed else "Not blessed.", "good" if blessed else "bad"),
+        page.Bullets(list(metrics.get("reasons") or ())),
+        page.Heading("Intended use"),
+        page.Bullets(INTENDED),
+        page.Heading("Out of scope"),
+        page.Bullets(OUT_OF_SCOPE),
+        page.Heading("Data and its terms"),
+        *_data(origin),
+        page.Heading("How good it is"),
+        page.Paragraph(f"On {metrics.get('examples', 0):,} held-out examples, no person of which was in training."),
+        _figures(metrics, _FIGURES),
+        page.Paragraph("The baseline answers the training split's median age and more frequent gender for everyone."),
+        page.Heading("For whom"),
+        _slices(metrics.get("slices") or ()),
+        *_section("Calibration", _figures(metrics, _CALIBRATION)),
+        *_section("Age checks", _age_checks(metrics.get("age_checks") or ())),
+        page.Heading("Limits"),
+        page.Bullets(LIMITS),
+        page.Heading("How it was made"),
+        page.Paragraph(
+            f"`{origin.command}`" if origin.command else "By the steps below; the command was not handed down."
         ),
-        "## What it was made from",
-        _table(
+        page.Table(
             ("step", "figures"),
             [
-                (step, ", ".join(f"{name} {_figure(value)}" for name, value in held.items() if is_figure(value)))
-                for step, held in counts.items()
+                (step, ", ".join(f"{name} {page.figure(value)}" for name, value in held.items() if is_figure(value)))
+                for step, held in origin.counts.items()
             ],
         ),
-        "## Limits",
-        LIMITS,
-        "## Lineage",
-        _table(("", ""), [(name, f"`{value}`") for name, value in lineage.items() if value]),
+        page.Heading("Lineage"),
+        page.Table(("", "value"), [(name, value) for name, value in origin.lineage.items() if value]),
+        page.Heading("Licence"),
+        page.Paragraph(LICENCE),
     ]
-    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
-def description(metrics: Mapping[str, Any]) -> str:
-    """The card in two lines, for the list of versions."""
-    return (
-        f"Age MAE {_years(metrics.get('age_mae'))} (baseline {_years(metrics.get('baseline_age_mae'))}), gender "
-        f"{_share(metrics.get('gender_accuracy'))} right (baseline {_share(metrics.get('baseline_gender_accuracy'))}) on "
-        f"{metrics.get('examples', 0):,} held-out examples.\nThe model card is `artifacts/card.md` in the model's files."
-    )
+def _section(title: str, table: page.Table) -> list[page.Block]:
+    """A heading with its table; nothing where evaluate did not measure it."""
+    return [page.Heading(title), table] if table.rows else []
 
 
-def _headline(metrics: Mapping[str, Any]) -> list[tuple[str, ...]]:
+def _data(origin: Origin) -> list[page.Block]:
+    source, ingested = origin.source, origin.counts.get("ingest", {})
+    kind = str(source.get("kind") or "not told")
+    name = str(source.get("name") or Path(str(source.get("path") or "")).name or kind)
+    splits = [(split, ingested[split]) for split in ("train", "validation", "test") if split in ingested]
     return [
-        ("age, mean absolute error", _years(metrics.get("age_mae")), _years(metrics.get("baseline_age_mae"))),
-        ("age within 5 years", _share(metrics.get("age_cs5")), ""),
-        ("gender right", _share(metrics.get("gender_accuracy")), _share(metrics.get("baseline_gender_accuracy"))),
-        ("gender, area under the ROC curve", _plain(metrics.get("gender_auc")), "0.500"),
+        page.Paragraph(f"Source: {name}, read as {kind}. {TERMS.get(kind, OWN_TERMS)}"),
+        page.Table(("split", "examples"), splits, "No person, and no picture, is in two splits."),
     ]
 
 
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [head, ("---",) * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+def _figures(metrics: Mapping[str, Any], wanted: Sequence[tuple[str, str]]) -> page.Table:
+    rows = [
+        (title, _plain(metrics[name]), _ends(metrics, name), _plain(metrics.get(f"baseline_{name}")))
+        for name, title in wanted
+        if metrics.get(name) is not None
+    ]
+    return page.Table(("figure", "this model", "95 % interval", "baseline"), rows)
 
 
-def _years(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.2f} years"
+def _slices(slices: Sequence[Mapping[str, Any]]) -> page.Table:
+    known = [(name, title) for name, title in _OF_SLICES if any(held.get(name) is not None for held in slices)]
+    rows = [
+        [f"{held['slice']}: {held['value']}", held["examples"], *(_with_ends(held, name) for name, _ in known)]
+        for held in slices
+    ]
+    unjudged = [number for number, held in enumerate(slices) if not held.get("judged", True)]
+    told = "Share or mean, with the 95 % interval by person where there is one; greyed where there are too few faces to judge."
+    return page.Table(["group", "examples", *(title for _, title in known)], rows, told, unjudged)
 
 
-def _share(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.1%}"
+def _age_checks(checks: Sequence[Mapping[str, Any]]) -> page.Table:
+    """Where to set an age check for a wanted false acceptance, as evaluate read it off, for all faces together."""
+    rows = [
+        (
+            check["threshold"],
+            "challenge age, years" if check["rule"] == "challenge" else "least probability",
+            f"{check['false_acceptance']:.1%}",
+            check["at"],
+            _share(check.get("at_adults_refused")),
+            check.get("near_minors"),
+        )
+        for check in checks
+        if check.get("group") == "all"
+    ]
+    columns = (
+        "must be, years",
+        "rule",
+        "minors let through, at most",
+        "set it to",
+        "adults refused",
+        "minors near it, faces",
+    )
+    told = (
+        "Of the minors in the four years below the threshold, no more than this share passes, by the upper end of its 95 % "
+        "interval; a dash where the test faces do not show that of any setting."
+    )
+    return page.Table(columns, rows, told)
+
+
+def _ends(metrics: Mapping[str, Any], name: str) -> str:
+    low, high = metrics.get(f"{name}_low"), metrics.get(f"{name}_high")
+    return "–" if low is None or high is None else f"{_plain(low)} to {_plain(high)}"
+
+
+def _with_ends(held: Mapping[str, Any], name: str) -> str:
+    ends = _ends(held, name)
+    return _plain(held.get(name)) + ("" if ends == "–" else f" ({ends})")
 
 
 def _plain(value: float | None) -> str:
-    return "unknown" if value is None else f"{value:.3f}"
+    return "–" if value is None else f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"
 
 
-def _figure(value: float) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
 
 
 def is_figure(value: Any) -> bool:

@@ -8,6 +8,7 @@ import logging
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from components import registry
 from components.photo import PhotoSettings
 from components.register import card, persons, served_files
 from components.register.settings import Settings
-from components.registry import ModelVersion, learned_from
+from components.registry import ModelVersion, datasets, learned_from
 from components.registry.learned_from import LearnedFrom
 from components.registry.mlflow_server import client, explaining_mlflow_errors
+from components.report import page, surround
 from components.step import StepContext, identity
 from schemas.artifact import Manifest, read_manifest
 from schemas.error import VisageError
+from schemas.record import TEST
 
 log = logging.getLogger("visage.register")
 
@@ -42,19 +45,27 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     manifests = {step: read_manifest(folder) for step, folder in context.inputs.items()}
     metrics = _read_json(context.inputs["evaluate"] / "metrics.json")
     best = {f"{registry.BEST}{figure}": number for figure, number in metrics.get("best", {}).items()}
-    tags = _lineage(context, manifests) | _figures(metrics) | best
+    lineage = _lineage(context, manifests)
+    blessed = {registry.BLESSED: str(bool(metrics.get("blessed"))).lower()}
+    tags = lineage | blessed | _figures(metrics) | best
+    counts = {step: manifest.counts for step, manifest in manifests.items()}
+    source = manifests["ingest"].settings.get("source") or {}
+    origin = card.Origin(source, counts, lineage, _command(context))
 
     version = registry.find(name, FINGERPRINT, context.fingerprint) if context.fingerprint else None
     with _mlflow_run() as run_id:
         if version is None:
             with tempfile.TemporaryDirectory() as scratch:
-                files = _files(Path(scratch), name, context.inputs, manifests, metrics, tags)
+                files = _files(Path(scratch), name, context.inputs, manifests["ingest"], metrics, origin)
                 persons.write(context.inputs["ingest"] / "examples.parquet", Path(scratch) / registry.PERSONS)
-                version = _register(name, files, metrics, tags, context.fingerprint)
+                version = _register(name, files, metrics, tags, origin, context, manifests["ingest"], run_id)
                 shutil.copyfile(files / "card.md", context.output / "card.md")
         else:
             log.info("this artifact is registered already, as %s", version)
             shutil.copyfile(registry.download(version) / "card.md", context.output / "card.md")
+    around = surround.of_step("register", settings, context)
+    parts = card.blocks(metrics, origin)
+    card.write_page(context.output / "report.html", f"{version}: model card", parts, context.inputs["evaluate"], around)
     version = _decide(version, metrics)
 
     held = registry.champion(name)
@@ -78,9 +89,24 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     }
 
 
-def _register(name: str, files: Path, metrics: Mapping[str, Any], tags: Mapping[str, str], digest: str) -> ModelVersion:
+def _command(context: StepContext) -> str:
+    """What makes such a model again: the command of the run, or the recipe alone where steps are run one by one."""
+    return context.command or (f"visage run --recipe {context.recipe}" if context.recipe else "")
+
+
+def _register(
+    name: str,
+    files: Path,
+    metrics: Mapping[str, Any],
+    tags: Mapping[str, str],
+    origin: card.Origin,
+    context: StepContext,
+    ingested: Manifest,
+    run_id: str,
+) -> ModelVersion:
     """Log the model into the active run and make it a version, its tags with it in one request."""
     import mlflow
+    from mlflow.entities import Metric
 
     with explaining_mlflow_errors():
         # With the run and not among the model's files: who was photographed is nothing to hand out with each copy of the model.
@@ -96,12 +122,24 @@ def _register(name: str, files: Path, metrics: Mapping[str, Any], tags: Mapping[
                 pip_requirements=served_files.requirements(),
                 tags=dict(tags),
             )
+        now = int(time.time() * 1000)
+        tested_on = datasets.of_splits(ingested, (TEST,))
+        client().log_inputs(run_id, tested_on)
+        link = {"model_id": logged.model_id, "run_id": run_id}
+        if tested_on:
+            link |= {"dataset_name": tested_on[0].dataset.name, "dataset_digest": tested_on[0].dataset.digest}
         numbers = {key: float(value) for key, value in metrics.items() if card.is_figure(value)}
-        mlflow.log_metrics(numbers, model_id=logged.model_id)
-        entry = mlflow.register_model(logged.model_uri, name, tags={**tags, FINGERPRINT: digest})
-        client().update_model_version(name, entry.version, description=card.description(metrics))
+        client().log_batch(run_id, [Metric(key, value, now, 0, **link) for key, value in numbers.items()])
+        for plot in (context.inputs["evaluate"] / plot for plot in ("report.html", *card.PLOTS)):
+            if plot.is_file():
+                mlflow.log_artifact(str(plot), "evaluation")
+        entry = mlflow.register_model(logged.model_uri, name, tags={**tags, FINGERPRINT: context.fingerprint})
+        client().update_model_version(name, entry.version, description=card.description(metrics, origin))
         client().update_registered_model(name, description=card.PURPOSE)
-    return registry.resolve(f"{name}/{entry.version}")
+    version = registry.resolve(f"{name}/{entry.version}")
+    if context.fingerprint:
+        registry.delete_doubles(version, FINGERPRINT)
+    return version
 
 
 def _decide(version: ModelVersion, metrics: Mapping[str, Any]) -> ModelVersion:
@@ -139,9 +177,9 @@ def _files(
     scratch: Path,
     name: str,
     inputs: Mapping[str, Path],
-    manifests: Mapping[str, Manifest],
+    ingested: Manifest,
     metrics: Mapping[str, Any],
-    lineage: Mapping[str, str],
+    origin: card.Origin,
 ) -> Path:
     """The files that make up a model, in one folder."""
     files = scratch / "files"
@@ -154,10 +192,10 @@ def _files(
             f"An input of register cannot be used: {error}", "Run the step that makes it again."
         ) from error
     LearnedFrom.of(inputs["ingest"]).write(files / learned_from.FILE)
-    photo = PhotoSettings.model_validate(manifests["ingest"].settings.get("photo", {}))
+    photo = PhotoSettings.model_validate(ingested.settings.get("photo", {}))
     (files / "photo.json").write_text(photo.model_dump_json(indent=1) + "\n")
-    counts = {step: manifest.counts for step, manifest in manifests.items()}
-    (files / "card.md").write_text(card.text(name, metrics, counts, lineage))
+    (files / "card.md").write_text(card.text(name, metrics, origin))
+    card.write_page(files / "report.html", name, card.blocks(metrics, origin), inputs["evaluate"], page.Surround())
     return files
 
 
@@ -172,7 +210,11 @@ def _lineage(context: StepContext, manifests: Mapping[str, Manifest]) -> dict[st
 
 
 def _figures(metrics: Mapping[str, Any]) -> dict[str, str]:
-    return {key: f"{value:.6g}" for key, value in metrics.items() if card.is_figure(value)}
+    """The figures that a list of versions shows, under their names among the metrics; all are the model's metrics."""
+    return {name: f"{metrics[name]:.6g}" for name in _OF_LISTS if card.is_figure(metrics.get(name))}
+
+
+_OF_LISTS = ("examples", "age_mae", "age_cs5", "age_class_accuracy", "gender_accuracy", "gender_auc")
 
 
 @contextlib.contextmanager

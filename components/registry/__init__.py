@@ -2,6 +2,7 @@
 
 from components.registry.model_versions import (
     BEST,
+    BLESSED,
     CHALLENGER,
     CHAMPION,
     PERSONS,
@@ -10,6 +11,7 @@ from components.registry.model_versions import (
     challenge,
     champion,
     champions,
+    delete_doubles,
     download,
     find,
     names,
@@ -22,6 +24,7 @@ from components.registry.model_versions import (
 
 __all__ = [
     "BEST",
+    "BLESSED",
     "CHALLENGER",
     "CHAMPION",
     "PERSONS",
@@ -30,6 +33,7 @@ __all__ = [
     "challenge",
     "champion",
     "champions",
+    "delete_doubles",
     "download",
     "find",
     "names",

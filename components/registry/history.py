@@ -71,7 +71,7 @@ def append(client: Any, name: str, entry: Entry) -> Entry:
     """Add an entry of this moment, and give it with its key, time and account."""
     listed = entries(client.get_registered_model(name).tags)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    entry = replace(entry, key=f"{_next(listed)}-{uuid.uuid4().hex[:8]}", when=now, who=_account())
+    entry = replace(entry, key=f"{_next(listed)}-{uuid.uuid4().hex[:8]}", when=now, who=account())
     client.set_registered_model_tag(name, entry.key, entry.text())
     return entry
 
@@ -126,7 +126,8 @@ def _next(listed: Sequence[Entry]) -> str:
     return f"{PREFIX}{max(numbers, default=0) + 1:06}"
 
 
-def _account() -> str:
+def account() -> str:
+    """Name of the account that this runs in; empty where it has none."""
     try:
         return getpass.getuser()
     except (OSError, KeyError):  # a container whose account has no name

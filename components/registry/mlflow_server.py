@@ -4,8 +4,10 @@ import fcntl
 import logging
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,28 @@ from schemas.error import VisageError
 from schemas.redaction import redact
 
 PATIENCE = {
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "6",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "60",
 }
-"""Environment variables of MLflow: waits of 4, 8, 16 and 32 seconds; its own defaults go on for four minutes."""
+"""Environment variables of MLflow: waits of 4, 8, 16, 32 and 64 seconds; its own defaults go on for four minutes."""
+
+FIRST_ANSWER = 20
+"""Seconds that a server has to answer this process for the first time."""
+
+_BY_A_PROXY = (502, 503, 504)
+"""Answers of what stands before a server that is away."""
+
+_TRY, _PAUSE = 5, 1
+"""Seconds until a first try counts as not answered, and between two of them."""
 
 
 def client() -> Any:
-    """An MLflow client; a server that is away is tried again for about a minute, then it counts as gone."""
+    """An MLflow client. A server that has answered and goes away is tried again for two minutes, then it counts as gone.
+
+    Raises:
+        VisageError: the server has not answered this process yet, and does not within `FIRST_ANSWER` seconds.
+    """
     for name, value in PATIENCE.items():
         os.environ.setdefault(name, value)
     import mlflow
@@ -29,6 +44,8 @@ def client() -> Any:
     for uri in {mlflow.get_tracking_uri(), mlflow.get_registry_uri()}:
         if uri.startswith("sqlite:"):
             _make_store(uri)
+        elif uri.startswith(("http://", "https://")):
+            _wait_for_first_answer(uri)
     return mlflow.MlflowClient()
 
 
@@ -58,6 +75,28 @@ def explaining_mlflow_errors() -> Iterator[None]:
             "What was made so far is kept. Check MLFLOW_TRACKING_URI and that the server runs, then give the same command "
             "again: it goes on from here.",
         ) from error
+
+
+@cache
+def _wait_for_first_answer(uri: str) -> None:
+    """Return when a server answers whatever it may; the calls that follow are more patient and tell more."""
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+    from requests import RequestException
+
+    deadline = time.monotonic() + FIRST_ANSWER
+    credentials = get_default_host_creds(uri)
+    with explaining_mlflow_errors():
+        while True:
+            try:
+                answer = http_request(credentials, "/health", "GET", max_retries=0, timeout=_TRY, raise_on_status=False)
+                if answer.status_code not in _BY_A_PROXY:
+                    return
+                raise RequestException(f"{answer.status_code} {answer.reason}")
+            except Exception:
+                if time.monotonic() + _PAUSE > deadline:
+                    raise
+            time.sleep(_PAUSE)
 
 
 def _make_store(uri: str) -> None:

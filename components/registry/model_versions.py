@@ -28,6 +28,8 @@ CHALLENGER = "challenger"
 BEST = "visage.best."
 """Tag of a version, before the name of a figure: the number of the version that is the best in it of all that were blessed when
 this one was registered; `self` if it is this one, empty if none is."""
+BLESSED = "visage.blessed"
+"""Tag of a version: `true` if evaluate found nothing that speaks against it, else `false`."""
 REPLACED = "champion_before"
 """Tag of a champion from before there was `history`: the version that was champion before it."""
 
@@ -68,6 +70,15 @@ class ModelVersion:
     tags: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
     created: str = ""
+
+    @property
+    def objection(self) -> str:
+        """Why it should not become champion without a person's reason: it is not blessed; empty where it is."""
+        blessed = self.tags.get(BLESSED) or ("true" if self.tags.get("visage.decided") == CHAMPION else "")
+        if blessed == "true":
+            return ""
+        why = self.tags.get("visage.decided", "")
+        return f"it is not blessed: {why}" if why and blessed else "it is not known to be blessed"
 
     @property
     def uri(self) -> str:
@@ -211,6 +222,21 @@ def find(name: str, tag: str, value: str) -> ModelVersion | None:
         aliases = _aliases(name, missing_ok=True)
         found = _all_pages(client().search_model_versions, filter_string=f"name='{name}' AND tags.`{tag}`='{value}'")
         return max((_version(entry, aliases) for entry in found), key=lambda held: int(held.version), default=None)
+
+
+def delete_doubles(version: ModelVersion, tag: str) -> None:
+    """Delete the other versions that carry this one's value of a tag.
+
+    A server that is killed may have made a version whose answer was lost, and MLflow's client asked again.
+
+    Raises:
+        VisageError: the registry does not answer.
+    """
+    query = f"name='{version.name}' AND tags.`{tag}`='{version.tags[tag]}'"
+    with explaining_mlflow_errors():
+        for entry in _all_pages(client().search_model_versions, filter_string=query):
+            if str(entry.version) != version.version:
+                client().delete_model_version(version.name, str(entry.version))
 
 
 def download(version: ModelVersion) -> Path:

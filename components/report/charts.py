@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from components.report import page
 from schemas.record import FEMALE, MALE, MAX_AGE
 
 UNKNOWN = "unknown"
@@ -12,6 +13,12 @@ COLOURS = {FEMALE: "#b5527d", MALE: "#3b7dbd", UNKNOWN: "#8c8c8c"}
 
 PLAIN = "#4878a8"
 """Colour of what has no gender."""
+
+SERIES = ("#1f4e79", "#d9822b", "#7fb3d5", "#7a5195")
+"""Colours of lines and bars that stand for other things than genders: from dark to light, so that grey tells them apart."""
+
+GUIDE = "#6b6b6b"
+"""Colour of lines that say where something should be."""
 
 _YEARS = 5
 
@@ -24,7 +31,7 @@ def ages(counts: Mapping[str, Mapping[str, Mapping[int, int]]]) -> Any:
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 3), layout="constrained")
+    figure = Figure(figsize=(1.5 + 3 * max(1, len(counts)), 3), layout="constrained")
     starts = range(0, MAX_AGE + 1, _YEARS)
     panels = figure.subplots(1, max(1, len(counts)), squeeze=False)[0]
     for axes, (split, genders) in zip(panels, counts.items(), strict=False):
@@ -39,7 +46,29 @@ def ages(counts: Mapping[str, Mapping[str, Mapping[int, int]]]) -> Any:
                 below = [low + high for low, high in zip(below, heights, strict=True)]
         axes.set(title=split, xlabel="age, years")
         axes.spines[["top", "right"]].set_visible(False)
+        axes.yaxis.get_major_locator().set_params(integer=True)
     panels[0].set_ylabel("examples")
     handles = {label: bars for axes in panels for bars, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     figure.legend(list(handles.values()), list(handles), loc="outside right upper", frameon=False)
     return figure
+
+
+def ages_by_split(counts: Mapping[str, Mapping[str, Mapping[int, int]]]) -> page.Pictures:
+    """The same for a page: a picture a split, beside each other where there is room, a sentence under each."""
+    pictures = []
+    for split, genders in counts.items():
+        held = sum((Counter(of_gender) for of_gender in genders.values()), Counter[int]())
+        if not held:
+            continue
+        grouped = Counter[int]()
+        for age, count in held.items():
+            grouped[age // 10 * 10] += count
+        ((most, count),) = grouped.most_common(1)
+        told = (
+            f"The {held.total():,} examples of {split} with an age, in steps of five years; {count / held.total():.0%} of them "
+            f"are {most} to {most + 9} years old."
+        )
+        pictures.append(
+            page.Picture(page.png(ages({split: genders})), told, alt=f"Bars: examples of {split} by age and gender")
+        )
+    return page.Pictures(pictures)

@@ -2,12 +2,17 @@
 
 import base64
 import io
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from schemas.redaction import redact
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph; `look` may be `good` or `bad`."""
+    """A paragraph; `look` may be `good`, `bad` or `quiet`."""
 
     text: str
     look: str = ""
@@ -29,7 +34,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Bullets:
-    """A list."""
+    """A list; nothing where there are no lines."""
 
     lines: Sequence[str]
     kind = "bullets"
@@ -37,11 +42,19 @@ class Bullets:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; columns of numbers are set to the right, and None is a dash."""
+    """A table, nothing where there are no rows; columns of numbers are set to the right, and None is a dash.
+
+    Attributes:
+        columns: their heads, with units.
+        rows: of cells.
+        caption: above the table.
+        faint: indices of rows that are greyed, for instance because too little stands behind them.
+    """
 
     columns: Sequence[str]
     rows: Sequence[Sequence[Any]]
     caption: str = ""
+    faint: Collection[int] = ()
     kind = "table"
 
     @property
@@ -52,11 +65,19 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, the bytes of a PNG or JPEG file, held by the page itself."""
+    """A picture, the bytes of a PNG or JPEG file, held by the page itself.
+
+    Attributes:
+        data: of the file.
+        caption: a sentence below it that says what is to be seen.
+        format: `png` or `jpeg`.
+        alt: what stands for it where it is not seen, if that is not the caption.
+    """
 
     data: bytes
     caption: str = ""
     format: str = "png"
+    alt: str = ""
     kind = "picture"
 
     @property
@@ -64,27 +85,65 @@ class Picture:
         """As the address of an image."""
         return f"data:image/{self.format};base64,{base64.b64encode(self.data).decode()}"
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height in pixels, so that a page does not jump while it loads; None for what cannot be read."""
+        from PIL import Image
+
+        try:
+            with Image.open(io.BytesIO(self.data)) as image:
+                return image.size
+        except OSError:
+            return None
+
 
 @dataclass(frozen=True)
 class Pictures:
-    """Small pictures beside each other."""
+    """Pictures beside each other, as many as there is room for; `small` are faces and the like."""
 
     pictures: Sequence[Picture]
+    small: bool = False
     kind = "pictures"
 
 
-Block = Heading | Paragraph | Bullets | Table | Picture | Pictures
+@dataclass(frozen=True)
+class Details:
+    """Blocks that open at a click."""
+
+    title: str
+    blocks: Sequence["Block"]
+    kind = "details"
 
 
-def write(path: Path, title: str, blocks: Iterable[Block]) -> None:
-    """Write a page; its look is that of templates/page.html."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+Block = Heading | Paragraph | Bullets | Table | Picture | Pictures | Details
 
-    environment = Environment(
-        loader=PackageLoader("components.report"), autoescape=True, undefined=StrictUndefined, finalize=_hide_secrets
-    )
-    environment.filters["figure"] = _figure
-    path.write_text(environment.get_template("page.html").render(title=title, blocks=list(blocks)), encoding="utf-8")
+
+@dataclass(frozen=True)
+class Link:
+    """A link above the page; one without an address is a place that one is at (`current`), or that has no page."""
+
+    text: str
+    address: str = ""
+    current: bool = False
+
+
+@dataclass(frozen=True)
+class Surround:
+    """What stands around a page's own matter: links to the other pages, and what it was made from."""
+
+    links: Sequence[Link] = ()
+    about: Sequence[Block] = ()
+
+
+def write(path: Path, title: str, blocks: Iterable[Block], surround: Surround = Surround()) -> None:
+    """Write a page; its look is that of templates/base.html."""
+    shown = {"title": title, "blocks": list(blocks), "links": surround.links, "about": surround.about}
+    path.write_text(render("page.html", **shown), encoding="utf-8")
+
+
+def render(template: str, **shown: Any) -> str:
+    """A template of this package, filled in."""
+    return _environment().get_template(template).render(**shown)
 
 
 def png(figure: Any) -> bytes:
@@ -94,6 +153,73 @@ def png(figure: Any) -> bytes:
     return held.getvalue()
 
 
+def figure(value: Any) -> str:
+    """A value as all pages write it: thousands apart, two decimals from 1 on and three digits below, None as a dash."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:,.3g}" if abs(value) < 1 else f"{value:,.2f}"
+    return "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def title(name: str) -> str:
+    """Name of a figure for people, with its unit."""
+    return _TITLES.get(name, name.replace("_", " "))
+
+
+_TITLES = {
+    "age_mae": "age MAE, years",
+    "age_cs5": "age within 5 years, share",
+    "age_bias": "age, predicted minus true, years",
+    "age_interval_coverage": "age within the 90 % interval, share",
+    "age_class_accuracy": "age class right, share",
+    "age_mean": "mean estimated age, years",
+    "gender_accuracy": "gender right, share",
+    "gender_auc": "gender, area under the ROC curve",
+    "val_age_mae": "validation: age MAE, years",
+    "val_age_rmse": "validation: age RMSE, years",
+    "val_gender_accuracy": "validation: gender right, share",
+    "val_age_class_accuracy": "validation: age class right, share",
+    "val_loss": "validation: loss",
+    "images_per_second": "images/s",
+    "photos_per_second": "photos/s",
+    "input_wait": "time spent waiting for images, share",
+    "best_epoch": "epoch whose weights were kept",
+    "seconds": "time, s",
+    "bytes": "size, bytes",
+    "photos_new": "photos not seen before",
+}
+
+
+def duration(seconds: float) -> str:
+    """A time as people say it: 0.4 s, 42 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+@cache
+def _environment() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("components.report"), autoescape=True, undefined=StrictUndefined, finalize=_hide_secrets
+    )
+    environment.filters |= {"figure": figure, "duration": duration, "code": _with_code}
+    return environment
+
+
+def _with_code(text: str) -> Any:
+    """A text, escaped, in which what stands between backticks is code."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(redact(text)))))
+
+
 def _hide_secrets(value: Any) -> Any:
     # What a macro gives is Markup, whose texts have been through here.
     return redact(value) if type(value) is str and not value.startswith("data:image/") else value
@@ -101,9 +227,3 @@ def _hide_secrets(value: Any) -> Any:
 
 def _is_number(value: Any) -> bool:
     return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
-
-
-def _figure(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:,.3g}" if abs(value) < 1 else f"{value:,.2f}"
-    return "–" if value is None else f"{value:,}" if isinstance(value, int) else str(value)

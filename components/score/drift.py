@@ -10,9 +10,10 @@ from pathlib import Path
 import pandas as pd
 import tensorflow_data_validation as tfdv
 from google.protobuf.message import DecodeError
-from tensorflow_metadata.proto.v0.schema_pb2 import BYTES, INT, Feature, Schema
 from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatisticsList, FeatureNameStatistics
 
+from components.drift import distances
+from components.drift.distances import MEASURES, SIGNIFICANCE, Distance
 from components.score.settings import ScoreSettings
 from schemas.error import VisageError
 
@@ -29,6 +30,7 @@ class Drift:
         feature: of the Example.
         measure: Jensen-Shannon divergence for ages, L-infinity distance for genders.
         distance: 0 (the same) to 1.
+        chance: how often chance alone would part two samples of one population as far.
         threshold: the largest that is not warned of.
         scored: figures of the scored faces.
         training: figures of the training data.
@@ -37,19 +39,22 @@ class Drift:
     feature: str
     measure: str
     distance: float
+    chance: float
     threshold: float
     scored: str
     training: str
 
     @property
     def exceeded(self) -> bool:
-        return self.distance > self.threshold
+        """Whether the distance is beyond its threshold, and no work of chance."""
+        return Distance(self.distance, self.chance).exceeds(self.threshold)
 
     def __str__(self) -> str:
         name = {AGE: "ages", GENDER: "genders"}[self.feature]
         return (
             f"The scored {name} part from the training data: {self.measure} {self.distance:.3f}, more than "
-            f"{self.threshold:g} ({self.scored}; in training {self.training})."
+            f"{self.threshold:g}, by chance in fewer than {SIGNIFICANCE:.0%} of all cases ({self.scored}; in training "
+            f"{self.training})."
         )
 
 
@@ -81,27 +86,20 @@ def measure(faces: pd.DataFrame, training: Path, settings: ScoreSettings) -> lis
     scored = tfdv.generate_statistics_from_dataframe(table)
     thresholds = {AGE: settings.drift_age, GENDER: settings.drift_gender}
     known = [name for name in thresholds if _feature(scored, name) and _feature(control, name)]
-    found = tfdv.validate_statistics(scored, _schema(known), previous_statistics=control)
-    distances = {info.path.step[0]: info.drift_measurements[0].value for info in found.drift_skew_info}
-    measures = {AGE: "Jensen-Shannon divergence", GENDER: "L-infinity distance"}
+    found = distances.measure(scored, control, known)
     return [
-        Drift(name, measures[name], distances[name], thresholds[name], _text(scored, name), _text(control, name))
+        Drift(
+            name,
+            MEASURES[name],
+            found[name].value,
+            found[name].chance,
+            thresholds[name],
+            _text(scored, name),
+            _text(control, name),
+        )
         for name in known
-        if name in distances
+        if name in found
     ]
-
-
-def _schema(names: list[str]) -> Schema:
-    schema = Schema()
-    for name in names:
-        wanted = Feature(name=name, type=INT if name == AGE else BYTES)
-        # TFDV measures only where there is a threshold; ours are applied to what it measures.
-        if name == AGE:
-            wanted.drift_comparator.jensen_shannon_divergence.threshold = 1
-        else:
-            wanted.drift_comparator.infinity_norm.threshold = 1
-        schema.feature.append(wanted)
-    return schema
 
 
 def _feature(statistics: DatasetFeatureStatisticsList, name: str) -> FeatureNameStatistics | None:

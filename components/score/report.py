@@ -8,7 +8,7 @@ from components.report import charts, page
 from schemas.reject import REASONS
 
 
-def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[bytes]) -> None:
+def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[bytes], surround: page.Surround) -> None:
     """Write the page of a job from its summary and a few scored photos, JPEG."""
     parts: list[page.Block] = [
         page.Table(
@@ -25,24 +25,44 @@ def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[bytes]) -> 
         *(page.Paragraph(warning, "bad") for warning in summary["warnings"]),
     ]
     if summary["faces"]:
-        parts += [page.Heading("Who was found"), page.Picture(_distribution(summary), "Faces by estimated age")]
+        parts += [
+            page.Heading("Who was found"),
+            page.Picture(_distribution(summary), _AGES, alt="Bars: faces by estimated age"),
+        ]
         for title, label in (("age class", "age_classes"), ("gender", "genders")):
             if summary[label]:
                 parts.append(page.Table((title, "faces"), list(summary[label].items())))
     if summary["drift"]:
         rows = [
-            (held["feature"], held["measure"], held["distance"], held["threshold"], held["scored"], held["training"])
+            (
+                held["feature"],
+                held["measure"],
+                held["distance"],
+                held["threshold"],
+                100 * held["chance"],
+                held["scored"],
+                held["training"],
+            )
             for held in summary["drift"]
         ]
-        columns = ("feature", "measure", "distance", "warned above", "scored", "training")
-        parts += [page.Heading("Against the training data"), page.Table(columns, rows)]
+        columns = ("feature", "measure", "distance", "warned above", "by chance in, %", "scored", "training")
+        told = (
+            "How far the scored faces are from those the model learned from: 0 is the same, 1 has nothing in common. It is "
+            "warned of only where chance alone would give such a distance in fewer than 1 % of all cases."
+        )
+        parts += [page.Heading("Against the training data"), page.Table(columns, rows, told)]
     if summary["rejects"]:
         rejects = [(reason, REASONS[reason], count) for reason, count in summary["rejects"].items()]
         parts += [page.Heading("Rejects"), page.Table(("reason", "meaning", "photos"), rejects)]
-    shown = [page.Picture(picture, format="jpeg") for picture in pictures]
+    alt = "A scored photo, a box around each face, with its estimated age and gender"
+    shown = [page.Picture(picture, format="jpeg", alt=alt) for picture in pictures]
     if shown:
-        parts += [page.Heading("Some of them"), page.Pictures(shown)]
-    page.write(path, "Scores", parts)
+        boxes = page.Paragraph("A box around each face, with the estimated age in years and gender.", "quiet")
+        parts += [page.Heading("Some of them"), boxes, page.Pictures(shown)]
+    page.write(path, "Scores", parts, surround)
+
+
+_AGES = "Faces by estimated age, in decades. The estimates stand here, not the truth: a model that errs moves the bars."
 
 
 def _distribution(summary: Mapping[str, Any]) -> bytes:

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from components import beam_job, registry
 from components.registry import ModelVersion
@@ -30,6 +30,9 @@ from components.storage.names import absolute, is_remote, joined
 from schemas.artifact import MANIFEST
 from schemas.error import VisageError
 from schemas.redaction import redacted
+
+if TYPE_CHECKING:
+    from components.report.page import Surround
 
 log = logging.getLogger("visage.score")
 
@@ -118,7 +121,9 @@ def explaining_errors(output: str) -> Iterator[None]:
 def _score(output: str, settings: Settings, context: StepContext) -> None:
     with redirect_stderr(io.StringIO()):  # TFDV says there, at every import, that there is no IPython
         from components.score import drift
+    from components.beam_job.counters import counters
     from components.beam_job.first_look import start
+    from components.report import surround
     from components.score import job, staged_model, summary
     from components.score.work import Work
 
@@ -135,6 +140,7 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
     done = parts.done(places.parts)
     if done:
         log.info("%d of %d parts are done already", len(done), plan.parts)
+    counted: Mapping[str, Any] = {}
     if len(done) < plan.parts:
         started = datetime.fromisoformat(begun.started)
         work = Work.of(wanted, version, model, begun.precision, started, plan.parts)
@@ -144,7 +150,7 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
         begin = pipeline | "start" >> start(settings.beam, "score", room, _must_be_reached(plan, wanted.photos))
         job.build(begin, work, places, plan, done, workers)
         with _progress(places.parts, plan, context.tracker):
-            beam_job.run(pipeline)
+            counted = counters(beam_job.run(pipeline), "score")
     seconds = time.monotonic() - clock
 
     for name in (MANIFEST, SUMMARY):  # of an earlier job at a URL, whose scores are replaced now
@@ -166,10 +172,11 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
         **summary.figures(collected),
         "seconds": round(seconds, 1),
         "photos_per_second": round((plan.files - plan.files_in(done)) / seconds, 1),
+        "beam": counted,
         "drift": [asdict(found) for found in drifts],
         "warnings": warnings,
     }
-    _write_page(output, figures, collected.pictures)
+    _write_page(output, figures, collected.pictures, surround.of_step("score", settings, context))
     _link(version, figures, context.tracker)
     files.write_bytes(joined(output, SUMMARY), (json.dumps(figures, indent=1, ensure_ascii=False) + "\n").encode())
 
@@ -286,12 +293,12 @@ def _progress(folder: str, plan: Plan, tracker: Tracker) -> Iterator[None]:
     tracker.progress(plan.files, plan.files, "photos")
 
 
-def _write_page(output: str, figures: Mapping[str, Any], pictures: Sequence[bytes]) -> None:
+def _write_page(output: str, figures: Mapping[str, Any], pictures: Sequence[bytes], surround: "Surround") -> None:
     from components.score import report
 
     with tempfile.TemporaryDirectory(prefix="visage-") as folder:
         page = Path(folder, _PAGE)
-        report.write(page, figures, pictures)
+        report.write(page, figures, pictures, surround)
         files.copy(str(page), joined(output, _PAGE))
 
 

@@ -48,6 +48,8 @@ class Surroundings:
         tracking_uri: of the MLflow server or store; empty where nothing is tracked.
         champion: the model version that was champion when the run started; None where there was none, or no registry.
         root: the pipeline root; None for a step that is run alone.
+        command: that started the run, credentials hidden; empty where it is not known.
+        steps: names of all steps of the run, in order; empty for a step that is run alone.
     """
 
     recipe: str = ""
@@ -55,6 +57,8 @@ class Surroundings:
     tracking_uri: str = ""
     champion: "ModelVersion | None" = None
     root: Path | None = None
+    command: str = ""
+    steps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ class StepContext:
         previous: the newest whole artifact of the same step, made from other inputs or settings; None if there is none.
         tracker: where metrics and progress go.
         fingerprint: of the artifact in the making.
-        recipe, commit, tracking_uri, champion, root: as in `Surroundings`.
+        recipe, commit, tracking_uri, champion, root, command, steps: as in `Surroundings`.
     """
 
     inputs: Mapping[str, Path]
@@ -80,6 +84,8 @@ class StepContext:
     tracking_uri: str = ""
     champion: "ModelVersion | None" = None
     root: Path | None = None
+    command: str = ""
+    steps: tuple[str, ...] = ()
 
     def place_of(self, file: str) -> str:
         """Where a person finds a report, though the step fails: for its message."""
@@ -99,6 +105,7 @@ class Step:
         run: does the work; takes settings and a context and gives the counts and figures for the manifest. It imports
             what is heavy.
         report_globs: file patterns within the artifact that are worth keeping in MLflow: plots, reports.
+        splits: those of the examples that it writes, learns from or measures on; MLflow shows them as the run's data sets.
         resumable: whether the step can go on from what an interrupted run left in its output folder.
         reads_champion: whether what comes out depends on `champion` of the context; the step has `registry` among its settings
             then, and of these the champion counts, not the name.
@@ -117,6 +124,7 @@ class Step:
     inputs: tuple[str, ...]
     run: Callable[[Any, StepContext], Mapping[str, Any]]
     report_globs: tuple[str, ...] = ()
+    splits: tuple[str, ...] = ()
     resumable: bool = False
     reads_champion: bool = False
     champion_unless: str = ""

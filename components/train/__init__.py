@@ -11,12 +11,13 @@
 - balance: what rare labels count;
 - devices: what it runs on;
 - checkpoint: what a killed run goes on from;
-- curves: how it went, as a table and as pictures.
+- curves, report: how it went, as a table, as pictures and as a page.
 """
 
 from components.step import Step
 from components.train.run import run
 from components.train.settings import Settings
+from schemas.record import TRAIN, VALIDATION
 
 STEP = Step(
     name="train",
@@ -24,8 +25,9 @@ STEP = Step(
     settings=Settings,
     inputs=("ingest", "validate"),
     run=run,
-    report_globs=("**/history.csv", "**/*.png"),
+    report_globs=("report.html", "**/history.csv", "**/*.png"),
+    splits=(TRAIN, VALIDATION),
     resumable=True,
     gates=("validate",),
-    pages=("curves",),
+    pages=("curves", "report"),
 )

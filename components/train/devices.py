@@ -19,13 +19,20 @@ from schemas.error import VisageError
 
 log = logging.getLogger("visage.train")
 
+HOSTS = "VISAGE_TRAIN_HOSTS"
+"""Environment variable: `NAME:PORT` of every host, with commas between, in the order of their numbers."""
+
+JOB_INDEX = "JOB_COMPLETION_INDEX"
+"""Environment variable that Kubernetes sets in every pod of an indexed Job: the pod's number, from 0."""
+
 
 def strategy() -> tf.distribute.Strategy:
     """How the devices that are there share the work. GPUs take memory as they need it; `CUDA_VISIBLE_DEVICES=` hides them.
 
     Raises:
-        VisageError: TF_CONFIG cannot be read.
+        VisageError: TF_CONFIG cannot be read, or the hosts' names and this one's number do not fit.
     """
+    _take_number_of_job()
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
     try:
@@ -36,6 +43,22 @@ def strategy() -> tf.distribute.Strategy:
         return tf.distribute.MultiWorkerMirroredStrategy()
     devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     return tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else tf.distribute.get_strategy()
+
+
+def _take_number_of_job() -> None:
+    """Set TF_CONFIG where it is not set and the hosts are named; this one is known by its number in the Job."""
+    if os.environ.get("TF_CONFIG") or not os.environ.get(HOSTS):
+        return
+    hosts = [host.strip() for host in os.environ[HOSTS].split(",")]
+    index = os.environ.get(JOB_INDEX, "")
+    if not index.isdecimal() or int(index) >= len(hosts):
+        raise VisageError(
+            f"{HOSTS} names {len(hosts)} hosts, and {JOB_INDEX} is {index or 'not set'}: which one is this?",
+            f"Run it as an indexed Job of {len(hosts)} completions, or set TF_CONFIG.",
+            usage=True,
+        )
+    task = {"type": "worker", "index": int(index)}
+    os.environ["TF_CONFIG"] = json.dumps({"cluster": {"worker": hosts}, "task": task})
 
 
 def described(shared: tf.distribute.Strategy) -> str:

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from components.estimator import heads, saved
 from components.step import StepContext, Tracker
-from components.train import dataset
+from components.train import calibrate, dataset
 from components.train.one_model import OF_EPOCHS, OF_WEIGHTS, train
 from components.train.settings import Settings
 
@@ -49,6 +49,11 @@ class Part(Tracker):
         self.whole.tag(name, value)
 
 
+def folders_of(output: Path, count: int) -> list[Path]:
+    """Of the models, in the step's output."""
+    return [output / f"fold{number}" for number in range(count)]
+
+
 def train_folds(settings: Settings, context: StepContext, strategy: tf.distribute.Strategy) -> Mapping[str, Any]:
     """Train a model a fold, each in a folder of its own, and save their average; the figures of them all.
 
@@ -56,7 +61,7 @@ def train_folds(settings: Settings, context: StepContext, strategy: tf.distribut
         VisageError: the examples are of other folds, or a model cannot be trained.
     """
     count = settings.train.folds
-    folders = [context.output / f"fold{number}" for number in range(count)]
+    folders = folders_of(context.output, count)
     splits = dataset.open_folds(context.inputs["ingest"], count, settings.estimator, settings.train.cache)
     told = []
     for number, (folder, (training, validation)) in enumerate(zip(folders, splits, strict=True)):
@@ -70,17 +75,27 @@ def train_folds(settings: Settings, context: StepContext, strategy: tf.distribut
     if settings.estimator.age.head == "regression":
         # Of the single models on faces that they did not see; the average errs a little less.
         age_bins = replace(age_bins, std=math.sqrt(statistics.fmean(counts["val_age_rmse"] ** 2 for counts in told)))
-    _average(folders, settings, context.output / "estimator", age_bins)
+    _average(folders, settings, context.inputs["ingest"], context.output / "estimator", age_bins)
     return _summary(told)
 
 
-def _average(folders: list[Path], settings: Settings, final: Path, age_bins: heads.AgeBins) -> None:
-    """Save the average of the folders' estimators, which go once it is whole."""
+def _average(folders: list[Path], settings: Settings, ingest: Path, final: Path, age_bins: heads.AgeBins) -> None:
+    """Save the average of the folders' estimators, which go once it is whole.
+
+    It is calibrated on what each model says of the fold that it did not learn from; the average is a little better than that.
+    """
     if not final.exists():
         partial = final.with_name(f".{final.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         members = [saved.load(folder / "estimator").network for folder in folders]
         saved.save_average(members, settings.estimator, partial, age_bins)
+        if settings.train.calibrate:
+            splits = dataset.open_folds(ingest, len(members), settings.estimator, "never")
+            told = [
+                calibrate.tell(member, dataset.validation_batches(validation, settings.train))
+                for member, (_, validation) in zip(members, splits, strict=True)
+            ]
+            saved.write_calibration(partial, calibrate.fit(calibrate.Told.joined(told), age_bins))
         partial.rename(final)
     for folder in folders:
         shutil.rmtree(folder / "estimator", ignore_errors=True)

@@ -10,10 +10,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from components.estimator import saved
+from components.estimator import model, saved
 from components.estimator.losses import BY_CLASS
 from components.step import Tracker
-from components.train import curves, loop
+from components.train import calibrate, curves, dataset, loop
 from components.train.dataset import Split
 from components.train.learner import FIGURES
 from components.train.settings import Settings
@@ -50,6 +50,11 @@ def train(
 
     shutil.rmtree(folder / "estimator", ignore_errors=True)
     saved.save(trained.model, settings.estimator, folder / "estimator", trained.age_bins)
+    if settings.train.calibrate:
+        told = calibrate.tell(
+            model.inference(trained.model, settings.estimator), dataset.validation_batches(validation, settings.train)
+        )
+        saved.write_calibration(folder / "estimator", calibrate.fit(told, trained.age_bins))
     curves.write_history(folder / "history.csv", trained.history)
     curves.draw(folder / "curves.png", trained.history, trained.best)
 

@@ -69,6 +69,11 @@ class TrainSettings(Section):
     balance: float = Field(
         0, ge=0, le=1, description="how far rare ages and genders count for more; 1: every age as much as any other"
     )
+    calibrate: bool = Field(
+        True,
+        description="fit temperatures and the limits of the 90 % interval to the validation split, and keep with the estimator "
+        "what helps on folds of it",
+    )
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "float32",
         description="of activations; weights stay float32; auto: bfloat16 or float16 on GPUs that are made for it",

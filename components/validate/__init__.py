@@ -10,6 +10,7 @@ from typing import Any
 
 from components.step import Step, StepContext
 from components.validate.settings import Settings
+from schemas.record import SPLITS
 
 
 def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
@@ -33,6 +34,7 @@ STEP = Step(
     inputs=("ingest",),
     run=run,
     report_globs=("report.html", "anomalies.json", "statistics/*.pb"),
+    splits=SPLITS,
     reads_champion=True,
     champion_unless="validation.reference",
     pages=("report",),

@@ -6,20 +6,13 @@ The distances are TFDV's: Jensen-Shannon divergence for ages, L-infinity for wor
 
 from dataclasses import dataclass
 
-import tensorflow_data_validation as tfdv
-from tensorflow_metadata.proto.v0.schema_pb2 import BYTES, INT, Feature, Schema
 from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatisticsList
 
+from components.drift import distances
+from components.drift.distances import MEASURES, SIGNIFICANCE
 from components.validate.anomalies import Anomaly
 from components.validate.settings import Distances
 from components.validate.split_statistics import common, feature, shares
-
-MEASURES = {
-    "face/age": "Jensen-Shannon divergence",
-    "face/age_class": "L-infinity distance",
-    "face/gender": "L-infinity distance",
-}
-"""The compared features and how."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +39,8 @@ class Comparison:
         feature: of the Example.
         measure: the kind of distance.
         distance: 0 (the same) to 1; None where they were not compared.
-        threshold: the largest that passes.
+        chance: how often chance alone would part two samples of one population as far; None where they were not compared.
+        threshold: the largest distance that passes.
         detail: figures of both sides, or why they were not compared.
     """
 
@@ -56,18 +50,31 @@ class Comparison:
     feature: str
     measure: str
     distance: float | None
+    chance: float | None
     threshold: float
     detail: str
 
     @property
     def exceeded(self) -> bool:
-        return self.distance is not None and self.distance > self.threshold
+        """Whether the distance is beyond its threshold, and no work of chance."""
+        if self.distance is None or self.chance is None:
+            return False
+        return distances.Distance(self.distance, self.chance).exceeds(self.threshold)
+
+    @property
+    def verdict(self) -> str:
+        """In a word or two, for a table."""
+        if self.distance is None:
+            return "–"
+        if self.exceeded:
+            return "beyond"
+        return "within" if self.distance <= self.threshold else "may be chance"
 
     def anomaly(self) -> Anomaly:
         """The comparison as an anomaly; sensible where the distance is exceeded."""
         message = (
             f"{self.split}, {self.feature}: unlike {self.other}, {self.measure} {self.distance:.3f}, allowed "
-            f"{self.threshold:g} ({self.detail})."
+            f"{self.threshold:g}, by chance in fewer than {SIGNIFICANCE:.0%} of all cases ({self.detail})."
         )
         return Anomaly(self.kind, self.split, self.feature, f"COMPARATOR_{self.kind.upper()}", message)
 
@@ -95,7 +102,7 @@ def compare(
     thresholds = {"face/age": allowed.age, "face/age_class": allowed.age_class, "face/gender": allowed.gender}
     counts = {name: (_labels(statistics, name), _labels(control, name)) for name in thresholds}
     compared = [name for name, held in counts.items() if min(held) >= min_examples]
-    distances = _distances(statistics, control, compared)
+    found = distances.measure(statistics, control, compared)
     comparisons = []
     for name, threshold in thresholds.items():
         here, there = counts[name]
@@ -105,25 +112,10 @@ def compare(
             detail = f"not compared: {here:,} labels in {split}, {there:,} in {other}, {min_examples:,} needed in both"
         else:
             continue
-        distance = distances[name] if name in compared else None
-        comparisons.append(Comparison(kind, split, other, name, MEASURES[name], distance, threshold, detail))
+        held = found.get(name)
+        value, chance = (held.value, held.chance) if held else (None, None)
+        comparisons.append(Comparison(kind, split, other, name, MEASURES[name], value, chance, threshold, detail))
     return comparisons
-
-
-def _distances(
-    statistics: DatasetFeatureStatisticsList, control: DatasetFeatureStatisticsList, names: list[str]
-) -> dict[str, float]:
-    schema = Schema()
-    for name in names:
-        wanted = Feature(name=name, type=INT if name == "face/age" else BYTES)
-        # TFDV measures only where there is a threshold.
-        if MEASURES[name] == "L-infinity distance":
-            wanted.drift_comparator.infinity_norm.threshold = 1
-        else:
-            wanted.drift_comparator.jensen_shannon_divergence.threshold = 1
-        schema.feature.append(wanted)
-    found = tfdv.validate_statistics(statistics, schema, previous_statistics=control)
-    return {info.path.step[0]: info.drift_measurements[0].value for info in found.drift_skew_info}
 
 
 def _labels(statistics: DatasetFeatureStatisticsList, name: str) -> int:

@@ -23,22 +23,28 @@ def write(
     anomalies: list[Anomaly],
     comparisons: list[Comparison],
     reference: Reference | None,
+    surround: page.Surround,
 ) -> None:
     """Write the report as one HTML file."""
     held = {split: description for split, description in descriptions.items() if description.examples}
     parts: list[page.Block] = [_verdict(anomalies), page.Bullets([anomaly.message for anomaly in anomalies])]
     parts += [page.Heading("Splits"), _splits(descriptions)]
     if any(labels.age is not None for description in held.values() for labels in description.labels):
-        parts.append(page.Picture(page.png(_ages(held)), "Ages by gender and split"))
+        parts.append(charts.ages_by_split(_ages(held)))
     if any(labels.age_class is not None for description in held.values() for labels in description.labels):
         parts += [page.Heading("Age classes"), _classes(held)]
-    if any(labels.gender is None or labels[:2] == (None, None) for d in held.values() for labels in d.labels):
-        parts += [page.Heading("What is missing"), page.Picture(page.png(_missing(held)), "Examples without a label")]
+    counted = [labels for description in held.values() for labels, count in description.labels.items() if count]
+    if any(labels.gender is None or labels[:2] == (None, None) for labels in counted):
+        told = "The share of examples that lack a label: they teach, and test, one head of the estimator less."
+        picture = page.Picture(
+            page.png(_missing(held)), told, alt="Bars: share of examples without a label, for each split"
+        )
+        parts += [page.Heading("What is missing"), picture]
     parts += [page.Heading("Skew and drift"), *_comparisons(comparisons, reference)]
     if reference and TRAIN in held:
         parts += _drift(held[TRAIN], reference)
     parts += [page.Heading("Features"), _features(held)]
-    page.write(path, "Validation of the examples", parts)
+    page.write(path, "Validation of the examples", parts, surround)
 
 
 def _verdict(anomalies: list[Anomaly]) -> page.Block:
@@ -52,8 +58,8 @@ def _splits(descriptions: Mapping[str, Description]) -> page.Block:
         "split",
         "examples",
         "persons, about",
-        "mean age",
-        "deviation",
+        "mean age, years",
+        "deviation, years",
         "female",
         "no age",
         "no gender",
@@ -82,7 +88,8 @@ def _splits(descriptions: Mapping[str, Description]) -> page.Block:
     return page.Table(columns, rows)
 
 
-def _ages(descriptions: Mapping[str, Description]) -> Figure:
+def _ages(descriptions: Mapping[str, Description]) -> Mapping[str, Mapping[str, Mapping[int, int]]]:
+    """Examples by split, gender and age."""
     counts: dict[str, dict[str, Counter[int]]] = {}
     for split, description in descriptions.items():
         genders = counts.setdefault(split, {})
@@ -90,7 +97,7 @@ def _ages(descriptions: Mapping[str, Description]) -> Figure:
             if isinstance(labels.age, int):
                 gender = labels.gender if labels.gender in GENDERS else charts.UNKNOWN
                 genders.setdefault(gender, Counter())[labels.age] += count
-    return charts.ages(counts)
+    return counts
 
 
 def _classes(descriptions: Mapping[str, Description]) -> page.Block:
@@ -127,21 +134,23 @@ def _missing(descriptions: Mapping[str, Description]) -> Figure:
 
 
 def _comparisons(comparisons: list[Comparison], reference: Reference | None) -> list[page.Block]:
-    columns = ["", "compared", "with", "feature", "distance", "measured", "allowed", "figures"]
+    columns = ["", "compared", "with", "feature", "distance", "measured", "allowed", "by chance in, %", "figures"]
     rows = [
         [
-            "beyond" if held.exceeded else "within" if held.distance is not None else "–",
+            held.verdict,
             held.split,
             held.other,
             held.feature,
             held.measure,
             held.distance,
             held.threshold,
+            None if held.chance is None else 100 * held.chance,
             held.detail,
         ]
         for held in comparisons
     ]
-    parts: list[page.Block] = [page.Table(columns, rows)] if rows else []
+    told = "A distance counts only where chance alone would give one as large in fewer than 1 % of all cases."
+    parts: list[page.Block] = [page.Table(columns, rows, told)]
     if reference is None:
         parts.append(page.Paragraph("There is no champion yet whose training data these could be held against."))
     return parts
@@ -168,7 +177,10 @@ def _drift(description: Description, reference: Reference) -> list[page.Block]:
     axes.set(xlabel="age, years", ylabel="share a year")
     axes.yaxis.set_major_formatter("{x:.1%}")
     axes.legend(frameon=False)
-    return [page.Picture(page.png(figure), f"Ages in train and in {reference.name}")]
+    told = (
+        f"Ages in train and in the training data of {reference.name}: where the lines part, the new model sees others."
+    )
+    return [page.Picture(page.png(figure), told, alt=f"Lines: ages in train and in {reference.name}")]
 
 
 def _features(descriptions: Mapping[str, Description]) -> page.Block:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from components import registry
+from components.report import surround
 from components.step import StepContext
 from components.validate import report, split_statistics
 from components.validate.anomalies import DRIFT, SKEW, Anomaly, anomalies_of
@@ -50,7 +51,8 @@ def validate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     anomalies += [comparison.anomaly() for comparison in comparisons if comparison.exceeded]
 
     _write_anomalies(context.output / ANOMALIES, descriptions, anomalies, comparisons)
-    report.write(context.output / REPORT, descriptions, anomalies, comparisons, reference)
+    around = surround.of_step("validate", settings, context)
+    report.write(context.output / REPORT, descriptions, anomalies, comparisons, reference, around)
     _judge(settings, anomalies, context.place_of(REPORT))
     return _counts(descriptions, anomalies, comparisons, reference)
 

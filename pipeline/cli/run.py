@@ -28,12 +28,13 @@ def _run(arguments: argparse.Namespace) -> None:
     from rich.console import Console
 
     from pipeline import recipe
-    from pipeline.local import display, runner, summary
+    from pipeline.local import display, run_page, runner, summary
 
     chosen = recipe.load(arguments.recipe, arguments.set)
     parts = ["visage", "run", "--recipe", arguments.recipe, "--root", str(arguments.root)]
     parts += [part for pair in arguments.set for part in ("--set", pair)]
     console = Console()
+    console.print(f"Page    {run_page.address(arguments.root)}", highlight=False, soft_wrap=True)
     with display.for_console(console) as shown:
         outcome = runner.run(chosen, arguments.root, shown, force=arguments.force, command=shlex.join(parts))
     summary.show(console, outcome, arguments.root)

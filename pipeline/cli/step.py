@@ -1,15 +1,29 @@
 """`visage step`: one step alone, with its run in MLflow, on a person's machine or in a container of the cluster."""
 
 import argparse
+import logging
 import os
+import shutil
 import time
+from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 
-from components.step import Step, Tracker, command, execute
+from components.step import Step, Surroundings, Tracker, command, execute
 from components.step.destination import folder_for
+from components.step.identity import Identity, of_step
+from components.step.reuse import behind_the_champion
+from components.step.settings import Section
+from components.step.staging import Staging
 from pipeline.cli.arguments import Commands
+from pipeline.kubeflow import outputs as kubeflow_outputs
 from pipeline.recipe import Recipe
+from schemas.artifact import Manifest, partial_folder, read_manifest
+from schemas.error import VisageError
+
+log = logging.getLogger("visage.step")
 
 _EPILOG = """\
 example:
@@ -25,6 +39,19 @@ def add(commands: Commands) -> None:
     parser.add_argument("--recipe", metavar="NAME|FILE", default="default", help="recipe that the settings start from")
     command.add_arguments(parser)
     parser.add_argument("--run", default="", metavar="KEY", help="key of the pipeline run that this step belongs to")
+    cluster = parser.add_argument_group("what a container of the cluster is given")
+    cluster.add_argument(
+        "--staging",
+        default="",
+        metavar="PLACE",
+        help="folder or URL in which artifacts are kept to be reused, and what a retry of an unfinished step goes on from",
+    )
+    cluster.add_argument("--kubeflow-ui", default="", metavar="URL", help="Kubeflow Pipelines in a browser, for links")
+    cluster.add_argument("--mlflow-ui", default="", metavar="URL", help="MLflow in a browser, for links")
+    cluster.add_argument(
+        "--executor-input", default="", metavar="JSON", help="Kubeflow's own word on inputs and outputs"
+    )
+    cluster.add_argument("--page", type=Path, metavar="FILE", help="where Kubeflow takes the step's page from")
     parser = commands.add(
         "end-run", _end_run, "end the MLflow run of a pipeline run whose steps ran alone, as a cluster does"
     )
@@ -48,29 +75,44 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
 
     changed = recipe.of(step).model_dump(mode="json", exclude_defaults=True)
     settings = command.settings_of(step, arguments, changed)
+    outputs = kubeflow_outputs.parse(arguments.executor_input, arguments.page)
     reason = step.nothing_to_do(settings) if step.nothing_to_do else ""
     inputs = command.inputs_of(step, arguments)
     name = os.environ.get("VISAGE_RECIPE") or recipe.name  # a container is told what its settings come from
     surroundings = command.surroundings_of(step, settings, name, tracking.git_commit())
-    if not surroundings.tracking_uri:
-        with folder_for(arguments.out) as out:
+    key = arguments.run or f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{step.name}"
+    link = f"{arguments.kubeflow_ui}/#/runs/details/{key}" if arguments.kubeflow_ui else ""
+    pipeline_run = tracking.PipelineRun(key, name, commit=surroundings.commit, kubeflow=link)
+    tracked = bool(surroundings.tracking_uri)
+    run_id = ""
+    whole = nullcontext() if arguments.run or not tracked else tracking.parent_run(pipeline_run)
+    with folder_for(arguments.out) as out, whole:
+        work = _Work(step, settings, inputs, out, surroundings, Staging(arguments.staging, arguments.run))
+        reused = not reason and work.reuse()
+        if reused:
+            manifest = read_manifest(out)
+            run_id = tracking.record_reuse(pipeline_run, step, manifest.fingerprint) if tracked else ""
+        elif not tracked:
             if reason:
                 _skip(step, reason, out)
                 return
-            manifest = execute(step, settings, inputs, out, Tracker(), surroundings)
+            manifest = work.do(Tracker())
+        else:
+            with tracking.step_run(pipeline_run, step, settings, Tracker()) as tracker:
+                if reason:
+                    tracker.tag("visage.skipped", reason)
+                    _skip(step, reason, out)
+                    return
+                manifest, run_id = work.do(tracker), tracker.run_id
+                tracking.record(tracker, step, manifest, out, inputs)
+        if outputs:
+            server = arguments.mlflow_ui or surroundings.tracking_uri
+            page = tracking.page_of(run_id, server) if run_id else ""
+            outputs.write(step, out, manifest, {"mlflow_run": page} if page else {})
+    if reused:
+        print(f"{step.name}: reused from {arguments.staging}, as nothing that it depends on has changed")
+    else:
         command.report(manifest, arguments.out)
-        return
-    key = arguments.run or f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{step.name}"
-    pipeline_run = tracking.PipelineRun(key, name, commit=surroundings.commit)
-    whole = nullcontext() if arguments.run else tracking.parent_run(pipeline_run)
-    with folder_for(arguments.out) as out, whole, tracking.step_run(pipeline_run, step, settings, Tracker()) as tracker:
-        if reason:
-            tracker.tag("visage.skipped", reason)
-            _skip(step, reason, out)
-            return
-        manifest = execute(step, settings, inputs, out, tracker, surroundings)
-        tracking.record(tracker, step, manifest, out)
-    command.report(manifest, arguments.out)
 
 
 def _skip(step: Step, reason: str, out: Path) -> None:
@@ -89,3 +131,47 @@ def _end_run(arguments: argparse.Namespace) -> None:
     recipe = os.environ.get("VISAGE_RECIPE", "")
     status = tracking.close_by_children(tracking.PipelineRun(arguments.key, recipe), steps)
     print(f"{arguments.key}: {status}")
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What one step is to do, and where it is kept for others."""
+
+    step: Step
+    settings: Section
+    inputs: Mapping[str, Path]
+    out: Path
+    surroundings: Surroundings
+    staging: Staging
+
+    @cached_property
+    def identity(self) -> Identity:
+        return of_step(self.step, self.settings, self.inputs, self.surroundings.champion)
+
+    def reuse(self) -> bool:
+        """Take what is staged and still says what is so as the step's artifact; whether there is such a thing."""
+        if not self.staging.place:
+            return False
+        manifests = partial(self.staging.manifest_of, self.step)
+        digest = self.identity.digest
+        if not manifests(digest):
+            digest = behind_the_champion(self.step, self.settings, self.inputs, self.surroundings, manifests)
+        if not digest or not self.staging.fetch(self.step, digest, self.out):
+            return False
+        if self.step.is_current and not self.step.is_current(self.out, self.surroundings):
+            shutil.rmtree(self.out)
+            return False
+        return True
+
+    def do(self, tracker: Tracker) -> Manifest:
+        """Run the step; the way to its artifact is staged, and then the artifact."""
+        if not self.staging.place:
+            return execute(self.step, self.settings, self.inputs, self.out, tracker, self.surroundings)
+        known = self.identity
+        with self.staging.carried(self.step, known.digest, partial_folder(self.out, known.digest)):
+            manifest = execute(self.step, self.settings, self.inputs, self.out, tracker, self.surroundings, known)
+            try:
+                self.staging.keep(self.step, self.out, manifest)
+            except VisageError as error:  # the artifact is there all the same
+                log.warning("the next run will not find this artifact. %s", error.message)
+        return manifest

@@ -1,7 +1,8 @@
 """The local runner: the DAG on this machine, one step after another, each once, nothing twice.
 
 ROOT/artifacts/STEP/FINGERPRINT   what the steps wrote
-ROOT/logs/RUN/STEP.log            what they said
+ROOT/index.html                   the page of the latest run
+ROOT/logs/RUN/STEP.log            what they said; beside it the run's own page and record
 ROOT/mlflow.db, ROOT/mlartifacts  the MLflow store, unless MLFLOW_TRACKING_URI names another
 ROOT/.owner                       whose the runs in MLflow are
 """
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +23,19 @@ from components import registry
 from components.step import Step, Surroundings, identity
 from components.step.execute import collect_outdated, not_gone_on_with
 from components.step.identity import Identity
+from components.step.reuse import behind_the_champion
 from pipeline import tracking
 from pipeline.dag import STEPS, in_order, named
-from pipeline.local import worker
+from pipeline.local import run_record, worker
 from pipeline.local.display import Display
 from pipeline.local.process import WorkerDied, WorkerProcess
+from pipeline.local.run_page import RunPage
 from pipeline.local.worker import Event
 from pipeline.recipe import Recipe
 from pipeline.tracking import PipelineRun
 from schemas.artifact import Manifest, is_whole, partial_folder, read_manifest
 from schemas.error import VisageError
+from schemas.redaction import redact
 
 _ORPHANS_END = 20.0
 """Seconds to wait for the worker of a killed run; it ends as soon as it notices, within moments."""
@@ -84,7 +89,7 @@ def run(
     clock = time.monotonic()
     root = root.absolute()
     with _sole_use(root), WorkerProcess(tracking.environment(root), root / ".workers") as own:
-        outcome = _Session(recipe, root, display, set(force), command, process or own).run(in_order(steps))
+        outcome = _Session(recipe, root, display, set(force), command, process or own, in_order(steps)).run()
     outcome.seconds = time.monotonic() - clock
     return outcome
 
@@ -93,41 +98,58 @@ class _Session:
     """One pipeline run in progress."""
 
     def __init__(
-        self, recipe: Recipe, root: Path, display: Display, force: set[str], command: str, process: WorkerProcess
+        self,
+        recipe: Recipe,
+        root: Path,
+        display: Display,
+        force: set[str],
+        command: str,
+        process: WorkerProcess,
+        steps: Sequence[Step],
     ) -> None:
         self.recipe, self.root, self.display, self.force = recipe, root, display, force
-        self.command, self.process = command, process
+        self.command, self.process, self.steps = command, process, steps
         server = tracking.environment(root)["MLFLOW_TRACKING_URI"]
-        self.surroundings = Surroundings(recipe.name, tracking.git_commit(), server, root=root)
+        names = tuple(step.name for step in steps)
+        self.surroundings = Surroundings(
+            recipe.name, tracking.git_commit(), server, root=root, command=redact(command), steps=names
+        )
         key = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
         self.pipeline_run = PipelineRun(key, recipe.name, str(root), self.surroundings.commit, tracking.owner_of(root))
         self.logs = root / "logs" / key
+        commit = self.surroundings.commit
+        self.page = RunPage.start(
+            root, steps, key=key, recipe=recipe.name, command=command, commit=commit, tracking_uri=server
+        )
         self.outcome = Outcome()
         self.current = ""
         self.begun = self.ran_something = False
 
-    def run(self, steps: Sequence[Step]) -> Outcome:
+    def run(self) -> Outcome:
         try:
-            if any(step.reads_champion for step in steps):
+            if any(step.reads_champion for step in self.steps):
                 self._begin()
                 champion = self._ask(registry.champion, self.recipe.settings.registry.name)
                 self.surroundings = replace(self.surroundings, champion=champion)
-            for step in steps:
+            for step in self.steps:
                 self._step(step)
         except WorkerDied as error:
             cause = f"its process was ended {error}; if not by a person, perhaps for want of memory (the system's log knows)"
             self._end("FAILED")
-            raise self._failure(cause) from error
+            raise self._failed(cause) from error
         except KeyboardInterrupt:
             self.process.kill()
             self._end("KILLED")
+            self.page.end(run_record.STOPPED, "It was stopped by hand.")
             raise
         except Exception as error:
             self._end("FAILED")
             if isinstance(error, VisageError) and not self.current:
+                self.page.end(run_record.FAILED, str(error))
                 raise
-            raise self._failure(error) from error
+            raise self._failed(error) from error
         self._end("FINISHED")
+        self.page.end(run_record.DONE)
         return self.outcome
 
     def _step(self, step: Step) -> None:
@@ -137,6 +159,7 @@ class _Session:
         if reason:
             self.outcome.skipped[step.name] = reason
             self.display.skipped(step.name, reason)
+            self.page.step_skipped(step.name, reason)
             return
         inputs = {name: self.outcome.artifacts[name] for name in step.inputs}
         known = identity.of_step(step, settings, inputs, self.surroundings.champion)
@@ -144,7 +167,7 @@ class _Session:
         done = None if step.name in self.force else self._done_before(step, known, folder)
         if done:
             self.outcome.reused.append(step.name)
-            self._take(step, done, read_manifest(done))
+            self._take(step, done, read_manifest(done), reused=True)
             self.display.reused(step.name)
             return
         self._begin()
@@ -157,13 +180,14 @@ class _Session:
         how = "failed"
         try:
             log_file = self.logs / f"{step.name}.log"
+            self.page.step_started(step.name, log_file)
             run, around = self.pipeline_run, self.surroundings
             manifest = self._call(worker.run_step, step, settings, inputs, final, log_file, run, around, known)
             how = "done"
         finally:
             self.display.ended(step.name, how)
         self.current = ""
-        self._take(step, final, manifest)
+        self._take(step, final, manifest, reused=False)
         for line in collect_outdated(step, known, sorted(folder.glob(".*.partial"))):
             self.display.note(step.name, line)
         for left in folder.glob(".*.replaced"):
@@ -173,32 +197,20 @@ class _Session:
         """The artifact that the step would make, if it is there and still says what is so."""
         final = folder / known.digest[:16]
         if not is_whole(final):
-            final = self._behind_the_champion(step, folder) or final
+            inputs = {name: self.outcome.artifacts[name] for name in step.inputs}
+            manifests = partial(_manifest_of, folder)
+            digest = behind_the_champion(step, self.recipe.of(step), inputs, self.surroundings, manifests)
+            final = folder / digest[:16] if digest else final
         if not is_whole(final):
             return None
         if step.is_current and not self._ask(step.is_current, final, self.surroundings):
             return None
         return final
 
-    def _behind_the_champion(self, step: Step, folder: Path) -> Path | None:
-        """The artifact by way of which the champion was registered, if it is this step's, of the same inputs and settings.
-
-        A model that has become champion need not be compared with itself.
-        """
-        champion = self.surroundings.champion
-        if not step.reads_champion or champion is None:
-            return None
-        digest = champion.tags.get(f"{identity.INPUT_TAG}{step.name}", "")
-        made = folder / digest[:16]
-        if not digest or not is_whole(made):
-            return None
-        inputs = {name: self.outcome.artifacts[name] for name in step.inputs}
-        as_then = identity.of_step(step, self.recipe.of(step), inputs, read_manifest(made).champion)
-        return made if as_then.digest == digest else None
-
-    def _take(self, step: Step, folder: Path, manifest: Manifest) -> None:
+    def _take(self, step: Step, folder: Path, manifest: Manifest, *, reused: bool) -> None:
         self.outcome.artifacts[step.name] = folder
         self.outcome.manifests[step.name] = manifest
+        self.page.step_whole(step.name, folder, manifest, reused=reused)
 
     def _begin(self) -> None:
         """End in MLflow what runs on this root before this one had to leave open."""
@@ -231,8 +243,15 @@ class _Session:
     def _show(self, event: Event) -> None:
         if event.kind == "progress":
             self.display.progress(event.step, *event.values)
+            self.page.step_progress(event.step, *event.values)
         else:
             self.display.metric(event.step, *event.values)
+
+    def _failed(self, error: BaseException | str) -> VisageError:
+        """What a person is told of a failure, on the run's page too."""
+        failure = self._failure(error)
+        self.page.end(run_record.FAILED, str(failure))
+        return failure
 
     def _failure(self, error: BaseException | str) -> VisageError:
         what, log = (f"The step {self.current}", self.current) if self.current else ("The run", "mlflow")
@@ -245,6 +264,12 @@ class _Session:
             lines.append(f"To go on from this step: {self.command}")
         usage = isinstance(error, VisageError) and error.usage
         return VisageError(f"{what} failed: {cause}", "\n".join(lines), usage=usage)
+
+
+def _manifest_of(folder: Path, digest: str) -> Manifest | None:
+    """The manifest of the artifact of a fingerprint, in the folder of its step."""
+    made = folder / digest[:16]
+    return read_manifest(made) if is_whole(made) else None
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.local import run_page
 from pipeline.local.runner import Outcome
 from schemas.redaction import redact
 
@@ -25,8 +26,7 @@ def show(console: Console, outcome: Outcome, root: Path) -> None:
     _show_quality(console, metrics)
     _show_model(console, registered, metrics)
     _show_scores(console, outcome)
-    for number, page in enumerate(page for name in outcome.artifacts for page in _pages(outcome, name)):
-        console.print(f"[bold]{'' if number else 'Pages':<7}[/] {_from_here(page)}", highlight=False, soft_wrap=True)
+    console.print(f"[bold]Page[/]    {run_page.address(root)}", highlight=False, soft_wrap=True)
     console.print(f"[bold]MLflow[/]  {_ui_command(root)}", highlight=False, soft_wrap=True)
     reused = len(outcome.reused)
     steps = len(outcome.artifacts)
@@ -66,6 +66,15 @@ def _show_quality(console: Console, metrics: dict[str, Any]) -> None:
         interval = "" if low is None or high is None else f"{form.format(low)} to {form.format(high)}"
         table.add_row(f"        {text}", estimator, interval, baseline, before)
     console.print(table)
+    for name, text, form in (
+        ("age_mae", "age MAE {} years", "{:.1f}"),
+        ("gender_accuracy", "gender right {}", "{:.0%}"),
+    ):
+        worst = metrics.get("worst_slices", {}).get(name)
+        if worst:
+            said = text.format(form.format(worst[name]))
+            told = f"Worst for {worst['slice']} {worst['value']}: {said}, {worst['examples']:,} examples"
+            _paragraph(console, told)
 
 
 def _show_model(console: Console, registered: dict[str, Any], metrics: dict[str, Any]) -> None:
@@ -93,11 +102,6 @@ def _scored(scores: dict[str, Any]) -> str:
         f"{scores['photos']:,} photos with {scores['model']}: "
         f"{scores['faces']:,} faces, {scores['without_face']:,} photos without, {scores['rejected']:,} rejects"
     )
-
-
-def _pages(outcome: Outcome, step: str) -> list[Path]:
-    """What a step made for people to read."""
-    return sorted(outcome.artifacts[step].glob("*.html"))
 
 
 def _from_here(path: Path) -> Path:

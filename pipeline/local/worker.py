@@ -132,7 +132,7 @@ def run_step(
         def work() -> Manifest:
             with tracking.step_run(pipeline_run, step, settings, Watcher(step.name)) as tracker:
                 manifest = execute(step, settings, inputs, final, tracker, surroundings, known)
-                tracking.record(tracker, step, manifest, final)
+                tracking.record(tracker, step, manifest, final, inputs)
                 return manifest
 
         return _explained(work)

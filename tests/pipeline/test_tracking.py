@@ -3,7 +3,6 @@
 import io
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +13,7 @@ import pytest
 from mlflow import MlflowClient
 from rich.console import Console
 
+from components.registry import mlflow_server
 from components.step import Tracker
 from pipeline import dag, tracking
 from pipeline.cli import main
@@ -21,6 +21,7 @@ from pipeline.local import runner
 from pipeline.local.display import Display
 from schemas.artifact import is_whole
 from schemas.error import VisageError
+from tests.cluster.go_servers import free_port, serving
 from tests.pipeline import toy
 
 
@@ -203,6 +204,23 @@ class TestStepsInContainers:
         children = [run.data.tags["mlflow.parentRunId"] for run in held if run.data.tags["visage.step"] != "pipeline"]
         assert children == [parent, parent]
 
+    def test_runs_that_were_made_twice_because_the_servers_answer_was_lost_are_there_once(self, store, monkeypatch):
+        from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+        client, _ = store
+        create = SqlAlchemyStore.create_run
+
+        def asked_again(*arguments, **named):
+            create(*arguments, **named)
+            return create(*arguments, **named)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(SqlAlchemyStore, "create_run", asked_again)
+            self.container(dag.STEPS[0], "doubled")
+        held = {run.data.tags["visage.step"]: run for run in runs(client, "tags.`visage.run` = 'doubled'")}
+        assert len(runs(client, "tags.`visage.run` = 'doubled'")) == 2
+        assert held["ingest"].data.tags["mlflow.parentRunId"] == held["pipeline"].info.run_id
+
     @pytest.mark.parametrize(("fails", "status"), [(False, "FINISHED"), (True, "FAILED")])
     def test_the_last_task_ends_the_parent_as_the_steps_ended(self, store, capsys, fails, status):
         client, _ = store
@@ -226,6 +244,68 @@ class TestStepsInContainers:
         left = client.create_run(experiment, tags=tags).info.run_id
         main(["end-run", "killed", "ingest", "validate"])
         assert client.get_run(left).info.status == "KILLED"
+
+    @pytest.mark.parametrize(
+        ("ends", "status"),
+        [
+            (["KILLED"], "KILLED"),
+            (["RUNNING"], "KILLED"),
+            (["KILLED", "FINISHED"], "FINISHED"),
+            (["FAILED", "FINISHED"], "FINISHED"),
+            (["FAILED", "KILLED"], "KILLED"),
+            (["KILLED", "FAILED"], "FAILED"),
+        ],
+        ids=" then ".join,
+    )
+    def test_of_a_step_that_was_tried_again_the_last_try_counts(self, store, capsys, ends, status):
+        client, experiment = store
+        key = "-".join(["tries", *ends])
+        self.container(dag.STEPS[0], key)
+        for number, end in enumerate(ends):
+            tags = {tracking.RUN_TAG: key, tracking.STEP_TAG: "validate"}
+            run = client.create_run(experiment, tags=tags, start_time=4_000_000_000_000 + number).info.run_id
+            if end != "RUNNING":
+                client.set_terminated(run, end)
+        assert main(["end-run", key, "ingest", "validate"]) == 0
+        assert capsys.readouterr().out == f"{key}: {status}\n"
+        (parent,) = runs(client, f"tags.`visage.run` = '{key}' and tags.`visage.step` = 'pipeline'")
+        assert parent.info.status == status
+
+    def test_a_step_that_was_reused_has_finished(self, store, capsys):
+        client, _ = store
+        run = tracking.PipelineRun("reuses", "toy")
+        parent = tracking.record_reuse(run, dag.STEPS[0], "0123abcd")
+        self.container(dag.STEPS[1], "reuses")
+        assert main(["end-run", "reuses", "ingest", "validate"]) == 0
+        assert capsys.readouterr().out == "reuses: FINISHED\n"
+        tags = client.get_run(parent).data.tags
+        assert (tags["visage.reused.ingest"], tags["visage.data_fingerprint"]) == ("0123abcd", "0123abcd")
+
+    def test_a_run_that_is_retried_after_its_end_goes_on_under_the_same_parent(self, store):
+        client, _ = store
+        self.container(dag.STEPS[0], "retried", fail=True)
+        main(["end-run", "retried", "ingest"])
+        (parent,) = runs(client, "tags.`visage.run` = 'retried' and tags.`visage.step` = 'pipeline'")
+        assert parent.info.status == "FAILED"
+        with tracking.step_run(tracking.PipelineRun("retried", "toy"), dag.STEPS[0], toy.Settings(), Tracker()):
+            assert client.get_run(parent.info.run_id).info.status == "RUNNING"
+        main(["end-run", "retried", "ingest"])
+        (parent,) = runs(client, "tags.`visage.run` = 'retried' and tags.`visage.step` = 'pipeline'")
+        assert parent.info.status == "FINISHED"
+
+    def test_parent_and_children_lead_to_the_run_in_kubeflow(self, store):
+        client, _ = store
+        there = "https://kubeflow.example.com/#/runs/details/linked"
+        with tracking.step_run(
+            tracking.PipelineRun("linked", "toy", kubeflow=there), dag.STEPS[0], toy.Settings(), Tracker()
+        ) as tracker:
+            page = tracking.page_of(tracker.run_id, "https://mlflow.example.com/")
+        held = runs(client, "tags.`visage.run` = 'linked'")
+        assert [run.data.tags["visage.kubeflow_run"] for run in held] == [there] * 2
+        (parent,) = [run for run in held if run.data.tags["visage.step"] == "pipeline"]
+        assert there in parent.data.tags["mlflow.note.content"]
+        assert page.startswith("https://mlflow.example.com/#/experiments/") and page.endswith(tracker.run_id)
+        assert tracking.page_of(tracker.run_id, "sqlite:///mlflow.db") == ""
 
 
 @pytest.mark.parametrize("command", ["step", "score"])
@@ -256,15 +336,11 @@ def test_the_parent_says_what_was_reused(finished, monkeypatch):
     }
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def test_a_server_that_is_away_for_good_is_one_message_and_what_was_made_is_kept(tmp_path, monkeypatch):
+@pytest.mark.slow
+def test_a_server_that_never_answers_is_one_message_within_half_a_minute(tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    assert mlflow_server.FIRST_ANSWER <= 20
     with pytest.raises(VisageError) as caught:
         run(tmp_path)
     assert "MLflow at http://127.0.0.1" in str(caught.value)
@@ -272,29 +348,36 @@ def test_a_server_that_is_away_for_good_is_one_message_and_what_was_made_is_kept
 
 
 @pytest.mark.slow
-def test_a_server_that_is_away_for_a_while_is_waited_for(tmp_path, monkeypatch):
+def test_a_server_that_is_killed_in_the_middle_of_a_run_is_waited_for(tmp_path, monkeypatch):
     port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")  # waits of 2, 4, 8 and 16 seconds
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")  # waits of 2, 4, 8, 16 and 32 seconds
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    store = [
-        "--backend-store-uri",
-        f"sqlite:///{tmp_path / 'server.db'}",
-        "--artifacts-destination",
-        str(tmp_path / "files"),
-    ]
-    server: list[subprocess.Popen] = []
+    command += ["--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}"]
+    command += ["--artifacts-destination", str(tmp_path / "files")]
 
-    def come_back():
-        time.sleep(4)
-        server.append(subprocess.Popen([*command, *store], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    def served():
+        return serving(command, port, tmp_path / "server.log", within=180)
 
-    late = threading.Thread(target=come_back)
-    late.start()
+    def killed_and_started():
+        with served():
+            up.set()
+            while not list(tmp_path.glob("root/artifacts/double/.*.partial/half")):
+                time.sleep(0.05)
+        with served():
+            done.wait()
+
+    up, done = threading.Event(), threading.Event()
+    server = threading.Thread(target=killed_and_started)
+    server.start()
+    assert up.wait(timeout=180)
     try:
-        outcome = run(tmp_path / "root")
+        outcome = run(tmp_path / "root", seconds={"double": 3})
+        client = MlflowClient(f"http://127.0.0.1:{port}")
+        held = runs(client)
     finally:
-        late.join()
-        server[0].terminate()
-        server[0].wait()
+        done.set()
+        server.join()
     assert is_whole(outcome.artifacts["total"])
+    assert sorted(run.data.tags["visage.step"] for run in held) == ["double", "draw", "pipeline", "square", "total"]
+    assert {run.info.status for run in held} == {"FINISHED"}

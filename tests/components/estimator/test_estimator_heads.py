@@ -62,8 +62,8 @@ def test_a_regression_has_the_interval_of_its_errors():
     age_bins = heads.AgeBins(np.empty(0), np.empty(0), std=5.0)
     told = saved.interpret({"age": np.array([[40.0]])}, age_bins)
     assert (told.age[0], told.age_std[0]) == (40, 5)
-    assert told.age_low[0] == pytest.approx(40 - 1.6449 * 5)
-    assert told.age_high[0] == pytest.approx(40 + 1.6449 * 5)
+    assert told.age_low[0] == pytest.approx(40 - 1.644854 * 5)
+    assert told.age_high[0] == pytest.approx(40 + 1.644854 * 5)
 
 
 def test_wide_classes_make_a_wide_interval():

@@ -40,7 +40,16 @@ def evaluate(tmp_path: Path):
         (tmp_path / "output").mkdir()
         ingest = write_examples(tmp_path, train=TRAIN, validation=[], test=test)
         inputs = {"ingest": ingest, "train": write_estimator(tmp_path, **estimator)}
-        asked = build(Settings, {}, ["evaluate.blessing.min_examples=4", "evaluate.resamples=200", *overrides])
+        asked = build(
+            Settings,
+            {},
+            [
+                "evaluate.blessing.min_examples=4",
+                "evaluate.resamples=200",
+                "evaluate.blessing.fresh_process=false",
+                *overrides,
+            ],
+        )
         context = StepContext(inputs, tmp_path / "output", champion=champion)
         counts = run(asked, context)
         found = json.loads((tmp_path / "output" / "metrics.json").read_text())

@@ -149,7 +149,11 @@ def champion(tmp_path_factory):
 def evaluated(tmp_path: Path, ingest: Path, champion) -> dict[str, Any]:
     (tmp_path / "output").mkdir()
     inputs = {"ingest": ingest, "train": write_estimator(tmp_path, gender={"head": "none"})}
-    settings = build(Settings, {}, ["evaluate.blessing.min_examples=4", "evaluate.resamples=200"])
+    settings = build(
+        Settings,
+        {},
+        ["evaluate.blessing.min_examples=4", "evaluate.resamples=200", "evaluate.blessing.fresh_process=false"],
+    )
     run(settings, StepContext(inputs, tmp_path / "output", champion=champion))
     return json.loads((tmp_path / "output" / "metrics.json").read_text())
 

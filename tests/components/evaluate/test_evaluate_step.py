@@ -27,8 +27,11 @@ TRAIN = [
 """Median age 30.5, more men."""
 
 
+QUICK = ["evaluate.blessing.min_examples=4", "evaluate.resamples=200", "evaluate.blessing.fresh_process=false"]
+
+
 def settings(*overrides: str) -> Settings:
-    return build(Settings, {}, ["evaluate.blessing.min_examples=4", "evaluate.resamples=200", *overrides])
+    return build(Settings, {}, [*QUICK, *overrides])
 
 
 @pytest.fixture
@@ -96,6 +99,8 @@ class TestFigures:
         held = {(one["slice"], one["value"]): one for one in measured(evaluate(FOUR)[0])["slices"]}
         assert set(held) == {(s, v) for s, v in [("gender", WOMAN), ("gender", MAN)]} | {
             ("age", decade) for decade in ("20-29", "30-39", "50-59", "60-69")
+        } | {("gender and age", f"{WOMAN} {decade}") for decade in ("20-29", "60-69")} | {
+            ("gender and age", f"{MAN} {decade}") for decade in ("30-39", "50-59")
         }
         assert held["gender", WOMAN]["age_mae"] == pytest.approx(1, abs=0.5)
         assert held["gender", WOMAN]["gender_accuracy"] == 0.5
@@ -137,8 +142,10 @@ class TestIntervals:
 
     def test_draw_persons_not_photos(self, tmp_path):
         """A hundred photos of each of four persons are no more persons than four."""
+        import numpy as np
+
         from components.estimator import saved
-        from components.evaluate import metrics, predictions
+        from components.evaluate import intervals, predictions
         from schemas.shard import read_index
 
         estimator = saved.load(write_estimator(tmp_path) / "estimator")
@@ -151,10 +158,11 @@ class TestIntervals:
             (tmp_path / name).mkdir()
             folder = write_examples(tmp_path / name, test=faces)
             frame = predictions.predict(estimator, predictions.examples(folder, read_index(folder)["test"]))
-            found = metrics.intervals(frame, 500, 0)
-            assert found["age_mae_low"] is not None
-            assert found["age_mae_high"] is not None
-            return found["age_mae_high"] - found["age_mae_low"]
+            (measured,) = intervals.measure(frame, [np.arange(len(frame))], {}, 500, 0)
+            found = measured.intervals["age_mae"]
+            assert found.low is not None
+            assert found.high is not None
+            return found.high - found.low
 
         assert width("few", 100, False) > 5 * width("many", 100, True)
 
@@ -344,7 +352,7 @@ class TestFiles:
     def test_the_report_needs_no_other_file_and_no_web(self, evaluate):
         context, _ = evaluate(FOUR)
         report = (context.output / "report.html").read_text()
-        assert len(re.findall(r'src="data:image/png;base64,', report)) == 5
+        assert len(re.findall(r'src="data:image/png;base64,', report)) == 7
         assert not re.findall(r'(?:src|href)="(?!data:)', report)
         assert "4 test faces of 4 persons" in report
 

@@ -6,17 +6,18 @@ import pytest
 from scipy.integrate import trapezoid
 
 from components.estimator.classes import AgeClasses
-from components.evaluate import metrics
-from components.evaluate.predictions import SCHEMA, decade
+from components.evaluate import intervals, metrics, slices
+from components.evaluate.baseline import Baseline
+from components.evaluate.intervals import Difference
+from components.evaluate.predictions import decade
 from schemas.shard import Shard
+from tests.components.evaluate.predicted import table
 
 
-def table(**columns) -> pd.DataFrame:
-    """Predictions with these columns; the others are unknown."""
-    rows = len(next(iter(columns.values())))
-    unknown = {name: [None] * rows for name in SCHEMA.names if SCHEMA.field(name).type == "string"}
-    numbers = {name: [np.nan] * rows for name in SCHEMA.names if name not in unknown}
-    return pd.DataFrame({**unknown, **numbers, "person": [f"p{row}" for row in range(rows)], **columns})
+def whole(faces: pd.DataFrame, resamples: int = 200) -> intervals.Measured:
+    """All figures of all faces."""
+    (measured,) = intervals.measure(faces, [np.arange(len(faces))], {}, resamples, 0)
+    return measured
 
 
 def test_an_error_of_exactly_five_years_is_within_five_years():
@@ -48,26 +49,76 @@ def test_the_area_under_the_curve_is_the_chance_of_the_right_order():
     assert trapezoid(true, false) == pytest.approx(np.mean(pairs))
 
 
+def test_the_median_error_of_an_even_number_of_faces_is_between_the_two_in_the_middle():
+    found = metrics.figures(table(age=[40.0] * 4, predicted_age=[41.0, 37.0, 45.0, 60.0]))
+    assert found["age_median_error"] == 4
+
+
+def test_the_shares_within_three_five_and_ten_years_and_the_width_of_the_interval():
+    found = metrics.figures(
+        table(
+            age=[40.0] * 4,
+            predicted_age=[43.0, 36, 50, 51],
+            predicted_age_low=[30.0] * 4,
+            predicted_age_high=[50.0, 50, 60, 60],
+        )
+    )
+    assert [found[f"age_cs{years}"] for years in (3, 5, 10)] == [0.25, 0.5, 0.75]
+    assert found["age_interval_width"] == 25
+
+
+def test_the_likelihood_is_that_of_the_true_age():
+    assert metrics.figures(table(age_log_probability=[-2.0, -4.0]))["age_nll"] == 3
+
+
+def test_balanced_accuracy_does_not_gain_by_saying_what_most_are():
+    faces = table(gender=["male"] * 9 + ["female"], predicted_gender=["male"] * 10)
+    found = metrics.figures(faces)
+    assert (found["gender_accuracy"], found["gender_balanced_accuracy"]) == (0.9, 0.5)
+
+
+def test_the_calibration_error_is_what_confidence_promises_too_much():
+    faces = table(gender=["female", "male"] * 5, predicted_gender=["female"] * 10, predicted_female=[0.93] * 10)
+    assert metrics.figures(faces)["gender_ece"] == pytest.approx(0.43)
+
+
+def test_macro_f1_is_scikit_learns():
+    from sklearn.metrics import f1_score
+
+    rng = np.random.default_rng(0)
+    true, told = rng.choice(["A", "B", "C"], 60, p=[0.7, 0.2, 0.1]), rng.choice(["A", "B", "D"], 60)
+    found = metrics.figures(table(age_class=true, predicted_age_class=told))
+    assert found["age_class_macro_f1"] == pytest.approx(f1_score(true, told, average="macro", zero_division=0))
+
+
+def test_the_baseline_has_every_figure_that_the_training_labels_allow():
+    faces = table(age=[20.0, 40], gender=["male", "female"])
+    shard = Shard("a", 4, 0, ages={20: 2, 30: 1, 40: 1}, genders={"male": 3, "female": 1})
+    found = metrics.figures(Baseline.of([shard], None).predictions(faces))
+    assert found["age_nll"] == pytest.approx(-(np.log(3 / 105) + np.log(2 / 105)) / 2), "each year counts one more"
+    assert (found["gender_auc"], found["age_interval_coverage"]) == (0.5, 0.5)
+
+
 def test_figures_that_nothing_is_known_of_are_none():
     faces = table(age=[np.nan], predicted_age=[30.0])
     assert set(metrics.figures(faces).values()) == {None}
-    assert set(metrics.intervals(faces, 100, 0).values()) == {None}
-    assert metrics.slices(faces) == []
+    assert set(whole(faces).intervals.values()) == {(None, None)}
+    assert slices.slices(faces) == []
 
 
 def test_one_person_has_no_interval():
     faces = table(age=[30.0, 40], predicted_age=[31.0, 44], person=["one", "one"])
-    assert metrics.intervals(faces, 100, 0)["age_mae_low"] is None
+    assert whole(faces).intervals["age_mae"] == (None, None)
 
 
 def test_the_interval_of_a_mean_is_about_two_standard_errors_to_either_side():
     rng = np.random.default_rng(1)
     error = rng.exponential(5, 2000)
-    found = metrics.intervals(table(age=[30.0] * 2000, predicted_age=30 + error), 1000, 0)
-    assert found["age_mae_low"] is not None
-    assert found["age_mae_high"] is not None
+    found = whole(table(age=[30.0] * 2000, predicted_age=30 + error), 1000).intervals["age_mae"]
+    assert found.low is not None
+    assert found.high is not None
     width = 2 * 1.96 * error.std() / np.sqrt(2000)
-    assert found["age_mae_high"] - found["age_mae_low"] == pytest.approx(width, rel=0.1)
+    assert found.high - found.low == pytest.approx(width, rel=0.1)
 
 
 def test_a_pair_of_models_is_compared_face_by_face():
@@ -75,15 +126,15 @@ def test_a_pair_of_models_is_compared_face_by_face():
     errors = np.arange(100.0)
     ours = table(age=[0.0] * 100, predicted_age=errors)
     theirs = table(age=[0.0] * 100, predicted_age=errors + 1)
-    found = metrics.differences(metrics.scores(ours), metrics.scores(theirs), ours["person"], 200, 0)
-    assert found["age_mae"] == metrics.Difference(-1, -1, -1, 100, 100)
-    assert found["gender_accuracy"] == metrics.Difference(None, None, None, 0, 0)
+    found = intervals.differences(ours, theirs, 200, 0)
+    assert found["age_mae"] == Difference(-1, -1, -1, 100, 100)
+    assert found["gender_accuracy"] == Difference(None, None, None, 0, 0)
 
 
 def test_faces_that_only_one_of_two_models_tells_are_no_pair():
     ours = table(age=[20.0, 30, 40], predicted_age=[21.0, 32, np.nan])
     theirs = table(age=[20.0, 30, 40], predicted_age=[np.nan, 31, 40])
-    found = metrics.differences(metrics.scores(ours), metrics.scores(theirs), ours["person"], 200, 0)["age_mae"]
+    found = intervals.differences(ours, theirs, 200, 0)["age_mae"]
     assert (found.value, found.faces, found.persons) == (1, 1, 1)
     assert found.low is None, "one person has no interval"
 
@@ -93,8 +144,8 @@ def test_the_baseline_is_the_median_of_the_training_split():
         Shard("a", 3, 0, ages={10: 1, 40: 2}, genders={"male": 3}),
         Shard("b", 2, 0, ages={50: 2}, genders={"female": 2}),
     ]
-    assert metrics.Baseline.of(shards, None) == metrics.Baseline(40.0, None, "male")
-    assert metrics.Baseline.of([], None) == metrics.Baseline(None, None, None)
+    assert Baseline.of(shards, None) == Baseline(40.0, None, "male")
+    assert Baseline.of([], None) == Baseline(None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -106,13 +157,14 @@ def test_decades(age, expected):
 
 def test_what_could_have_been_said_in_hindsight_is_the_best_constant_of_the_test_faces():
     faces = table(age=[10.0, 20, 60], gender=["female", "female", "male"], age_class=["OLD", "OLD", "YOUNG"])
-    assert metrics.Baseline.in_hindsight(faces, None) == metrics.Baseline(20.0, None, "female")
+    assert Baseline.in_hindsight(faces, None) == Baseline(20.0, None, "female")
     classes = AgeClasses(("YOUNG", "OLD"), (30,))
-    best = metrics.Baseline.in_hindsight(faces, classes)
-    assert best == metrics.Baseline(20.0, "OLD", "female")
-    assert {name: values.mean() for name, values in best.scores(faces).items()} == {
+    best = Baseline.in_hindsight(faces, classes)
+    assert best == Baseline(20.0, "OLD", "female")
+    found = metrics.figures(best.predictions(faces))
+    assert {name: found[name] for name in metrics.LOWER_IS_BETTER} == {
         "age_mae": pytest.approx(50 / 3),
         "age_class_accuracy": pytest.approx(2 / 3),
         "gender_accuracy": pytest.approx(2 / 3),
     }
-    assert metrics.Baseline.in_hindsight(table(path=["a"]), classes) == metrics.Baseline(None, None, None)
+    assert Baseline.in_hindsight(table(path=["a"]), classes) == Baseline(None, None, None)

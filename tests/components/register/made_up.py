@@ -44,7 +44,7 @@ def metrics(**changed: Any) -> dict[str, Any]:
 def artifacts(root: Path, said: dict[str, Any], photo: PhotoSettings | None = None) -> dict[str, Path]:
     """The four artifacts that register reads, by step."""
     photo = photo or PhotoSettings(size=64)
-    counts = {"rows": 300, "examples": 250}
+    counts = {"rows": 300, "examples": 250, "train": 150, "validation": 75, "test": 25}
     ingested = _artifact(root, "ingest", settings={"photo": photo.model_dump(mode="json")}, counts=counts)
     _write_shards(ingested)
     write_examples(ingested / "examples.parquet")

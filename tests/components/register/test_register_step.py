@@ -57,12 +57,13 @@ class TestWhatIsRegistered:
         assert version.tags["visage.data_fingerprint"] == "ingest-fingerprint"
         assert version.tags["visage.input.train"] == "train-fingerprint"
         assert version.tags["age_mae"] == "5.25"
-        assert "5.25 years (baseline 12.00 years)" in version.description
+        assert "| age: mean absolute error, years | 5.25 | – | 12.00 |" in version.description
+        assert version.description.startswith("Estimates age")
         model = mlflow.models.get_model_info(version.uri)
         assert model.signature.inputs.input_names() == ["image"]
         assert model.signature.outputs.input_names()[:3] == ["age", "age_std", "age_low"]
         card = (store / "out" / "card.md").read_text()
-        assert "| gender: female | 90 | 5.00 years | unknown | 90.0% |" in card and "c0ffee" in card
+        assert "| gender: female | 90 | 5.00 | 0.900 |" in card and "c0ffee" in card
 
     def test_its_files_are_all_that_scoring_needs_and_none_is_a_pickle(self, registered, monkeypatch):
         monkeypatch.setenv("MLFLOW_TRACKING_URI", registered)
@@ -77,6 +78,41 @@ class TestWhatIsRegistered:
             registered = register(made, store / "out")
         assert registered["run_id"] == run.info.run_id
         assert mlflow.get_run(run.info.run_id).data.metrics["age_mae"] == 5.25
+
+    def test_the_figures_are_linked_to_the_test_split_that_they_were_measured_on(self, registered, monkeypatch):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", registered)
+        version = registry.resolve("visage@champion")
+        inputs = mlflow.get_run(version.run_id).inputs
+        assert inputs
+        (used,) = inputs.dataset_inputs
+        assert (used.dataset.name, used.dataset.digest) == ("examples", "ingest-fingerpri-test")
+        assert json.loads(used.dataset.profile or "")["num_rows"] == 25
+        figures = {metric.key: metric for metric in mlflow.get_logged_model(version.model_id).metrics or ()}
+        assert figures["age_mae"].value == 5.25
+        assert (figures["age_mae"].dataset_name, figures["age_mae"].dataset_digest) == (
+            "examples",
+            "ingest-fingerpri-test",
+        )
+
+    def test_the_card_has_what_mitchell_and_others_ask_for_and_no_face(self, made, store):
+        register(made, store / "out", command="visage run --recipe default")
+        card = (store / "out" / "card.md").read_text()
+        heads = [line[3:] for line in card.splitlines() if line.startswith("## ")]
+        assert heads == [
+            "Intended use",
+            "Out of scope",
+            "Data and its terms",
+            "How good it is",
+            "For whom",
+            "Limits",
+            "How it was made",
+            "Lineage",
+            "Licence",
+        ]
+        assert "`visage run --recipe default`" in card
+        files = registry.download(registry.resolve("visage@champion"))
+        assert "<img" not in (files / "report.html").read_text(), "there were no plots"
+        assert "<code>visage run --recipe default</code>" in (store / "out" / "report.html").read_text()
 
 
 class TestPersons:
@@ -234,6 +270,21 @@ class TestIsCurrent:
         registered = json.loads((artifact / "registered.json").read_text())
         assert (registered["version"], registered["scoring_version"]) == ("1", "2")
         assert len(registry.versions("visage")) == 2
+
+
+def test_a_version_that_was_made_twice_because_the_servers_answer_was_lost_is_there_once(made, store, monkeypatch):
+    from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
+
+    create = SqlAlchemyStore.create_model_version
+
+    def asked_again(*arguments, **named):
+        create(*arguments, **named)
+        return create(*arguments, **named)
+
+    monkeypatch.setattr(SqlAlchemyStore, "create_model_version", asked_again)
+    registered = register(made, store / "out")
+    assert [version.version for version in registry.versions("visage")] == [registered["version"]] == ["2"]
+    assert registered["alias"] == "champion"
 
 
 def test_the_path_of_modules_is_as_it_was(made, store):

@@ -118,6 +118,7 @@ class TestWhatComesOut:
         assert summary["age_mean"] == pytest.approx(held["age"].mean(), abs=0.01)
         assert sum(summary["ages"].values()) == 75 == sum(summary["genders"].values())
         assert summary["model"] == "visage/1" and summary["photos_per_second"] > 0
+        assert summary["beam"]["photos"] == 81 and summary["beam"]["faces_a_part"]["sum"] == 75
         assert summary["drift"] == []  # fewer faces than a distance can be told from
 
     def test_the_page_shows_some_faces(self, done):

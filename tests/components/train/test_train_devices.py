@@ -90,28 +90,34 @@ def test_two_devices_reach_the_losses_of_one(uneven, alone, tmp_path):
     assert losses(start(uneven, tmp_path / "out", devices=2), tmp_path / "out") == pytest.approx(alone, rel=1e-4)
 
 
-def start_hosts(examples: list[Path], folder: Path, settings=SETTINGS) -> list[subprocess.Popen]:
+def start_hosts(examples: list[Path], folder: Path, settings=SETTINGS, named=None) -> list[subprocess.Popen]:
     """A process a host, on this machine, each with its own examples and the output folder `host` and its number."""
     ports = []
     for _ in examples:
         with socket.socket() as held:
             held.bind(("127.0.0.1", 0))
             ports.append(held.getsockname()[1])
-    cluster = {"worker": [f"127.0.0.1:{port}" for port in ports]}
+    hosts = [f"127.0.0.1:{port}" for port in ports]
+    named = named or with_tf_config
     return [
-        start(
-            held,
-            folder / f"host{number}",
-            settings=settings,
-            TF_CONFIG=json.dumps({"cluster": cluster, "task": {"type": "worker", "index": number}}),
-        )
+        start(held, folder / f"host{number}", settings=settings, **named(hosts, number))
         for number, held in enumerate(examples)
     ]
 
 
+def with_tf_config(hosts: list[str], number: int) -> dict[str, str]:
+    return {"TF_CONFIG": json.dumps({"cluster": {"worker": hosts}, "task": {"type": "worker", "index": number}})}
+
+
+def as_an_indexed_job(hosts: list[str], number: int) -> dict[str, str]:
+    """What Kubernetes gives to a pod of an indexed Job, and the Job's manifest."""
+    return {devices.JOB_INDEX: str(number), devices.HOSTS: ",".join(hosts)}
+
+
 @pytest.mark.slow
-def test_two_hosts_reach_the_losses_of_one(uneven, alone, tmp_path):
-    for number, host in enumerate(start_hosts([uneven, uneven], tmp_path)):
+@pytest.mark.parametrize("named", [with_tf_config, as_an_indexed_job])
+def test_two_hosts_reach_the_losses_of_one(uneven, alone, tmp_path, named):
+    for number, host in enumerate(start_hosts([uneven, uneven], tmp_path, named=named)):
         assert losses(host, tmp_path / f"host{number}") == pytest.approx(alone, rel=1e-4)
 
 
@@ -142,6 +148,17 @@ def test_one_device_needs_no_strategy():
 def test_a_cluster_that_cannot_be_read_is_named(monkeypatch):
     monkeypatch.setenv("TF_CONFIG", "worker0:2222")
     with pytest.raises(VisageError, match="TF_CONFIG"):
+        devices.strategy()
+
+
+@pytest.mark.parametrize("index", [None, "2", "-1", "first"])
+def test_a_pod_that_is_none_of_the_hosts_is_told_so(monkeypatch, index):
+    monkeypatch.delenv("TF_CONFIG", raising=False)
+    monkeypatch.setenv(devices.HOSTS, "train-0.train:2222,train-1.train:2222")
+    monkeypatch.delenv(devices.JOB_INDEX, raising=False)
+    if index is not None:
+        monkeypatch.setenv(devices.JOB_INDEX, index)
+    with pytest.raises(VisageError, match="names 2 hosts"):
         devices.strategy()
 
 

@@ -11,7 +11,8 @@ import pytest
 
 from pipeline.cli import main
 
-SERVER = "--host http://127.0.0.1:9"
+PHOTOS = " --set source.path=s3://photos/imdb_crop"
+SERVER = f"--host http://127.0.0.1:9{PHOTOS}"
 WRONG = {
     "run": [
         ("--recipe folder", "folder"),
@@ -134,17 +135,25 @@ WRONG = {
         ("--recipe none", "none"),
         ("--set train.epochs=0", "train.epochs"),
         ("--tracking-uri http://user:word@mlflow:5000", "credential"),
-        ("--tracking-uri ''", "--tracking-uri"),
+        ("--tracking-uri ''", "tracking_uri"),
+        ("--cluster missing.yaml", "missing.yaml"),
+        ("--cluster broken.yaml", "broken.yaml"),
+        ("--cluster picture.jpg", "picture.jpg"),
+        ("--set source.path=imdb_crop", "source.path"),
+        ("--gpus 3", "3"),
     ],
     "submit": [
         (SERVER, "does not answer"),
-        ("--host ''", "no address"),
-        ("--host localhost:8080", "no address"),
-        ("--host http://[bad", "http://[bad"),
-        ("--host http://127.0.0.1:port", "port"),
-        ("--host http://", "http:"),
+        ("--host ''" + PHOTOS, "no address"),
+        ("--host localhost:8080" + PHOTOS, "no address"),
+        ("--host http://[bad" + PHOTOS, "http://[bad"),
+        ("--host http://127.0.0.1:port" + PHOTOS, "port"),
+        ("--host http://" + PHOTOS, "http:"),
         ("--image '' " + SERVER, "image"),
         ("--recipe none " + SERVER, "none"),
+        ("--host http://127.0.0.1:9", "source.path"),
+        ("--token-file missing " + SERVER, "missing"),
+        ("--token-file empty " + SERVER, "empty"),
     ],
     "schedule": [
         (SERVER, "--cron"),
@@ -155,6 +164,9 @@ WRONG = {
         ("--cron '0 2 * * *' --image '' " + SERVER, "image"),
         ("--cron '0 2 * * *' " + SERVER, "does not answer"),
         ("--remove " + SERVER, "does not answer"),
+        ("--list " + SERVER, "does not answer"),
+        ("--pause " + SERVER, "does not answer"),
+        ("--list --resume " + SERVER, "--resume"),
         ("--cron '0 2 * * *' --name '' " + SERVER, "name"),
     ],
     "recipes": [("none", "none"), ("folder", "folder"), ("broken.yaml", "broken.yaml"), ("picture.jpg", "picture.jpg")],
@@ -177,6 +189,7 @@ def place(tmp_path_factory) -> Path:
     (folder / "full" / "of-others").write_text("precious")
     (folder / "faces" / "30_0_0_20170101000000000.jpg.chip.jpg").write_bytes(b"\xff\xd8")
     (folder / "text.txt").write_text("text\n")
+    (folder / "empty").write_text("")
     (folder / "text.yaml").write_text("text\n")
     (folder / "list.yaml").write_text("- 1\n")
     (folder / "broken.yaml").write_text("train: {epochs: 3\n- x: [")

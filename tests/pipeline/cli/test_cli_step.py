@@ -1,7 +1,9 @@
 """One step alone, as a container of the cluster runs it."""
 
 import json
+from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from pipeline.cli import main
@@ -27,3 +29,54 @@ def test_settings_go_over_the_recipe_as_they_would_in_one_and_a_credential_in_th
     assert manifest.settings["beam"]["options"] == ["--s3_secret_access_key=***"]
     written = [file for file in (tmp_path / "out").rglob("*") if file.is_file()]
     assert len(written) > 5 and not any(PASSWORD.encode() in file.read_bytes() for file in written)
+
+
+@pytest.fixture
+def ingest(tmp_path, monkeypatch):
+    """Ingests a small table, as a pod of a run does; whether the artifact was taken from what is staged."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "photos").mkdir()
+    for number in range(40):
+        Image.new("RGB", (64, 64), (number, 5 * number, 90)).save(tmp_path / "photos" / f"{number}.png")
+    rows = [f"{number}.png,{number},{'fm'[number % 2]}" for number in range(40)]
+    (tmp_path / "photos" / "faces.csv").write_text("\n".join(["path,age,gender", *rows]))
+
+    def run(out: str, capsys, *more: str) -> bool:
+        source = {"kind": "table", "path": str(tmp_path / "photos" / "faces.csv")}
+        settings = json.dumps({"source": source, "beam": {"workers": 1}})
+        staged = ["--staging", str(tmp_path / "staging"), "--run", out]
+        assert main(["step", "ingest", "--settings", settings, *staged, *more, "--out", str(tmp_path / out)]) == 0
+        return "reused from" in capsys.readouterr().out
+
+    return run
+
+
+def test_an_artifact_that_is_staged_is_taken_and_not_made_again_unless_a_photo_is_another(ingest, tmp_path, capsys):
+    assert not ingest("first", capsys)
+    assert ingest("second", capsys)
+    assert read_manifest(tmp_path / "second") == read_manifest(tmp_path / "first")
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "photos" / "7.png")
+    assert not ingest("third", capsys)
+    assert ingest("fourth", capsys)
+    assert not ingest("fifth", capsys, "--set", "ingest.split.seed=7")
+
+
+def test_an_artifact_that_is_reused_is_shown_in_kubeflow_too(ingest, tmp_path, capsys):
+    artifact = {"name": "metrics", "uri": "minio://x/metrics"}
+    told = {"outputs": {"artifacts": {"metrics": {"artifacts": [artifact]}}, "outputFile": str(tmp_path / "told.json")}}
+    shown = []
+    for out in ("first", "second"):
+        page = tmp_path / "pages" / out
+        ingest(out, capsys, "--executor-input", json.dumps(told), "--page", str(page))
+        [metrics] = json.loads((tmp_path / "told.json").read_text())["artifacts"]["metrics"]["artifacts"]
+        shown.append((metrics, page.read_text()))
+        Path(tmp_path / "told.json").unlink()
+    assert shown[0] == shown[1]
+    assert shown[0][0]["uri"] == artifact["uri"] and shown[0][0]["metadata"]["examples"] == 40
+    assert "<html" in shown[0][1]
+
+
+@pytest.mark.parametrize("text", ["{", "[]"])
+def test_what_kubeflow_does_not_say_so_is_one_message(text, tmp_path, capsys):
+    assert main(["step", "ingest", "--executor-input", text, "--out", str(tmp_path / "out")]) == 2
+    assert "--executor-input" in capsys.readouterr().err

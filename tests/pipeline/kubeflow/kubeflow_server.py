@@ -15,12 +15,18 @@ LISTS = {"experiments": "experiments", "runs": "runs", "recurringruns": "recurri
 
 
 class Kubeflow(ThreadingHTTPServer):
-    """What was made by kind; `refusal` is what it says to whoever wants something made."""
+    """What was made by kind.
+
+    `refusal` is what it says to whoever wants something made; with a `token` it keeps users apart and knows those who show it; a
+    `page` is how many it lists at once.
+    """
 
     def __init__(self, port: int = 0) -> None:
         super().__init__(("127.0.0.1", port), Requests)
         self.kept: dict[str, dict[str, dict]] = {kind: {} for kind in IDS}
         self.refusal = None
+        self.token = ""
+        self.page = 100
         self.made = 0
 
     @property
@@ -35,34 +41,52 @@ class Requests(BaseHTTPRequestHandler):
     server: Kubeflow
 
     def do_GET(self):
-        kind, _ = self.place()
+        kind, _, _ = self.place()
+        if self.is_stranger():
+            return self.answer({"message": "who are you?"}, 401)
         if kind == "healthz":
-            return self.answer({"multi_user": False})
+            return self.answer({"multi_user": bool(self.server.token)})
         if kind not in IDS:
             return self.answer({}, 404)
         asked = parse_qs(urlsplit(self.path).query)
-        [wanted] = json.loads(asked["filter"][0])["predicates"]
-        found = [held for held in self.server.all(kind) if held[wanted["key"]] == wanted["stringValue"]]
-        return self.answer({LISTS[kind]: found, "totalSize": len(found)})
+        found = self.server.all(kind)
+        for wanted in json.loads(asked["filter"][0])["predicates"] if "filter" in asked else ():
+            found = [held for held in found if held[wanted["key"]] == wanted["stringValue"]]
+        begin = int(asked.get("page_token", ["0"])[0] or 0)
+        end = begin + self.server.page
+        rest = {"next_page_token": str(end)} if end < len(found) else {}
+        return self.answer({LISTS[kind]: found[begin:end], "totalSize": len(found), **rest})
 
     def do_POST(self):
-        kind, _ = self.place()
+        kind, name, verb = self.place()
+        if self.is_stranger():
+            return self.answer({"message": "who are you?"}, 401)
+        if verb:
+            self.server.kept[kind][name]["status"] = {"enable": "ENABLED", "disable": "DISABLED"}[verb]
+            return self.answer({})
         if self.server.refusal:
             return self.answer({"message": self.server.refusal}, 400)
         self.server.made += 1
         held = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         held[IDS[kind]] = f"{kind}-{self.server.made}"
+        if kind == "recurringruns":
+            held["status"] = "ENABLED"
         self.server.kept[kind][held[IDS[kind]]] = held
         return self.answer(held)
 
     def do_DELETE(self):
-        kind, name = self.place()
+        kind, name, _ = self.place()
         del self.server.kept[kind][name]
         return self.answer({})
 
     def place(self):
-        kind, *name = urlsplit(self.path).path.removeprefix("/apis/v2beta1/").split("/")
-        return kind, name[0] if name else ""
+        """Kind, name and verb of what is asked for: `recurringruns/NAME:disable`."""
+        kind, _, name = urlsplit(self.path).path.removeprefix("/apis/v2beta1/").partition("/")
+        name, _, verb = name.partition(":")
+        return kind, name, verb
+
+    def is_stranger(self):
+        return bool(self.server.token) and self.headers["Authorization"] != f"Bearer {self.server.token}"
 
     def answer(self, body, status=200):
         data = json.dumps(body).encode()

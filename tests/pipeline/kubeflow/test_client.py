@@ -5,14 +5,15 @@ import pytest
 from pipeline import dag, recipe
 from pipeline.cli import main
 from pipeline.kubeflow import client
-from pipeline.kubeflow.compile import Containers
+from pipeline.kubeflow.cluster_profile import ClusterProfile
 from pipeline.kubeflow.cron import with_seconds
 from schemas.error import VisageError
 from tests.pipeline.kubeflow.kubeflow_server import serving
 
 pytest.importorskip("kfp", reason="the extra [kubeflow] is not installed")
 
-CONTAINERS = Containers("registry/visage:1", "http://mlflow:5000")
+PROFILE = ClusterProfile(image="registry/visage:1", service_account="visage")
+PHOTOS = "source.path=s3://photos/imdb_crop"
 
 
 @pytest.fixture
@@ -22,11 +23,11 @@ def kubeflow():
 
 
 def submit(server, *overrides):
-    return client.submit(recipe.load("default", overrides), CONTAINERS, client.Server(server.host))
+    return client.submit(recipe.load("default", [PHOTOS, *overrides]), PROFILE, client.Server(server.host))
 
 
 def schedule(server, cron="0 2 * * *", name="nightly"):
-    return client.schedule(recipe.load("default"), CONTAINERS, client.Server(server.host), cron, name)
+    return client.schedule(recipe.load("default", [PHOTOS]), PROFILE, client.Server(server.host), cron, name)
 
 
 def test_a_run_is_the_whole_dag_with_the_recipes_settings(kubeflow):
@@ -36,7 +37,7 @@ def test_a_run_is_the_whole_dag_with_the_recipes_settings(kubeflow):
     assert set(spec["root"]["dag"]["tasks"]) == {"exit-handler-1", "end-run"}
     steps = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]
     assert set(steps) == {step.name for step in dag.STEPS}
-    assert spec["root"]["inputDefinitions"]["parameters"]["settings"]["defaultValue"] == {"train": {"epochs": 3}}
+    assert spec["root"]["inputDefinitions"]["parameters"]["settings"]["defaultValue"]["train"] == {"epochs": 3}
 
 
 def test_the_address_of_a_run_is_told(kubeflow):
@@ -115,7 +116,7 @@ def test_a_schedule_is_ended_by_its_name(kubeflow):
 )
 def test_times_that_are_none_are_a_wrong_setting_that_names_the_field(cron, told):
     with pytest.raises(VisageError, match="does not say when to run") as raised:
-        client.schedule(recipe.load("default"), CONTAINERS, client.Server("http://nowhere"), cron, "x")
+        client.schedule(recipe.load("default", [PHOTOS]), PROFILE, client.Server("http://nowhere"), cron, "x")
     assert told in raised.value.message
     assert raised.value.usage
 
@@ -127,7 +128,7 @@ def test_times_are_given_to_kubeflow_with_the_second_in_front(cron):
 
 def test_a_server_that_is_away_is_one_message():
     with pytest.raises(VisageError, match="does not answer"):
-        client.submit(recipe.load("default"), CONTAINERS, client.Server("http://127.0.0.1:9"))
+        client.submit(recipe.load("default", [PHOTOS]), PROFILE, client.Server("http://127.0.0.1:9"))
 
 
 def test_a_server_of_another_kind_is_one_message(kubeflow):
@@ -147,12 +148,133 @@ def test_an_address_that_is_none_is_a_wrong_setting():
     assert told.value.usage
 
 
+def test_what_is_scheduled_is_listed_by_name(kubeflow):
+    assert client.schedules(client.Server(kubeflow.host)) == []
+    schedule(kubeflow)
+    schedule(kubeflow, "30 4 * * mon", "another")
+    client.pause(client.Server(kubeflow.host), "another", paused=True)
+    listed = client.schedules(client.Server(kubeflow.host))
+    assert [(held.name, held.cron, held.paused) for held in listed] == [
+        ("another", "30 4 * * mon", True),
+        ("nightly", "0 2 * * *", False),
+    ]
+
+
+def test_schedules_of_all_pages_are_listed(kubeflow):
+    kubeflow.page = 2
+    for number in range(5):
+        schedule(kubeflow, name=f"schedule {number}")
+    assert len(client.schedules(client.Server(kubeflow.host))) == 5
+
+
+def test_a_schedule_is_paused_and_resumed_by_its_name_alone(kubeflow):
+    schedule(kubeflow)
+    schedule(kubeflow, name="another")
+    server = client.Server(kubeflow.host)
+    client.pause(server, "nightly", paused=True)
+    modes = {held["display_name"]: held["status"] for held in kubeflow.all("recurringruns")}
+    assert modes == {"nightly": "DISABLED", "another": "ENABLED"}
+    client.pause(server, "nightly", paused=False)
+    assert {held["status"] for held in kubeflow.all("recurringruns")} == {"ENABLED"}
+    with pytest.raises(VisageError, match="no schedule weekly") as told:
+        client.pause(server, "weekly", paused=True)
+    assert told.value.hint == "It has another, nightly."
+
+
+def test_the_profiles_service_account_runs_the_pods(kubeflow):
+    submit(kubeflow)
+    schedule(kubeflow)
+    assert [held["service_account"] for kind in ("runs", "recurringruns") for held in kubeflow.all(kind)] == [
+        "visage"
+    ] * 2
+
+
+def test_what_only_kubernetes_knows_of_is_sent_too(kubeflow):
+    """Secrets, volumes, nodes: the second document of the compiled file."""
+    profile = ClusterProfile.model_validate({"secrets": [{"name": "bucket", "files": "/etc/bucket"}]})
+    client.submit(recipe.load("default", [PHOTOS]), profile, client.Server(kubeflow.host))
+    [run] = kubeflow.all("runs")
+    pods = run["pipeline_spec"]["platform_spec"]["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert {pod["secretAsVolume"][0]["secretName"] for pod in pods.values()} == {"bucket"}
+
+
+def test_the_run_in_mlflow_is_given_the_address_of_the_one_in_kubeflow(kubeflow):
+    submit(kubeflow)
+    [run] = kubeflow.all("runs")
+    arguments = run["pipeline_spec"]["deploymentSpec"]["executors"]["exec-train"]["container"]["args"]
+    assert arguments[arguments.index("--kubeflow-ui") + 1] == kubeflow.host
+
+
+def test_no_photos_are_told_before_the_server_is_asked():
+    host = "http://127.0.0.1:9"
+    for start in (
+        lambda chosen: client.submit(chosen, PROFILE, client.Server(host)),
+        lambda chosen: client.schedule(chosen, PROFILE, client.Server(host), "0 2 * * *", "nightly"),
+    ):
+        with pytest.raises(VisageError, match=r"source\.path is empty"):
+            start(recipe.load("default"))
+        with pytest.raises(VisageError, match="No pod of the cluster can see"):
+            start(recipe.load("default", ["source.path=imdb_crop"]))
+
+
+class TestAServerThatKeepsUsersApart:
+    @pytest.fixture(autouse=True)
+    def multi_user(self, kubeflow, monkeypatch):
+        kubeflow.token = "secret-1"
+        monkeypatch.delenv(client.TOKEN, raising=False)
+
+    def submit(self, server, token_file=None, namespace="anna"):
+        there = client.Server(server.host, namespace, "photos", token_file)
+        return client.submit(recipe.load("default", [PHOTOS]), PROFILE, there)
+
+    def test_is_shown_the_token_of_a_file(self, kubeflow, tmp_path):
+        (tmp_path / "token").write_text("secret-1\n")
+        self.submit(kubeflow, tmp_path / "token")
+        assert len(kubeflow.all("runs")) == 1
+
+    def test_is_shown_the_token_of_the_environment(self, kubeflow, monkeypatch):
+        monkeypatch.setenv(client.TOKEN, "secret-1")
+        self.submit(kubeflow)
+        assert len(kubeflow.all("runs")) == 1
+
+    def test_is_shown_the_token_of_the_pods_service_account(self, kubeflow, monkeypatch, tmp_path):
+        (tmp_path / "token").write_text("secret-1")
+        monkeypatch.setenv("KF_PIPELINES_SA_TOKEN_PATH", str(tmp_path / "token"))
+        self.submit(kubeflow)
+        assert len(kubeflow.all("runs")) == 1
+
+    def test_refuses_whoever_shows_none_or_another_and_the_message_says_how_to(self, kubeflow, tmp_path):
+        (tmp_path / "token").write_text("secret-2")
+        for file in (None, tmp_path / "token"):
+            with pytest.raises(VisageError, match="refuses: 401") as told:
+                self.submit(kubeflow, file)
+            assert "--token-file" in told.value.hint and "secret" not in str(told.value)
+
+    def test_is_not_asked_without_a_namespace(self, kubeflow, monkeypatch):
+        monkeypatch.setenv(client.TOKEN, "secret-1")
+        with pytest.raises(VisageError, match="keeps users apart") as told:
+            self.submit(kubeflow, namespace="")
+        assert "--namespace" in told.value.hint
+
+    def test_takes_runs_in_an_experiment_of_the_namespace_that_is_there(self, kubeflow, monkeypatch):
+        monkeypatch.setenv(client.TOKEN, "secret-1")
+        self.submit(kubeflow)
+        self.submit(kubeflow)
+        [experiment] = kubeflow.all("experiments")
+        assert (experiment["display_name"], experiment["namespace"]) == ("photos", "anna")
+        assert {run["experiment_id"] for run in kubeflow.all("runs")} == {experiment["experiment_id"]}
+
+
 def test_from_the_command_line(kubeflow, capsys):
     where = ["--host", f"{kubeflow.host}/"]
-    assert main(["submit", *where]) == 0
-    assert main(["schedule", "--cron", "0 2 * * *", *where]) == 0
-    assert main(["schedule", "--remove", *where]) == 0
-    run, schedule, ended = capsys.readouterr().out.splitlines()
+    assert main(["submit", "--set", PHOTOS, *where]) == 0
+    assert main(["schedule", "--cron", "0 2 * * *", "--set", PHOTOS, *where]) == 0
+    for verb in ("--pause", "--list", "--resume", "--list", "--remove", "--list"):
+        assert main(["schedule", verb, *where]) == 0
+    run, schedule, paused, one, resumed, same, ended, none = capsys.readouterr().out.splitlines()
+    assert (paused, one) == ("visage: paused", "visage  0 2 * * *  paused")
+    assert (resumed, same) == ("visage: resumed", "visage  0 2 * * *")
+    assert none == "Nothing is scheduled."
     assert run.startswith(f"{kubeflow.host}/#/runs/details/")
     assert schedule.startswith(f"{kubeflow.host}/#/recurringrun/details/")
     assert ended == "visage: 1 schedule ended"

@@ -11,29 +11,35 @@ import yaml
 from components.step import command
 from pipeline import dag, recipe
 from pipeline.cli import parser
-from pipeline.kubeflow.compile import Containers, compile_pipeline
+from pipeline.kubeflow import outputs
+from pipeline.kubeflow.cluster_profile import ClusterProfile, Volume
+from pipeline.kubeflow.compile import compile_pipeline
 from schemas.error import VisageError
+from tests.pipeline.kubeflow.compiled import FILE
+from tests.pipeline.kubeflow.compiled import compiled as compiled_pipeline
 
 kfp = pytest.importorskip("kfp", reason="the extra [kubeflow] is not installed")
 
-VISAGE = Containers("visage", "http://mlflow")
+DATA = Volume(claim="photos", mount="/data")
+VISAGE = ClusterProfile(image="visage", tracking_uri="http://mlflow", volumes=(DATA,))
 
 
-def executors(file: Path) -> dict:
-    return yaml.safe_load(file.read_text())["deploymentSpec"]["executors"]
+def documents(file: Path) -> list[dict]:
+    """The pipeline, and what its pods are given on Kubernetes."""
+    return list(yaml.safe_load_all(file.read_text()))
 
 
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory):
     file = tmp_path_factory.mktemp("kubeflow") / "in a new folder" / "visage.yaml"
     chosen = recipe.load("default", ["train.epochs=3", "source.path=/data/imdb_crop"])
-    compile_pipeline(chosen, Containers("registry/visage:1", "http://mlflow:5000"), file)
+    compile_pipeline(chosen, ClusterProfile(image="registry/visage:1", volumes=(DATA,)), file)
     return file
 
 
 @pytest.fixture(scope="module")
 def spec(compiled):
-    return yaml.safe_load(compiled.read_text())
+    return documents(compiled)[0]
 
 
 def test_the_sdks_own_loader_reads_it_back(compiled):
@@ -53,6 +59,7 @@ def test_the_run_in_mlflow_is_ended_after_all_steps_however_they_ended(spec):
     parsed = parser().parse_args([*container["command"][1:], *arguments])
     assert (parsed.key, parsed.steps) == ("key-1", [step.name for step in dag.STEPS])
     assert {entry["name"] for entry in container["env"]} == {"MLFLOW_TRACKING_URI", "VISAGE_RECIPE"}
+    assert container["image"] == "registry/visage:1"
 
 
 def test_every_step_waits_for_what_it_reads(spec):
@@ -83,7 +90,7 @@ def test_the_command_in_the_container_is_one_that_visage_understands(step, spec)
     settings = spec["root"]["inputDefinitions"]["parameters"]["settings"]["defaultValue"]
     filled = []
     for argument in container["args"]:
-        argument = argument.replace("{{$.inputs.parameters['settings']}}", json.dumps(settings))
+        argument = argument.replace("{{$.inputs.parameters['settings']}}", json.dumps(settings)).replace("{{$}}", "{}")
         filled.append(re.sub(r"\{\{\$\.\w+\.\w+\['(\w+)'\](\.path)?\}\}", r"/mnt/\1", argument))
     parsed = parser().parse_args([*container["command"][1:], *filled])
     assert parsed.name == step.name
@@ -94,33 +101,68 @@ def test_the_command_in_the_container_is_one_that_visage_understands(step, spec)
         name: f"/mnt/{name}_artifact" for name in step.inputs
     }
     assert str(parsed.out) == "/mnt/artifact"
+    assert str(parsed.page) == "/mnt/page"
+    assert outputs.parse(parsed.executor_input, parsed.page) is not None
 
 
 @pytest.mark.parametrize("name", recipe.names())
 def test_every_recipe_reaches_the_steps_as_it_is(name, tmp_path):
-    chosen, file = recipe.load(name), tmp_path / "visage.yaml"
+    photos = ["source.path=/data/imdb_crop", "score.photos=[/data/album.zip]"]
+    chosen, file = recipe.load(name, photos), tmp_path / "visage.yaml"
     compile_pipeline(chosen, VISAGE, file)
-    parameter = yaml.safe_load(file.read_text())["root"]["inputDefinitions"]["parameters"]["settings"]
+    parameter = documents(file)[0]["root"]["inputDefinitions"]["parameters"]["settings"]
     given = argparse.Namespace(settings=json.dumps(parameter["defaultValue"]), set=[])
     for step in dag.STEPS:
         assert command.settings_of(step, given) == chosen.of(step)
+
+
+def test_the_artifacts_are_what_kubeflow_shows_of_their_kind(spec):
+    kinds = {
+        step.name: {
+            name: held["artifactType"]["schemaTitle"].removeprefix("system.")
+            for name, held in spec["components"][f"comp-{step.name}"]["outputDefinitions"]["artifacts"].items()
+        }
+        for step in dag.STEPS
+    }
+    assert {held["metrics"] for held in kinds.values()} == {"Metrics"}
+    assert {step: (held["artifact"], held["page"]) for step, held in kinds.items()} == {
+        "ingest": ("Dataset", "HTML"),
+        "validate": ("Artifact", "HTML"),
+        "train": ("Model", "HTML"),
+        "evaluate": ("Artifact", "HTML"),
+        "register": ("Model", "Markdown"),
+        "score": ("Artifact", "HTML"),
+    }
+
+
+def test_nothing_is_taken_from_kubeflows_cache(spec):
+    tasks = {**spec["root"]["dag"]["tasks"], **spec["components"]["comp-exit-handler-1"]["dag"]["tasks"]}
+    assert not any(
+        tasks[name].get("cachingOptions", {}).get("enableCache")
+        for name in [*(step.name for step in dag.STEPS), "end-run"]
+    )
+
+
+def test_without_a_profile_steps_have_requests_no_limits_and_two_retries(spec):
+    for step in dag.STEPS:
+        resources = spec["deploymentSpec"]["executors"][f"exec-{step.name}"]["container"]["resources"]
+        assert {name for name in resources if name.startswith("resource")} == {
+            "resourceCpuRequest",
+            "resourceMemoryRequest",
+        }
+        policy = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"][step.name]["retryPolicy"]
+        assert policy == {
+            "maxRetryCount": 2,
+            "backoffDuration": "60s",
+            "backoffFactor": 2.0,
+            "backoffMaxDuration": "3600s",
+        }
 
 
 def test_a_file_that_cannot_be_written_is_one_message(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(VisageError, match="cannot be written"):
         compile_pipeline(recipe.load("default"), VISAGE, tmp_path / "file" / "x.yaml")
-
-
-def test_gpus_are_the_train_steps_alone(tmp_path, spec):
-    file = tmp_path / "visage.yaml"
-    compile_pipeline(recipe.load("strong"), Containers("visage", "http://mlflow", gpus=2), file)
-    asked = {name: held["container"].get("resources") for name, held in executors(file).items()}
-    assert asked.pop("exec-train")["accelerator"]["resourceType"] == "nvidia.com/gpu"
-    assert asked == dict.fromkeys(
-        [*(f"exec-{step.name}" for step in dag.STEPS if step.name != "train"), "exec-end-run"]
-    )
-    assert "resources" not in spec["deploymentSpec"]["executors"]["exec-train"]["container"]
 
 
 @pytest.mark.parametrize(
@@ -134,6 +176,13 @@ def test_gpus_are_the_train_steps_alone(tmp_path, spec):
 def test_a_credential_is_refused_and_not_written_where_everybody_reads(overrides, tracking_uri, told, tmp_path):
     file = tmp_path / "visage.yaml"
     with pytest.raises(VisageError, match=told) as caught:
-        compile_pipeline(recipe.load("default", overrides), Containers("visage", tracking_uri), file)
+        compile_pipeline(
+            recipe.load("default", overrides), ClusterProfile(image="visage", tracking_uri=tracking_uri), file
+        )
     assert caught.value.usage and "hunter2" not in str(caught.value)
     assert not file.exists()
+
+
+def test_every_version_of_kfp_compiles_to_the_same_pipeline():
+    """Each of the two sets of libraries has its kfp; both are held to one file."""
+    assert compiled_pipeline() == list(yaml.safe_load_all(FILE.read_text()))

@@ -1,0 +1,43 @@
+"""The parts of a page as Markdown, for places that show that: MLflow's descriptions, model hubs."""
+
+from collections.abc import Iterable
+
+from components.report import page
+from schemas.redaction import redact
+
+
+def text(title: str, blocks: Iterable[page.Block]) -> str:
+    """A page as Markdown; pictures are left out."""
+    return f"# {redact(_plain(title))}\n\n{body(blocks)}"
+
+
+def body(blocks: Iterable[page.Block]) -> str:
+    """The same without a title."""
+    return redact("\n\n".join(part for block in blocks if (part := _block(block)))) + "\n"
+
+
+def _block(block: page.Block) -> str:
+    if isinstance(block, page.Heading):
+        return f"## {_plain(block.text)}"
+    if isinstance(block, page.Paragraph):
+        return block.text
+    if isinstance(block, page.Bullets):
+        return "\n".join(f"- {line}" for line in block.lines)
+    if isinstance(block, page.Table):
+        return _table(block)
+    if isinstance(block, page.Details):
+        return "\n\n".join([f"### {_plain(block.title)}", *map(_block, block.blocks)])
+    return ""
+
+
+def _table(block: page.Table) -> str:
+    if not block.rows:
+        return ""
+    rule = ["---:" if is_number else "---" for is_number in block.numeric]
+    rows = [block.columns, rule, *([page.figure(value) for value in row] for row in block.rows)]
+    lines = [f"| {' | '.join(_plain(str(cell)).replace('|', '/') for cell in row)} |" for row in rows]
+    return "\n".join(([block.caption, ""] if block.caption else []) + lines)
+
+
+def _plain(value: str) -> str:
+    return " ".join(value.split())

@@ -1,0 +1,112 @@
+"""Pages as headless Chromium shows them (Debian: `apt-get install chromium`)."""
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PHONE, DESK = 390, 1200
+"""Widths in pixels."""
+
+_LOOK = """
+<script>
+addEventListener("load", () => parent.postMessage({
+  overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  broken: [...document.images].filter(image => !image.complete || !image.naturalWidth).length,
+  images: document.images.length,
+  without_alt: [...document.images].filter(image => !image.alt.trim()).length,
+  headings: [...document.querySelectorAll("h1, h2, h3")].map(head => head.tagName + " " + head.textContent.trim()),
+  unsorted: [...document.querySelectorAll("table.sortable")].filter(table => {
+    const button = table.querySelector("th button");
+    if (!button) return true;
+    button.click();
+    return !table.querySelector("th[aria-sort=ascending]");
+  }).length,
+  dark: getComputedStyle(document.body).backgroundColor,
+  links: [...document.links].map(link => link.href),
+}, "*"));
+</script>
+"""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a page looks like.
+
+    Attributes:
+        overflow: pixels by which it is wider than the window.
+        broken: pictures that are not there.
+        images: all pictures.
+        without_alt: pictures without a text in their place.
+        headings: their level and text, in order.
+        unsorted: tables that a click on a head does not sort.
+        dark: the colour of the paper.
+        links: addresses.
+        console: what the browser had to say: errors, and requests that the page's own policy forbids.
+    """
+
+    overflow: int
+    broken: int
+    images: int
+    without_alt: int
+    headings: list[str]
+    unsorted: int
+    dark: str
+    links: list[str]
+    console: list[str]
+
+
+def chromium() -> str:
+    """The browser; skips the test where there is none."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not found:
+        pytest.skip("there is no Chromium to look at pages with (apt-get install chromium)")
+    return found
+
+
+def look(page: Path, width: int = PHONE, *, dark: bool = False) -> Seen:
+    """Open a page from its file, in a frame: a window of Chromium is 500 pixels wide at least."""
+    browser = chromium()
+    with tempfile.TemporaryDirectory() as folder:
+        looked_at = page.with_name(f".looked-at-{os.getpid()}.html")
+        frame = Path(folder, "frame.html")
+        frame.write_text(
+            f"<body><pre></pre><iframe width={width} height=800 src='{looked_at.as_uri()}'></iframe><script>"
+            "onmessage = event => document.querySelector('pre').textContent = JSON.stringify(event.data)</script>"
+        )
+        looked_at.write_text(page.read_text().replace("</body>", _LOOK + "</body>"))
+        try:
+            done = subprocess.run(
+                [
+                    browser,
+                    "--headless",
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--disable-background-networking",
+                    "--disable-component-update",
+                    "--enable-logging=stderr",
+                    f"--user-data-dir={folder}/profile",
+                    f"--window-size={width + 60},900",
+                    f"--blink-settings=preferredColorScheme={0 if dark else 1}",
+                    "--virtual-time-budget=5000",
+                    "--dump-dom",
+                    frame.as_uri(),
+                ],
+                capture_output=True,
+                text=True,
+                timeout=240,
+                check=True,
+            )
+        finally:
+            looked_at.unlink()
+    held = re.search(r"<pre>(.*?)</pre>", done.stdout, re.DOTALL)
+    assert held and held[1], f"the page told nothing: {done.stdout}\n{done.stderr}"
+    console = re.findall(r"CONSOLE[^\]]*\] (.*)", done.stderr)
+    return Seen(**json.loads(html.unescape(held[1])), console=console)

@@ -1,0 +1,122 @@
+#!/bin/bash
+# Apply infra/kubernetes to a real kube-apiserver with etcd: server-side, with Pod Security and RBAC on.
+#
+#   tests/cluster/apiserver.sh FOLDER     the first time it builds the server: Go, some ten minutes of CPU, 6 GB
+#   tests/cluster/apiserver.sh /var/tmp/apiserver
+#
+# Wants go, kubectl, python3 with PyYAML, and etcd on the PATH or in FOLDER (Debian: apt-get download etcd-server; dpkg -x). There is
+# no kubelet and no controller: objects are stored and defaulted, admission judges them, and nothing starts. So the pods that
+# controllers would make are put to the server as well, on trial.
+set -euo pipefail
+folder=$(realpath -m "${1:?folder}")
+cd "$(dirname "$0")/../.."
+version=1.34.4
+mkdir -p "$folder"
+export PATH=$folder:$PATH
+
+if [ ! -x "$folder/kube-apiserver" ]; then
+    mkdir -p "$folder/build"
+    # The server's module names its staging modules by folders of its own repository, which are not in what Go downloads.
+    {
+        echo "module visage.test/apiserver"
+        echo "go 1.24.0"
+        echo "require k8s.io/kubernetes v$version"
+        for module in api apiextensions-apiserver apimachinery apiserver cli-runtime client-go cloud-provider cluster-bootstrap \
+            code-generator component-base component-helpers controller-manager cri-api cri-client csi-translation-lib \
+            dynamic-resource-allocation endpointslice externaljwt kms kube-aggregator kube-controller-manager kube-proxy \
+            kube-scheduler kubectl kubelet metrics mount-utils pod-security-admission sample-apiserver sample-cli-plugin \
+            sample-controller; do
+            echo "replace k8s.io/$module => k8s.io/$module v0.${version#1.}"
+        done
+    } > "$folder/build/go.mod"
+    (cd "$folder/build" && GOFLAGS=-mod=mod go build -o "$folder/kube-apiserver" k8s.io/kubernetes/cmd/kube-apiserver)
+fi
+
+state=$(mktemp -d "$folder/state.XXXX")
+trap 'kill $(jobs -p) 2>/dev/null; wait; rm -rf "$state"' EXIT
+read -r etcd peer api < <(python3 -c '
+import socket
+held = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+print(*[each.getsockname()[1] for each in held])')
+etcd --data-dir "$state/etcd" --listen-client-urls "http://127.0.0.1:$etcd" --advertise-client-urls "http://127.0.0.1:$etcd" \
+    --listen-peer-urls "http://127.0.0.1:$peer" --initial-advertise-peer-urls "http://127.0.0.1:$peer" \
+    --initial-cluster "default=http://127.0.0.1:$peer" > "$state/etcd.log" 2>&1 &
+openssl genrsa -out "$state/accounts.key" 2048 2>/dev/null
+printf '%s,admin,1,system:masters\n%s,anna,2\n' in-charge an-operator > "$state/tokens"
+gates=
+etcd --version | grep -q 'Version: 3\.4' && gates=--feature-gates=WatchList=false
+# shellcheck disable=SC2086 # no gate is no word
+kube-apiserver --etcd-servers "http://127.0.0.1:$etcd" --secure-port "$api" --bind-address 127.0.0.1 --cert-dir "$state/certificates" \
+    --service-account-issuer https://kubernetes.default.svc --service-account-key-file "$state/accounts.key" \
+    --service-account-signing-key-file "$state/accounts.key" --token-auth-file "$state/tokens" --authorization-mode RBAC \
+    --service-cluster-ip-range 10.0.0.0/24 $gates > "$state/apiserver.log" 2>&1 &
+export KUBECONFIG=$state/kubeconfig
+kubectl config set-cluster trial --server "https://127.0.0.1:$api" --insecure-skip-tls-verify >/dev/null
+for user in "admin in-charge" "anna an-operator"; do
+    kubectl config set-credentials "${user% *}" --token "${user#* }" >/dev/null
+    kubectl config set-context "${user% *}" --cluster trial --user "${user% *}" --namespace visage >/dev/null
+done
+kubectl config use-context admin >/dev/null
+for _ in $(seq 180); do
+    kubectl get --raw /readyz >/dev/null 2>&1 && break
+    sleep 1
+done
+kubectl get --raw /readyz >/dev/null || { tail -n 20 "$state"/*.log; exit 1; }
+kubectl version | grep Server
+
+manifests=$state/kubernetes
+cp -r infra/kubernetes "$manifests"
+rm -rf "$manifests"/overlays/*/secrets
+sh "$manifests/make_secrets.sh" "$manifests/overlays/single-node/secrets" >/dev/null
+for build in overlays/single-node overlays/production jobs/train jobs/train-hosts; do
+    echo "$build:"
+    kubectl kustomize "$manifests/$build" > "$state/built.yaml"
+    grep -q '^kind: Namespace' "$state/built.yaml" && kubectl delete namespace visage --ignore-not-found --wait=false >/dev/null
+    kubectl get --raw /api/v1/namespaces/visage 2>/dev/null | grep -q '"Terminating"' \
+        && kubectl get namespace visage -o json | python3 -c '
+import json, sys
+held = json.load(sys.stdin); held["spec"]["finalizers"] = []; json.dump(held, sys.stdout)' \
+        | kubectl replace --raw /api/v1/namespaces/visage/finalize -f - >/dev/null
+    # Every warning of Pod Security, and of keys that are none or past their time, is an error here.
+    kubectl apply --server-side --warnings-as-errors -f "$state/built.yaml" | sort | uniq -c | sort -rn | wc -l
+    kubectl apply --server-side --warnings-as-errors -f "$state/built.yaml" >/dev/null
+    python3 - "$state/built.yaml" > "$state/pods.yaml" <<'PODS'
+import sys
+import yaml
+for held in filter(None, yaml.safe_load_all(open(sys.argv[1]))):
+    spec = held.get("spec") or {}
+    spec = spec["jobTemplate"]["spec"] if held["kind"] == "CronJob" else spec
+    if "template" not in spec:
+        continue
+    pod = spec["template"]
+    for claim in spec.get("volumeClaimTemplates", []):
+        name = claim["metadata"]["name"]
+        pod["spec"]["volumes"].append({"name": name, "persistentVolumeClaim": {"claimName": name}})
+    about = {"name": held["metadata"]["name"], "namespace": "visage", "labels": pod["metadata"]["labels"]}
+    print("---")
+    yaml.safe_dump({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": pod["spec"]}, sys.stdout)
+PODS
+    kubectl create --dry-run=server --warnings-as-errors -f "$state/pods.yaml"
+done
+
+echo "A pod that may become root is refused:"
+refused=$(kubectl run root --image=example --dry-run=server --overrides='{"spec":{"serviceAccountName":"visage"}}' 2>&1) && exit 1
+echo "$refused" | grep 'violates PodSecurity "restricted:v1.34"' | cut -c1-120
+
+echo "An operator can start and stop jobs, and nothing else; the accounts of pods can do nothing:"
+kubectl create rolebinding anna --role visage-operator --user anna >/dev/null
+allowed() { kubectl auth can-i "$@" 2>/dev/null || true; }
+for what in "create jobs" "delete jobs" "patch cronjobs" "get pods/log"; do
+    # shellcheck disable=SC2086 # verb and kind
+    [ "$(allowed $what --as anna)" = yes ]
+done
+for what in "get secrets" "create pods" "create pods/exec" "patch deployments" "create cronjobs" "create rolebindings"; do
+    # shellcheck disable=SC2086
+    [ "$(allowed $what --as anna)" = no ]
+    for account in visage mlflow; do
+        # shellcheck disable=SC2086
+        [ "$(allowed $what --as system:serviceaccount:visage:$account)" = no ]
+    done
+done
+[ "$(allowed create jobs --as system:serviceaccount:visage:visage)" = no ]
+echo "All is as it should be, on Kubernetes $version."

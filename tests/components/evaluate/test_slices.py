@@ -1,0 +1,38 @@
+"""For whom: the slices of bare tables."""
+
+from components.evaluate import intervals, slices
+from tests.components.evaluate.predicted import table
+
+FACES = table(
+    age=[25.0, 25, 35, 35],
+    age_decade=["20-29", "20-29", "30-39", "30-39"],
+    gender=["female", "male", "female", None],
+    source=["a", "a", "b", "b"],
+    side=[40.0, 64, 200, 500],
+    face_score=[1.5, 1.5, 1.5, 1.5],
+    predicted_age=[26.0, 26, 45, 45],
+)
+
+
+def test_of_labels_both_together_source_and_size():
+    found = {(one.name, one.value): one.rows.tolist() for one in slices.slices(FACES)}
+    assert found["gender and age", "female 30-39"] == [2]
+    assert found["source", "b"] == [2, 3]
+    assert [value for name, value in found if name == "picture side"] == [
+        "below 64 px",
+        "64 to 96 px",
+        "192 to 256 px",
+        "384 px and more",
+    ]
+    assert not [name for name, _ in found if name == "face score"], "what all faces share is no slice"
+
+
+def test_those_too_small_to_judge_are_marked_and_never_the_worst():
+    found = slices.slices(FACES)
+    measured = intervals.measure(FACES, [one.rows for one in found], {}, 100, 0)
+    rows = slices.rows(found, FACES, measured, {}, min_examples=2)
+    judged = {(one["slice"], one["value"]): one["judged"] for one in rows}
+    assert judged["age", "30-39"] and not judged["gender", "male"]
+    worst = slices.worst(rows)
+    assert (worst["age_mae"]["slice"], worst["age_mae"]["value"], worst["age_mae"]["age_mae"]) == ("age", "30-39", 10)
+    assert "gender_accuracy" not in worst, "nothing is known of it"

@@ -1,0 +1,198 @@
+"""What a step leaves at a place that outlives its machine: a folder, or a bucket of a server on loopback."""
+
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from components.step import Step, Tracker, execute, staging
+from components.step.settings import Section
+from components.step.staging import Staging
+from components.storage import files
+from schemas.artifact import partial_folder
+from schemas.error import VisageError
+from tests.components.storage.conftest import s3, s3_client  # noqa: F401 - fixtures
+
+
+class Settings(Section):
+    pass
+
+
+def write(settings, context):
+    (context.output / "a folder").mkdir()
+    (context.output / "a folder" / "one").write_text("1")
+    (context.output / "two").write_text("2")
+    return {"numbers": 2}
+
+
+STEP = Step("writes", "writes", Settings, (), write)
+RESUMABLE = Step("epochs", "epochs", Settings, (), write, resumable=True)
+DIGEST = "0123456789abcdef" * 4
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def place(request, tmp_path):
+    if request.param == "folder":
+        return str(tmp_path / "staging")
+    return request.getfixturevalue("s3").url(tmp_path.name)
+
+
+@pytest.fixture
+def made(tmp_path):
+    return execute(STEP, Settings(), {}, tmp_path / "made", Tracker())
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_an_artifact_is_fetched_as_it_was_kept(place, made, tmp_path):
+    assert Staging(place).manifest_of(STEP, made.fingerprint) is None
+    assert not Staging(place).fetch(STEP, made.fingerprint, tmp_path / "fetched")
+    Staging(place).keep(STEP, tmp_path / "made", made)
+    assert Staging(place).manifest_of(STEP, made.fingerprint) == made
+    (tmp_path / "fetched").mkdir()  # as Kubeflow may have made it
+    assert Staging(place).fetch(STEP, made.fingerprint, tmp_path / "fetched")
+    assert content(tmp_path / "fetched") == content(tmp_path / "made")
+    assert sorted(held.name for held in tmp_path.iterdir() if held.name != "staging") == ["fetched", "made"]
+
+
+def test_an_artifact_of_another_fingerprint_is_not_the_one(place, made, tmp_path):
+    Staging(place).keep(STEP, tmp_path / "made", made)
+    assert not Staging(place).fetch(STEP, made.fingerprint[:16] + "0" * 48, tmp_path / "fetched")
+
+
+def test_an_artifact_that_has_lost_a_file_is_none(place, made, tmp_path):
+    Staging(place).keep(STEP, tmp_path / "made", made)
+    (lost,) = [name for name in files.file_names(f"{place}/artifacts") if name.endswith("a folder/one")]
+    files.remove(f"{place}/artifacts/{lost}")
+    assert not Staging(place).fetch(STEP, made.fingerprint, tmp_path / "fetched")
+    assert sorted(held.name for held in tmp_path.iterdir() if held.name != "staging") == ["made"]
+
+
+def test_an_artifact_half_written_is_none(place, made, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(VisageError, match=r"staging place .* cannot be used: No space left"):
+        Staging(place).keep(STEP, tmp_path / "made", made)
+    assert not Staging(place).fetch(STEP, made.fingerprint, tmp_path / "fetched")
+
+
+def test_nothing_takes_the_place_of_what_is_there(place, made, tmp_path):
+    Staging(place).keep(STEP, tmp_path / "made", made)
+    with pytest.raises(VisageError, match="is not empty"):
+        Staging(place).fetch(STEP, made.fingerprint, tmp_path / "made")
+
+
+def test_a_place_that_cannot_be_used_is_one_message(made, tmp_path):
+    (tmp_path / "file").write_text("")
+    for use in (
+        lambda staged: staged.keep(STEP, tmp_path / "made", made),
+        lambda staged: staged.manifest_of(STEP, made.fingerprint),
+    ):
+        with pytest.raises(VisageError, match=r"staging place .* cannot be used") as told:
+            use(Staging(str(tmp_path / "file")))
+        assert "staging in the cluster profile" in told.value.hint
+
+
+def epoch(partial: Path, number: int) -> None:
+    """Write as training does: weights under a new name, then the checkpoint that names them, then the old ones go."""
+    partial.mkdir(exist_ok=True)
+    (partial / f"weights-{number}").write_text(f"weights {number}")
+    (partial / "last.partial").write_text(f"{number}")
+    (partial / "last.partial").replace(partial / "last")
+    (partial / f"weights-{number - 1}").unlink(missing_ok=True)
+
+
+def until(condition) -> None:
+    for _ in range(1000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it has not come")
+
+
+def staged(place: str) -> dict[str, bytes]:
+    held = {}
+    for name in list(files.file_names(place)):
+        with suppress(FileNotFoundError):  # just removed
+            held[Path(name).name] = files.read_bytes(f"{place}/{name}")
+    return held
+
+
+def test_a_step_whose_machine_is_lost_goes_on_from_its_last_checkpoint(place, tmp_path, monkeypatch):
+    """The machine is lost while the step works: nothing is said to it, and its disk is gone."""
+    monkeypatch.setattr(staging, "EVERY", 0.02)
+    partial = partial_folder(tmp_path / "first", DIGEST)
+    lost = Staging(place, "run-1").carried(RESUMABLE, DIGEST, partial)
+    lost.__enter__()
+    for number in (1, 2, 3):
+        epoch(partial, number)
+        until(
+            lambda number=number: staged(place) == {"last": b"%d" % number, f"weights-{number}": b"weights %d" % number}
+        )
+    again = partial_folder(tmp_path / "second", DIGEST)
+    with Staging(place, "run-1").carried(RESUMABLE, DIGEST, again):
+        assert content(again) == {"last": b"3", "weights-3": b"weights 3"}
+        epoch(again, 4)
+        until(lambda: staged(place) == {"last": b"4", "weights-4": b"weights 4"})
+    assert staged(place) == {}
+    assert not (tmp_path / "staging" / "unfinished" / "run-1" / f"epochs-{DIGEST[:16]}").exists()
+    lost.__exit__(None, None, None)
+
+
+def test_what_a_step_wrote_last_is_staged_when_a_signal_ends_it(place, tmp_path):
+    partial = partial_folder(tmp_path / "first", DIGEST)
+    with pytest.raises(KeyboardInterrupt), Staging(place, "run-1").carried(RESUMABLE, DIGEST, partial):
+        epoch(partial, 1)
+        raise KeyboardInterrupt
+    assert staged(place) == {"last": b"1", "weights-1": b"weights 1"}
+
+
+@pytest.mark.parametrize(
+    ("step", "run", "digest"),
+    [
+        (STEP, "run-1", DIGEST),
+        (RESUMABLE, "run-2", DIGEST),
+        (RESUMABLE, "run-1", DIGEST[::-1]),
+        (RESUMABLE, "", DIGEST),
+    ],
+    ids=["one that cannot resume", "another run", "other work", "no run"],
+)
+def test_nobody_else_goes_on_with_it(step, run, digest, tmp_path):
+    place = str(tmp_path / "staging")
+    with pytest.raises(KeyboardInterrupt), Staging(place, "run-1").carried(RESUMABLE, DIGEST, tmp_path / ".a.partial"):
+        epoch(tmp_path / ".a.partial", 1)
+        raise KeyboardInterrupt
+    with Staging(place, run).carried(step, digest, tmp_path / ".b.partial"):
+        assert not (tmp_path / ".b.partial").exists()
+
+
+def test_a_checkpoint_never_comes_before_what_it_names(tmp_path):
+    """Of files that are sent one after another, those that were written first go first, whatever they are called."""
+    partial = tmp_path / ".a.partial"
+    partial.mkdir()
+    order = ["z", "m", "a"]
+    for age, name in enumerate(order):
+        (partial / name).write_text(name)
+        os.utime(partial / name, (1_000_000 + age, 1_000_000 + age))
+    sent = []
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(files, "copy", lambda source, target: sent.append(Path(target).name))
+        with Staging(str(tmp_path / "staging"), "run-1").carried(RESUMABLE, DIGEST, partial):
+            raise KeyboardInterrupt
+    assert sent == order
+
+
+def test_a_store_that_is_away_does_not_stop_the_step(tmp_path, caplog):
+    (tmp_path / "staging").mkdir()
+    (tmp_path / "staging" / "unfinished").mkdir()
+    (tmp_path / "staging" / "unfinished" / "run-1").write_text("in the way")
+    with (
+        pytest.raises(KeyboardInterrupt),
+        Staging(str(tmp_path / "staging"), "run-1").carried(RESUMABLE, DIGEST, tmp_path / ".a.partial"),
+    ):
+        epoch(tmp_path / ".a.partial", 1)
+        raise KeyboardInterrupt
+    assert "could not be staged" in caplog.text

@@ -1,0 +1,107 @@
+"""Metrics on their way to MLflow: the step never waits for the server, and what the server has is neither less nor twice."""
+
+import threading
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from components.registry import mlflow_server
+from pipeline import metric_queue, tracking
+from pipeline.metric_queue import MetricQueue
+from schemas.error import VisageError
+
+
+class Away(MlflowClient):
+    """A client of a store that answers only while it is `there`; `lost` is how many answers get lost on their way."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(uri, uri)
+        self.there, self.lost = threading.Event(), 0
+        self.asked = threading.Semaphore(0)
+
+    def log_batch(self, *arguments, **named):
+        self.asked.release()
+        if not self.there.is_set():
+            raise MlflowException("connection refused")
+        super().log_batch(*arguments, **named)
+        if self.lost:
+            self.lost -= 1
+            raise MlflowException("connection reset")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    root = tmp_path_factory.mktemp("root")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", tracking.local_store(root))
+        mlflow_server.client()
+    return tracking.local_store(root)
+
+
+@pytest.fixture
+def client(store, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    monkeypatch.setattr(metric_queue, "_PAUSE", 0.05)
+    return Away(store)
+
+
+@pytest.fixture
+def run_id(client):
+    return client.create_run("0").info.run_id
+
+
+@pytest.fixture
+def queue(client, run_id):
+    held = MetricQueue(client, run_id)
+    yield held
+    held.close()
+
+
+def points(client, run_id, name):
+    return [(point.step, point.value) for point in client.get_metric_history(run_id, name)]
+
+
+def test_what_is_given_while_the_server_is_away_is_there_when_it_is_back(client, run_id, queue):
+    for epoch in range(1, 251):
+        queue.metric("loss", 1 / epoch, epoch)
+        client.asked.acquire(blocking=False)
+    queue.tag("device", "GPU")
+    assert points(client, run_id, "loss") == []
+    client.there.set()
+    queue.flush()
+    assert points(client, run_id, "loss") == [(epoch, pytest.approx(1 / epoch)) for epoch in range(1, 251)]
+    assert client.get_run(run_id).data.tags["device"] == "GPU"
+
+
+def test_what_is_sent_again_because_the_answer_was_lost_is_there_once(client, run_id, queue):
+    client.there.set()
+    client.lost = 3
+    queue.metric("loss", 0.5, 1)
+    queue.metric("loss", 0.25, 2)
+    while client.lost:
+        with pytest.raises(VisageError):
+            queue.flush()
+    queue.flush()
+    assert points(client, run_id, "loss") == [(1, 0.5), (2, 0.25)]
+
+
+def test_a_server_that_is_away_is_told_of_once_in_the_log(client, queue, caplog):
+    queue.metric("loss", 0.5, 1)
+    for _ in range(4):
+        assert client.asked.acquire(timeout=60)
+    assert [record.getMessage() for record in caplog.records].count(
+        f"MLflow at {mlflow_server.where()} does not answer as it should: connection refused "
+        "The figures are kept, and sent when it does."
+    ) == 1
+
+
+def test_one_that_stays_away_is_one_message_when_the_step_is_done(queue):
+    queue.metric("loss", 0.5, 1)
+    with pytest.raises(VisageError, match="connection refused"):
+        queue.flush()
+
+
+def test_nothing_to_send_is_nothing_to_wait_for(client, queue):
+    queue.flush()
+    assert not client.asked.acquire(blocking=False)
