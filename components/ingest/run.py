@@ -68,10 +68,17 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
 
 def _with_whole_paths(settings: Settings) -> Settings:
     """The settings with paths that mean the same in any folder: workers may have been started in another one."""
-    source = settings.source
-    places = {name: names.local(place) for name in ("path", "photos") if (place := getattr(source, name))}
-    whole = {name: place if names.is_remote(place) else str(Path(place).absolute()) for name, place in places.items()}
-    return settings.model_copy(update={"source": source.model_copy(update=whole)})
+    source, ingest = settings.source, settings.ingest
+    whole_source = {name: _whole(place) for name in ("path", "photos") if (place := getattr(source, name))}
+    whole_ingest = {"exclude_list": _whole(ingest.exclude_list)} if ingest.exclude_list else {}
+    return settings.model_copy(
+        update={"source": source.model_copy(update=whole_source), "ingest": ingest.model_copy(update=whole_ingest)}
+    )
+
+
+def _whole(place: str) -> str:
+    place = names.local(place)
+    return place if names.is_remote(place) else str(Path(place).absolute())
 
 
 @contextmanager
