@@ -91,7 +91,7 @@ RULES = (
     Rule(r"visage.*agedb.*", "visage labels --help", "of a source that the page adds: tests of sources add it as well"),
     Rule(r"(visage)( --help)?", r"\1 --help"),
     Rule(
-        r"visage (compile|demo-data|download|labels|run|schedule|score|step(?: \w+)?|submit)",
+        r"visage (compare|compile|demo-data|download|labels|run|schedule|score|step(?: \w+)?|submit)",
         r"\g<0> --help",
         "a mention",
     ),
@@ -118,6 +118,7 @@ RULES = (
     Rule(r"visage score portrait\.jpg"),
     Rule(r"visage score .*", "visage score --help", "photos of others"),
     Rule(r"visage models.*"),
+    Rule(r"visage compare .*", "visage compare --help", "a second version, which the one run has not"),
     Rule(r"visage end-run .*", says="no run was tracked"),
     Rule(r"visage ui", r"\g<0> --port $PORT", "5000 may be taken"),
     Rule(r"visage compile .*", says="visage.yaml"),

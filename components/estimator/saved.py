@@ -215,6 +215,17 @@ class Estimator:
         """Age and gender of faces that were decoded to the input size already, uint8 [N, size, size, 3]."""
         return Predictions.joined([self._predict(part) for part in _parts(squares)])
 
+    def squares_of_jpegs(self, jpegs: Sequence[bytes]) -> list[np.ndarray]:
+        """Encoded faces as the network sees them, uint8 [n, size, size, 3], in parts.
+
+        Raises:
+            ValueError: one of them is no picture that can be decoded.
+        """
+        try:
+            return [self._decoded(tf.constant(part, tf.string)).numpy() for part in _parts(jpegs)]
+        except tf.errors.InvalidArgumentError as error:
+            raise ValueError(f"one of {len(jpegs)} pictures cannot be decoded: {error.message}") from error
+
     def interpret(self, outputs: Outputs) -> Predictions:
         """What such outputs mean."""
         return interpret(outputs, self.age_bins, self.calibration)
@@ -224,10 +235,7 @@ class Estimator:
         return AgeDistribution.of(outputs["age"], self.age_bins)
 
     def _outputs_of_jpegs(self, jpegs: Sequence[bytes]) -> list[Outputs]:
-        try:
-            return [self._told(self._decoded(tf.constant(part, tf.string))) for part in _parts(jpegs)]
-        except tf.errors.InvalidArgumentError as error:
-            raise ValueError(f"one of {len(jpegs)} pictures cannot be decoded: {error.message}") from error
+        return [self._told(squares) for squares in self.squares_of_jpegs(jpegs)]
 
     def _predict(self, batch: tf.Tensor) -> Predictions:
         return self.interpret(self._told(batch))

@@ -10,7 +10,17 @@ import pandas as pd
 
 from components.estimator import saved
 from components.estimator.classes import AgeClasses
-from components.evaluate import age_checks, fresh_process, metrics, plots, predictions, report, rivals, slices
+from components.evaluate import (
+    age_checks,
+    fresh_process,
+    label_check,
+    metrics,
+    plots,
+    predictions,
+    report,
+    rivals,
+    slices,
+)
 from components.evaluate.baseline import Baseline
 from components.evaluate.blessing import objections
 from components.evaluate.intervals import Measured, differences, measure
@@ -20,7 +30,7 @@ from components.report import surround
 from components.step import StepContext
 from schemas.error import VisageError
 from schemas.record import TEST, TRAIN
-from schemas.shard import read_index
+from schemas.shard import Shard, read_index
 
 log = logging.getLogger("visage.evaluate")
 
@@ -69,6 +79,8 @@ def evaluate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
         context.output, faces, predictions.examples(folder, shards), asked.worst_faces
     ):
         log.info("the largest errors are on %s", plots.WORST)
+    if asked.label_check:
+        _check_labels(context, estimator, index)
     report.write(context.output / REPORT, measured, context.output, surround.of_step("evaluate", settings, context))
 
     _track(context, measured)
@@ -142,6 +154,17 @@ def _table(whole: Measured, of_baseline: metrics.Figures, champion: Mapping[str,
         for name, figure in metrics.BY_NAME.items()
         if whole.values[name] is not None
     ]
+
+
+def _check_labels(context: StepContext, estimator: saved.Estimator, index: Mapping[str, Sequence[Shard]]) -> None:
+    folder = context.inputs["ingest"]
+    checked = label_check.check(
+        estimator, ((split, predictions.examples(folder, shards)) for split, shards in index.items())
+    )
+    label_check.write(context.output, checked)
+    log.info(
+        "%d labels of %d are likely to be wrong: %s", checked["likely_wrong"].sum(), len(checked), label_check.PAGE
+    )
 
 
 def _told(measured: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -122,6 +122,18 @@ def _measure(
     return replace(rival, faces=faces)
 
 
+def measure_version(version: ModelVersion, ingest: Path, test: Sequence[Shard], read: Callable[[int], None]) -> Rival:
+    """Let one version say what it can of the test faces.
+
+    Raises:
+        VisageError: its files or the examples cannot be used.
+    """
+    try:
+        return _measure(version, (), ingest, test, read)
+    except _UnusableError as error:
+        raise VisageError(f"{version} cannot be used: {error}") from error
+
+
 def _seen(version: ModelVersion, files: Path, ingest: Path, test: Sequence[Shard]) -> str:
     """Why the test faces are no fair test of a version; empty if they are."""
     if version.tags.get("visage.data_fingerprint") == read_manifest(ingest).fingerprint:

@@ -82,6 +82,9 @@ class EvaluateSettings(Section):
     blessing: BlessingSettings = BlessingSettings()
     age_checks: AgeCheckSettings = AgeCheckSettings()
     require_blessing: bool = Field(False, description="end the run (exit code 1) where the model is not blessed")
+    label_check: bool = Field(
+        False, description="list the examples of all splits whose label is hard to believe, for ingest.exclude_list"
+    )
     resamples: int = Field(1000, ge=100, le=100_000, description="of the bootstrap behind the 95 % intervals")
     seed: int = Field(0, ge=0, description="of the bootstrap")
     worst_faces: int = Field(24, ge=0, le=200, description="faces on the sheet of the largest errors")

@@ -8,7 +8,6 @@ worker did what, or when, or twice.
 """
 
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatchcase
 from functools import partial
 from itertools import chain, islice
 from typing import Any
@@ -25,6 +24,7 @@ from components.beam_job.first_look import start
 from components.ingest import labels
 from components.ingest.blocks import groups, pack_records, pack_rejects, unpack_records, unpack_rejects
 from components.ingest.duplicates import keep_one, keep_one_split, settled
+from components.ingest.exclusion import Exclusion
 from components.ingest.extract import FaceExtractor
 from components.ingest.face_cache import FaceCache
 from components.ingest.face_tables import pack_faces, parts_of, unpack_faces
@@ -66,9 +66,10 @@ def build(pipeline: beam.Pipeline, settings: Settings, staging: str, with_known:
         with_known: whether `face_cache.stage_known` has left faces there that may be used again.
     """
     ingest, root = settings.ingest, photos_root(settings.source)
+    places = [settings.source.path, root, *([ingest.exclude_list] if ingest.exclude_list else [])]
     read = (
         pipeline
-        | "start" >> start(settings.beam, "ingest", staging, [settings.source.path, root])
+        | "start" >> start(settings.beam, "ingest", staging, places)
         | "records" >> beam.ParDo(ReadRecords(settings, staging)).with_outputs(REJECTS, COUNTED, main=KEPT)
     )
     kept_rows = beam.pvalue.AsSingleton(read[COUNTED] | "rows kept" >> beam.Map(lambda rows: rows[1]))
@@ -121,9 +122,10 @@ class ReadRecords(beam.DoFn):
     def process(self, _: bytes) -> Iterator[Any]:
         with errors_reach_driver(self._staging):
             rows, kept = 0, 0
+            exclusion = Exclusion.of(self._ingest.exclude, self._ingest.exclude_list)
             found = records(self._source)
             while block := list(islice(found, BATCH)):
-                rejects = [self._reject(record) for record in block]
+                rejects = [self._reject(record, exclusion) for record in block]
                 batch = [record for record, reject in zip(block, rejects, strict=True) if reject is None]
                 rows, kept = rows + len(block), kept + len(batch)
                 if batch:
@@ -132,12 +134,11 @@ class ReadRecords(beam.DoFn):
             write_rows(self._staging, Rows(rows, kept))
             yield beam.pvalue.TaggedOutput(COUNTED, (rows, kept))
 
-    def _reject(self, record: FaceRecord) -> Reject | None:
+    def _reject(self, record: FaceRecord, exclusion: Exclusion) -> Reject | None:
         found = labels.reject_of(record, self._ingest.filter)
-        if found is None and any(
-            fnmatchcase(name, pattern) for pattern in self._ingest.exclude for name in (record.person, record.path)
-        ):
-            found = "excluded", "named in ingest.exclude"
+        excluded = exclusion.reason(record) if found is None else ""
+        if excluded:
+            found = "excluded", excluded
         return None if found is None else Reject(record.source, record.path, record.person, *found, record.row)
 
 

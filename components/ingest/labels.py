@@ -140,7 +140,7 @@ _SETTINGS = {
     "gender_unknown": "ingest.filter.unknown_gender=true keeps rows whose age is known.",
     "low_face_score": "The limit is ingest.filter.min_face_score.",
     "second_face": "ingest.filter.second_face=true keeps them.",
-    "excluded": "The list is ingest.exclude.",
+    "excluded": "The lists are ingest.exclude and ingest.exclude_list.",
 }
 """What to set where every row is rejected, by the reason that most rows have; a malformed row's detail says it itself."""
 

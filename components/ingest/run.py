@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,10 +68,17 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
 
 def _with_whole_paths(settings: Settings) -> Settings:
     """The settings with paths that mean the same in any folder: workers may have been started in another one."""
-    source = settings.source
-    places = {name: names.local(place) for name in ("path", "photos") if (place := getattr(source, name))}
-    whole = {name: place if names.is_remote(place) else str(Path(place).absolute()) for name, place in places.items()}
-    return settings.model_copy(update={"source": source.model_copy(update=whole)})
+    source, ingest = settings.source, settings.ingest
+    whole_source = {name: _whole(place) for name in ("path", "photos") if (place := getattr(source, name))}
+    whole_ingest = {"exclude_list": _whole(ingest.exclude_list)} if ingest.exclude_list else {}
+    return settings.model_copy(
+        update={"source": source.model_copy(update=whole_source), "ingest": ingest.model_copy(update=whole_ingest)}
+    )
+
+
+def _whole(place: str) -> str:
+    place = names.local(place)
+    return place if names.is_remote(place) else str(Path(place).absolute())
 
 
 @contextmanager
@@ -85,7 +91,7 @@ def _staging(settings: Settings, context: StepContext) -> Iterator[str]:
     job = staging_place(settings.beam, context.output, f"ingest-{context.fingerprint[:16] or 'alone'}")
     staging = names.joined(job, uuid.uuid4().hex[:8])
     try:
-        left = {name.partition("/")[0] for name in islice(files.file_names(job), 1)}
+        left = next(files.file_names(job), None) is not None
         files.write_bytes(names.joined(staging, "started"), b"")
     except OSError as error:
         raise VisageError(

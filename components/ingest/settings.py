@@ -6,7 +6,7 @@ from components.beam_job import BeamSettings
 from components.ingest.labels import FilterSettings, SplitSettings
 from components.ingest.sources.settings import SourceSettings
 from components.photo import PhotoSettings
-from components.step.settings import Section
+from components.step.settings import Section, external_path
 
 
 class IngestSettings(Section):
@@ -16,6 +16,11 @@ class IngestSettings(Section):
     split: SplitSettings = Field(SplitSettings(), description="how persons are dealt out to the splits")
     exclude: tuple[str, ...] = Field(
         (), description="persons and paths to leave out by name; `*` stands for anything, as in `imdb:17*`"
+    )
+    exclude_list: str = external_path(
+        "",
+        "Parquet or CSV file whose column `path` names photos to leave out, such as label_check.parquet of the evaluate step, of "
+        "which the rows count that are likely to be wrong",
     )
     age_tolerance: int = Field(
         0, ge=0, description="years by which the ages of one picture may differ; beyond it all its rows are rejected"

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from components.step import StepContext, Tracker
 from components.step.resources import cores
 from components.storage import files
 from components.storage.listing import Listing
-from components.storage.names import is_remote, joined
+from components.storage.names import absolute, is_remote, joined
 from schemas.artifact import MANIFEST
 from schemas.error import VisageError
 from schemas.redaction import redacted
@@ -120,6 +121,7 @@ def explaining_errors(output: str) -> Iterator[None]:
 def _score(output: str, settings: Settings, context: StepContext) -> None:
     with redirect_stderr(io.StringIO()):  # TFDV says there, at every import, that there is no IPython
         from components.score import drift
+    from components.beam_job.counters import counters
     from components.beam_job.first_look import start
     from components.report import surround
     from components.score import job, staged_model, summary
@@ -138,17 +140,17 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
     done = parts.done(places.parts)
     if done:
         log.info("%d of %d parts are done already", len(done), plan.parts)
+    counted: Mapping[str, Any] = {}
     if len(done) < plan.parts:
         started = datetime.fromisoformat(begun.started)
         work = Work.of(wanted, version, model, begun.precision, started, plan.parts)
         workers = settings.beam.workers or cores()
         if settings.beam.runner == "local":
             job.share_cores(workers)
-        # What workers will read, which is not what was named where that is a list.
-        begin = pipeline | "start" >> start(settings.beam, "score", room, [source.place for source in plan.sources])
+        begin = pipeline | "start" >> start(settings.beam, "score", room, _must_be_reached(plan, wanted.photos))
         job.build(begin, work, places, plan, done, workers)
         with _progress(places.parts, plan, context.tracker):
-            beam_job.run(pipeline)
+            counted = counters(beam_job.run(pipeline), "score")
     seconds = time.monotonic() - clock
 
     for name in (MANIFEST, SUMMARY):  # of an earlier job at a URL, whose scores are replaced now
@@ -170,6 +172,7 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
         **summary.figures(collected),
         "seconds": round(seconds, 1),
         "photos_per_second": round((plan.files - plan.files_in(done)) / seconds, 1),
+        "beam": counted,
         "drift": [asdict(found) for found in drifts],
         "warnings": warnings,
     }
@@ -246,6 +249,22 @@ def _plan(settings: ScoreSettings, folder: str, tracker: Tracker) -> Plan:
             f"There is no photo in {', '.join(settings.photos)}.", "Name a place that holds photos.", usage=True
         )
     return plan
+
+
+def _must_be_reached(plan: Plan, photos: Sequence[str]) -> list[str]:
+    """Archives and folders without which a worker could score nothing; of very many, some.
+
+    What a list names is none of them: a folder in it that is not there is a reject for each of its photos.
+    """
+    named = {absolute(photo).rstrip("/") for photo in photos}
+    there = (
+        source.place
+        for source in plan.sources
+        if source.kind != "folder"
+        or source.place in named
+        or (not is_remote(source.place) and Path(source.place).is_dir())
+    )
+    return list(islice(there, 100))
 
 
 @contextmanager

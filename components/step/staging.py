@@ -129,6 +129,8 @@ class Staging:
         for name in sender.sent:
             with contextlib.suppress(OSError):  # what stays is in nobody's way
                 files.remove(f"{where}/{name}")
+        if not names.is_remote(where):
+            shutil.rmtree(names.local(where), ignore_errors=True)  # the folders that held it
 
     def _known(self, step: Step, fingerprint: str) -> dict:
         file = f"{self.place}/artifacts/{step.name}/{fingerprint[:16]}.json"

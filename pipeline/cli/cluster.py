@@ -8,7 +8,7 @@ from pipeline.cli.arguments import Commands, add_recipe
 
 if TYPE_CHECKING:
     from pipeline.kubeflow.client import Schedule, Server
-    from pipeline.kubeflow.profile import ClusterProfile
+    from pipeline.kubeflow.cluster_profile import ClusterProfile
 
 _SCHEDULE_EPILOG = """\
 examples:
@@ -135,14 +135,14 @@ def _show(schedules: "list[Schedule]") -> None:
 
 
 def _profile(arguments: argparse.Namespace) -> "ClusterProfile":
-    from pipeline.kubeflow import profile
+    from pipeline.kubeflow import cluster_profile
 
     given = {
         "image": arguments.image,
         "tracking_uri": arguments.tracking_uri,
         "steps": None if arguments.gpus is None else {"train": {"gpus": arguments.gpus}},
     }
-    return profile.load(arguments.cluster, {key: value for key, value in given.items() if value is not None})
+    return cluster_profile.load(arguments.cluster, {key: value for key, value in given.items() if value is not None})
 
 
 def _server(arguments: argparse.Namespace) -> "Server":

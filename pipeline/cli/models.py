@@ -56,13 +56,13 @@ def run(action: str, name: str, version: str, root: Path, reason: str = "", *, f
     if action == "list":
         _list(console, registry.versions(name))
     elif action == "show":
-        _show(console, registry.resolve(_reference(name, version or "@champion")))
+        _show(console, registry.resolve(reference(name, version or "@champion")))
     elif action == "history":
         _print_history(console, name)
     elif action == "persons":
-        _print_persons(registry.persons(registry.resolve(_reference(name, version or "@champion"))))
+        _print_persons(registry.persons(registry.resolve(reference(name, version or "@champion"))))
     elif action == "promote":
-        chosen = registry.resolve(_reference(name, version or "@challenger"))
+        chosen = registry.resolve(reference(name, version or "@challenger"))
         held = registry.promote(str(chosen), _why_promoted(chosen, reason, force))
         console.print(f"{held.name} version {held.version} is champion", highlight=False)
     else:
@@ -87,7 +87,8 @@ def _why_promoted(version: ModelVersion, reason: str, force: bool) -> str:
     return f"{reason} (forced: {objection})"
 
 
-def _reference(name: str, version: str) -> str:
+def reference(name: str, version: str) -> str:
+    """A version as the registry takes it, `NAME/NUMBER` or `NAME@ALIAS`, from what a person gives."""
     if "@" in version[1:] or "/" in version:
         return version
     return f"{name}{version}" if version.startswith("@") else f"{name}/{version}"

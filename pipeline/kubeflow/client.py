@@ -15,9 +15,9 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+from pipeline.kubeflow.cluster_profile import ClusterProfile
 from pipeline.kubeflow.compile import INSTALL, MISSING, PIPELINE, compile_pipeline
 from pipeline.kubeflow.cron import with_seconds
-from pipeline.kubeflow.profile import ClusterProfile
 from pipeline.recipe import Recipe
 from schemas.error import VisageError
 

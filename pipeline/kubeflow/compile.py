@@ -10,9 +10,9 @@ from typing import Any
 from components.step import Step
 from pipeline.dag import STEPS, in_order
 from pipeline.kubeflow import pods
+from pipeline.kubeflow.cluster_profile import ClusterProfile
 from pipeline.kubeflow.outputs import METRICS, OUTPUT, PAGE, PageKind, page_kind
 from pipeline.kubeflow.places import demand_visible
-from pipeline.kubeflow.profile import ClusterProfile
 from pipeline.recipe import Recipe
 from schemas.error import VisageError
 from schemas.redaction import holds_secret

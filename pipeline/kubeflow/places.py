@@ -6,7 +6,7 @@ from posixpath import normpath
 
 from components.step.settings import marked_fields
 from components.storage import names, remote
-from pipeline.kubeflow.profile import ClusterProfile
+from pipeline.kubeflow.cluster_profile import ClusterProfile
 from pipeline.recipe import RecipeSettings
 from schemas.error import VisageError
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.kubeflow.profile import ClusterProfile, Pod, seconds
+from pipeline.kubeflow.cluster_profile import ClusterProfile, Pod, seconds
 
 END_RUN = Pod(cpu="100m", memory="512Mi")
 """The task that ends the run in MLflow: a process of Python that asks a server."""

@@ -66,6 +66,15 @@ def _show_quality(console: Console, metrics: dict[str, Any]) -> None:
         interval = "" if low is None or high is None else f"{form.format(low)} to {form.format(high)}"
         table.add_row(f"        {text}", estimator, interval, baseline, before)
     console.print(table)
+    for name, text, form in (
+        ("age_mae", "age MAE {} years", "{:.1f}"),
+        ("gender_accuracy", "gender right {}", "{:.0%}"),
+    ):
+        worst = metrics.get("worst_slices", {}).get(name)
+        if worst:
+            said = text.format(form.format(worst[name]))
+            told = f"Worst for {worst['slice']} {worst['value']}: {said}, {worst['examples']:,} examples"
+            _paragraph(console, told)
 
 
 def _show_model(console: Console, registered: dict[str, Any], metrics: dict[str, Any]) -> None:

@@ -1,30 +1,29 @@
 """Memory of ingest by the number of rows: of a worker of the Beam job, of the driver's last part, and of the face cache.
 
-    python tests/benchmarks/ingest_scale.py                          100,000 and 1,000,000 rows, some ten minutes
+    python tests/benchmarks/ingest_scale.py                          100,000 and 1,000,000 rows, some minutes
     python tests/benchmarks/ingest_scale.py --rows 10000 50000
 
 Rows are of a made-up table. No photo is opened: faces of some ten bytes take their places, one in twenty of them a picture
-that is there already, one in fifty on a photo with another person. The job runs on Beam's local runner with its one worker in a
-process of its own; what the runner itself keeps between two stages, on a cluster the shuffle, is in the process beside it and
-not counted. Shards are of 0.5 MB, so that there are as many as of real faces. Peaks are MB, as the kernel tells them (VmHWM).
+that is there already, one in fifty on a photo with another person. One process does the work of every stage of the job, in
+bundles, with a database on disk for the shuffle: what it holds is what the stages hold, and nothing of a runner. (Beam's local
+runner would hand a worker all of a stage's input in one message.) Shards are of 0.5 MB, so that there are as many as of real
+faces. Peaks are MB, as the kernel tells them (VmHWM).
 """
 
 import argparse
 import hashlib
 import json
-import logging
 import os
+import pickle
+import sqlite3
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
-
-import psutil
 
 from components.ingest.faces import Taken
 from components.ingest.labels import SplitSettings
@@ -39,7 +38,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[100_000, 1_000_000], help="rows of the table")
     arguments = parser.parse_args()
-    os.environ["PYTHONPATH"] = str(PROJECT)  # for the worker
     figures: dict[str, float] = {}
     for rows in arguments.rows:
         with tempfile.TemporaryDirectory() as held:
@@ -50,8 +48,8 @@ def main() -> None:
             figures[f"cache_{rows}"], known = alone(run_cache, folder)
             assert examples == counted, (examples, counted)
             figures |= {f"examples_{rows}": examples, f"known_{rows}": known}
-    for name, figure in figures.items():
-        print(f"{name:24} {figure:12,.1f}")
+            for name in (name for name in figures if name.endswith(f"_{rows}")):
+                print(f"{name:24} {figures[name]:12,.1f}", flush=True)
     print(json.dumps({name: round(figure, 1) for name, figure in figures.items()}))
 
 
@@ -73,12 +71,24 @@ def settings_of(folder: Path) -> Settings:
     values = {
         "source": {"kind": "table", "path": str(folder / "labels.csv")},
         "ingest": {"shard_mb": 0.5, "age_tolerance": 100},
-        "beam": {"workers": 1, "options": ["--direct_running_mode=multi_processing"]},
     }
     return build_settings(Settings, values)
 
 
 # The job
+
+
+def ExtractMadeUpFaces(*arguments: Any) -> Any:  # noqa: N802 - it stands for a class
+    """The stage that takes faces from photos, with made-up ones."""
+    from components.ingest.face_cache import FaceCache
+    from components.ingest.job import ExtractFaces
+
+    class Made(ExtractFaces):
+        def setup(self) -> None:
+            self._taker = MadeUpFaces(self._settings.ingest.split)  # type: ignore[assignment]
+            self._known, self._processes = FaceCache(""), None
+
+    return Made(*arguments)
 
 
 class MadeUpFaces:
@@ -108,40 +118,81 @@ class MadeUpFaces:
         return taken
 
 
-def run_job(folder: Path) -> tuple[float, int]:
-    """The largest peak of a worker, and the number of examples that the job wrote."""
-    from components.beam_job import pipeline, run
-    from components.ingest import job, pieces
-    from tests.benchmarks.ingest_scale_job import ExtractMadeUpFaces
+class Shuffle:
+    """What goes from one stage to the next, by key, on disk."""
 
-    logging.disable(logging.WARNING)
+    def __init__(self, file: Path) -> None:
+        self._held = sqlite3.connect(file, isolation_level=None)
+        self._held.execute("PRAGMA journal_mode=OFF")
+        self._held.execute("PRAGMA synchronous=OFF")
+        self._held.execute("CREATE TABLE held (stage TEXT, key BLOB, value BLOB)")
+        self._held.execute("CREATE INDEX by_key ON held (stage, key)")
+
+    def put(self, stage: str, key: Any, value: Any) -> None:
+        self._held.execute("INSERT INTO held VALUES (?, ?, ?)", (stage, pickle.dumps(key), pickle.dumps(value)))
+
+    def groups(self, stage: str) -> Iterator[tuple[Any, Iterator[Any]]]:
+        for (key,) in self._held.execute("SELECT DISTINCT key FROM held WHERE stage = ?", (stage,)):
+            values = self._held.execute("SELECT value FROM held WHERE stage = ? AND key = ?", (stage, key))
+            yield pickle.loads(key), (pickle.loads(value) for (value,) in values)
+
+
+def run_job(folder: Path) -> tuple[float, int]:
+    """The peak of a process that does all that workers do, and the number of examples."""
+    from components.ingest import job, pieces
+
     settings, staging = settings_of(folder), str(folder / "staging")
-    job.ExtractFaces = ExtractMadeUpFaces  # type: ignore[misc]
-    with watched_children() as peaks:
-        work = pipeline(settings.beam)
-        job.build(work, settings, staging)
-        run(work)
+    shuffle = Shuffle(folder / "shuffle")
+    kept_rows = 0
+    for tag, held in done(job.ReadRecords(settings, staging), [b""]):
+        if tag == job.COUNTED:
+            kept_rows = held[1]
+            shuffle.put("written", "", held)
+        else:
+            shuffle.put(tag or "batches", *held)
+    batches = shuffle.groups("batches")
+    while bundle := list(islice(batches, _BUNDLE)):
+        taken = done(ExtractMadeUpFaces("", settings, staging, False), bundle)
+        blocks = (held for tag, held in taken if not tag or shuffle.put(tag, *held))  # type: ignore[func-returns-value]
+        for _, held in done(job.ByPicture(), blocks, kept_rows):
+            shuffle.put("pictures", *held)
+    sizes: dict[str, int] = {}
+    for fn, stage, sides in (
+        (job.KeepOne(settings.ingest), "pictures", (kept_rows,)),
+        (job.KeepOneSplit(), "photos", ()),
+    ):
+        for tag, held in done(fn, shuffle.groups(stage), *sides):
+            if tag == job.REJECTS:
+                shuffle.put(tag, *held)
+            elif tag == job.LEFT or stage == "photos":
+                sizes[held[0]] = sizes.get(held[0], 0) + held[1]
+                shuffle.put("dealt", "", held)
+            else:
+                shuffle.put("photos", *held)
+    for _, parts in shuffle.groups("dealt"):
+        for _, held in done(job.IntoShards(settings.ingest), parts, sizes):
+            shuffle.put("shards", *held)
+    for fn, stage in ((job.WriteShard(staging), "shards"), (job.WriteRejects(staging), job.REJECTS)):
+        for _, held in done(fn, shuffle.groups(stage)):
+            shuffle.put("written", *held)
+    list(done(job.WriteContents(staging), shuffle.groups("written")))
     found = pieces.read_contents(staging).pieces
     kept = [piece for split in ("train", "validation", "test") for piece in found[split]]
-    return max(peaks.values()), sum(pieces.read_shard(staging, piece)[0].examples for piece in kept)
+    return peak(os.getpid()), sum(pieces.read_shard(staging, piece)[0].examples for piece in kept)
 
 
-@contextmanager
-def watched_children() -> Iterator[dict[int, float]]:
-    """Peaks of all processes that this one starts meanwhile."""
-    peaks: dict[int, float] = {}
-    ended = threading.Event()
+_BUNDLE = 64
+"""Batches of records in a bundle."""
 
-    def watch() -> None:
-        while not ended.wait(0.2):
-            for child in psutil.Process().children(recursive=True):
-                peaks[child.pid] = peak(child.pid) or peaks.get(child.pid, 0)
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    yield peaks
-    ended.set()
-    thread.join()
+def done(fn: Any, elements: Iterable[Any], *sides: Any) -> Iterator[tuple[str, Any]]:
+    """What a stage gives for a bundle of elements, each with the tag of its output."""
+    fn.setup()
+    fn.start_bundle()
+    for element in elements:
+        for held in fn.process(element, *sides):
+            yield (held.tag, held.value) if hasattr(held, "tag") else ("", held)
+    yield from (("", held.value) for held in fn.finish_bundle() or ())
 
 
 def peak(process: int) -> float:

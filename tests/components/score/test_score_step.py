@@ -118,6 +118,7 @@ class TestWhatComesOut:
         assert summary["age_mean"] == pytest.approx(held["age"].mean(), abs=0.01)
         assert sum(summary["ages"].values()) == 75 == sum(summary["genders"].values())
         assert summary["model"] == "visage/1" and summary["photos_per_second"] > 0
+        assert summary["beam"]["photos"] == 81 and summary["beam"]["faces_a_part"]["sum"] == 75
         assert summary["drift"] == []  # fewer faces than a distance can be told from
 
     def test_the_page_shows_some_faces(self, done):
@@ -313,11 +314,13 @@ class TestOnACluster:
 
         monkeypatch.setattr(first_look, "start", noting)
         made_photos.folder(tmp_path / "faces", 2)
+        zipped(tmp_path / "more.zip", {"1.jpg": jpeg(1)})
+        (tmp_path / "list.txt").write_text("/no/such/folder/1.jpg\n")
         monkeypatch.chdir(tmp_path)
-        STEP.run(settings(Path("faces")), StepContext({}, output))
+        STEP.run(settings(Path("faces"), Path("more.zip"), Path("list.txt")), StepContext({}, output))
         ((_, step, room, places),) = asked
         assert step == "score" and room.startswith(f"{output}/staging/")
-        assert places == [str(tmp_path / "faces")]
+        assert places == [str(tmp_path / "faces"), str(tmp_path / "more.zip")]
 
 
 class TestTrouble:

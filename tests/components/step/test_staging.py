@@ -138,6 +138,7 @@ def test_a_step_whose_machine_is_lost_goes_on_from_its_last_checkpoint(place, tm
         epoch(again, 4)
         until(lambda: staged(place) == {"last": b"4", "weights-4": b"weights 4"})
     assert staged(place) == {}
+    assert not (tmp_path / "staging" / "unfinished" / "run-1" / f"epochs-{DIGEST[:16]}").exists()
     lost.__exit__(None, None, None)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from pipeline import recipe
-from pipeline.kubeflow import profile
+from pipeline.kubeflow import cluster_profile
 from pipeline.kubeflow.compile import compile_pipeline
 from tests.documented import PROJECT
 
@@ -19,7 +19,7 @@ FILE = Path(__file__).with_suffix(".yaml")
 
 def compiled() -> list[Any]:
     """Both documents of the pipeline as this machine's kfp writes it."""
-    held = profile.load(PROJECT / "infra" / "kubeflow" / "bucket.yaml", {})
+    held = cluster_profile.load(PROJECT / "infra" / "kubeflow" / "bucket.yaml", {})
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "visage.yaml"
         compile_pipeline(recipe.load("default", ["source.path=s3://photos/imdb_crop"]), held, out)

@@ -5,8 +5,8 @@ import pytest
 from pipeline import dag, recipe
 from pipeline.cli import main
 from pipeline.kubeflow import client
+from pipeline.kubeflow.cluster_profile import ClusterProfile
 from pipeline.kubeflow.cron import with_seconds
-from pipeline.kubeflow.profile import ClusterProfile
 from schemas.error import VisageError
 from tests.pipeline.kubeflow.kubeflow_server import serving
 

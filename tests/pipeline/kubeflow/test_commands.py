@@ -15,8 +15,8 @@ from rich.console import Console
 
 from pipeline import dag, recipe
 from pipeline.demo.archive import draw_archive
+from pipeline.kubeflow.cluster_profile import ClusterProfile
 from pipeline.kubeflow.compile import compile_pipeline
-from pipeline.kubeflow.profile import ClusterProfile
 from pipeline.local import runner
 from pipeline.local.display import Display
 from schemas.artifact import read_manifest

@@ -12,8 +12,8 @@ from components.step import command
 from pipeline import dag, recipe
 from pipeline.cli import parser
 from pipeline.kubeflow import outputs
+from pipeline.kubeflow.cluster_profile import ClusterProfile, Volume
 from pipeline.kubeflow.compile import compile_pipeline
-from pipeline.kubeflow.profile import ClusterProfile, Volume
 from schemas.error import VisageError
 from tests.pipeline.kubeflow.compiled import FILE
 from tests.pipeline.kubeflow.compiled import compiled as compiled_pipeline

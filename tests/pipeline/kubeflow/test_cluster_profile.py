@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from pipeline import dag, recipe
-from pipeline.kubeflow import profile
+from pipeline.kubeflow import cluster_profile
+from pipeline.kubeflow.cluster_profile import ClusterProfile
 from pipeline.kubeflow.compile import compile_pipeline
 from pipeline.kubeflow.places import demand_visible
-from pipeline.kubeflow.profile import ClusterProfile
 from schemas.error import VisageError
 from tests.documented import PROJECT
 from tests.pipeline.kubeflow.test_compile import documents
@@ -21,7 +21,7 @@ BUCKET, VOLUME = PROJECT / "infra" / "kubeflow" / "bucket.yaml", PROJECT / "infr
 def compiled(file: Path, tmp_path: Path, photos: str, **given) -> tuple[dict, dict]:
     """Executors of the pipeline, and what Kubernetes is told of each."""
     out = tmp_path / "visage.yaml"
-    compile_pipeline(recipe.load("default", [f"source.path={photos}"]), profile.load(file, given), out)
+    compile_pipeline(recipe.load("default", [f"source.path={photos}"]), cluster_profile.load(file, given), out)
     pipeline, platform = documents(out)
     pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     return pipeline["deploymentSpec"]["executors"], pods
@@ -99,7 +99,7 @@ def test_the_volumes_example_mounts_claims_and_secrets_into_every_pod(tmp_path):
 
 def test_retries_are_a_steps_own(tmp_path):
     out = tmp_path / "visage.yaml"
-    held = profile.load(BUCKET, {"steps": {"score": {"retries": {"count": 0}}}})
+    held = cluster_profile.load(BUCKET, {"steps": {"score": {"retries": {"count": 0}}}})
     compile_pipeline(recipe.load("default"), held, out)
     tasks = documents(out)[0]["components"]["comp-exit-handler-1"]["dag"]["tasks"]
     assert (tasks["train"]["retryPolicy"]["maxRetryCount"], tasks["train"]["retryPolicy"]["backoffMaxDuration"]) == (
@@ -111,7 +111,7 @@ def test_retries_are_a_steps_own(tmp_path):
 
 
 def test_what_is_given_on_the_command_line_goes_before_the_file():
-    held = profile.load(BUCKET, {"image": "mine:2", "steps": {"train": {"gpus": 4}}})
+    held = cluster_profile.load(BUCKET, {"image": "mine:2", "steps": {"train": {"gpus": 4}}})
     assert (held.image, held.pod("train").gpus, held.pod("train").memory) == ("mine:2", 4, "16Gi")
 
 
@@ -143,7 +143,7 @@ def test_a_wrong_profile_is_one_message_that_says_what_is_wanted(text, told, hin
     file = tmp_path / "cluster.yaml"
     file.write_text(text)
     with pytest.raises(VisageError) as raised:
-        profile.load(file, {})
+        cluster_profile.load(file, {})
     assert told in raised.value.message and hint in raised.value.hint and raised.value.usage
     assert "cluster.yaml" in raised.value.message and "hunter2" not in str(raised.value)
 
