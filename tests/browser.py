@@ -29,6 +29,7 @@ addEventListener("load", () => parent.postMessage({
     button.click();
     return !table.querySelector("th[aria-sort=ascending]");
   }).length,
+  first_cells: [...document.querySelectorAll("td:first-child")].map(cell => cell.textContent),
   dark: getComputedStyle(document.body).backgroundColor,
   links: [...document.links].map(link => link.href),
 }, "*"));
@@ -47,6 +48,7 @@ class Seen:
         without_alt: pictures without a text in their place.
         headings: their level and text, in order.
         unsorted: tables that a click on a head does not sort.
+        first_cells: of the rows of all tables, once sorted.
         dark: the colour of the paper.
         links: addresses.
         console: what the browser had to say: errors, and requests that the page's own policy forbids.
@@ -58,6 +60,7 @@ class Seen:
     without_alt: int
     headings: list[str]
     unsorted: int
+    first_cells: list[str]
     dark: str
     links: list[str]
     console: list[str]

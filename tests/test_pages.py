@@ -75,6 +75,13 @@ def test_a_page_fits_is_whole_and_asks_for_nothing(which, width, request):
     assert all(link.startswith("file:") for link in seen.links)
 
 
+def test_a_table_is_sorted_by_what_its_cells_mean(tmp_path):
+    cells = ["10.50 (9.00 to 11.00)", "–", "1,000.00", "-2.00 (-4.00 to 0.00)", "7%", "words"]
+    page.write(tmp_path / "page.html", "Sorted", [page.Table(["error"], [[cell] for cell in cells])])
+    wanted = ["-2.00 (-4.00 to 0.00)", "7%", "10.50 (9.00 to 11.00)", "1,000.00", "words", "–"]
+    assert browser.look(tmp_path / "page.html").first_cells == wanted
+
+
 def test_a_page_is_dark_where_that_is_wanted(step_page):
     assert browser.look(step_page).dark == "rgb(255, 255, 255)"
     assert browser.look(step_page, dark=True).dark == "rgb(20, 23, 26)"

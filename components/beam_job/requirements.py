@@ -4,8 +4,10 @@ Beam itself would fetch a jar or an image where an option is missing, minutes in
 no network. Nothing is fetched here: what a runner needs is named, or there already.
 """
 
+import io
 import shutil
 from collections.abc import Iterator
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +26,19 @@ def check(settings: BeamSettings, options: "PipelineOptions") -> None:
 
     Args:
         settings: with the runner's name.
-        options: what Beam understood of `settings.options`.
+        options: `settings.options` as Beam has them.
 
     Raises:
-        VisageError: one or more things are missing.
+        VisageError: one or more things are missing, or an option has a value that Beam does not take.
     """
-    missing = list(_MISSING[settings.runner](settings, options.get_all_options()))
+    with io.StringIO() as said:
+        try:
+            with redirect_stderr(said):
+                known = options.get_all_options()
+        except SystemExit as error:  # as of any command line that argparse reads
+            why = said.getvalue().strip().rpartition("error: ")[2]
+            raise VisageError(f"beam.options cannot be read: {why}.", READ_MORE, usage=True) from error
+    missing = list(_MISSING[settings.runner](settings, known))
     if missing:
         listed = "".join(f"\n- {need}" for need in missing)
         raise VisageError(f"beam.runner={settings.runner} needs among beam.options:{listed}", READ_MORE, usage=True)

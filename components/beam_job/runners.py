@@ -62,8 +62,10 @@ def pipeline(settings: BeamSettings) -> "beam.Pipeline":
 
     # It advises processes over threads, which would be right for work that holds the GIL.
     logging.getLogger("apache_beam.runners.portability.fn_api_runner.fn_runner").setLevel(logging.ERROR)
-    given = ["--direct_running_mode=in_memory", f"--direct_num_workers={workers_here(settings)}", *settings.options]
-    return beam.Pipeline(runner=FnApiRunner(), options=PipelineOptions(given))
+    given = ["--direct_running_mode=in_memory", f"--direct_num_workers={workers_here(settings)}"]
+    options = PipelineOptions([*given, *settings.options])
+    requirements.check(settings, options)
+    return beam.Pipeline(runner=FnApiRunner(), options=options)
 
 
 def run(job: "beam.Pipeline") -> "PipelineResult":

@@ -26,7 +26,7 @@ from components.evaluate.blessing import objections
 from components.evaluate.intervals import Measured, differences, measure
 from components.evaluate.rivals import Rival
 from components.evaluate.settings import EvaluateSettings, Settings
-from components.report import surround
+from components.report import page, surround
 from components.step import StepContext
 from schemas.error import VisageError
 from schemas.record import TEST, TRAIN
@@ -79,9 +79,10 @@ def evaluate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
         context.output, faces, predictions.examples(folder, shards), asked.worst_faces
     ):
         log.info("the largest errors are on %s", plots.WORST)
+    around = surround.of_step("evaluate", settings, context)
     if asked.label_check:
-        _check_labels(context, estimator, index)
-    report.write(context.output / REPORT, measured, context.output, surround.of_step("evaluate", settings, context))
+        _check_labels(context, estimator, index, around)
+    report.write(context.output / REPORT, measured, context.output, around)
 
     _track(context, measured)
     for reason in reasons:
@@ -156,12 +157,14 @@ def _table(whole: Measured, of_baseline: metrics.Figures, champion: Mapping[str,
     ]
 
 
-def _check_labels(context: StepContext, estimator: saved.Estimator, index: Mapping[str, Sequence[Shard]]) -> None:
+def _check_labels(
+    context: StepContext, estimator: saved.Estimator, index: Mapping[str, Sequence[Shard]], around: page.Surround
+) -> None:
     folder = context.inputs["ingest"]
     checked = label_check.check(
         estimator, ((split, predictions.examples(folder, shards)) for split, shards in index.items())
     )
-    label_check.write(context.output, checked)
+    label_check.write(context.output, checked, around)
     log.info(
         "%d labels of %d are likely to be wrong: %s", checked["likely_wrong"].sum(), len(checked), label_check.PAGE
     )

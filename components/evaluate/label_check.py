@@ -89,7 +89,7 @@ def check(estimator: Estimator, splits: Iterable[tuple[str, Iterable[FaceExample
     return ordered[SCHEMA.names]
 
 
-def write(folder: Path, faces: pd.DataFrame) -> None:
+def write(folder: Path, faces: pd.DataFrame, surround: page.Surround) -> None:
     """Write the list as Parquet, and a page of the least believed labels."""
     pq.write_table(pa.Table.from_pandas(faces, schema=SCHEMA, preserve_index=False), folder / FILE)
     shown = faces.head(ON_PAGE)
@@ -102,9 +102,11 @@ def write(folder: Path, faces: pd.DataFrame) -> None:
             f"To leave them out: --set ingest.exclude_list={FILE}, this file of the artifact, or a copy of it without the rows "
             "whose label is right after all."
         ),
-        page.Pictures([page.Picture(row["jpeg"], _caption(row), "jpeg") for row in shown.to_dict("records")]),
+        page.Pictures(
+            [page.Picture(row["jpeg"], _caption(row), "jpeg") for row in shown.to_dict("records")], small=True
+        ),
     ]
-    page.write(folder / PAGE, "Labels that are hard to believe", blocks)
+    page.write(folder / PAGE, "Labels that are hard to believe", blocks, surround)
 
 
 def _caption(row: Any) -> str:

@@ -246,11 +246,15 @@ def _figures(metrics: Mapping[str, Any], wanted: Sequence[tuple[str, str]]) -> p
 def _slices(slices: Sequence[Mapping[str, Any]]) -> page.Table:
     known = [(name, title) for name, title in _OF_SLICES if any(held.get(name) is not None for held in slices)]
     rows = [
-        [f"{held['slice']}: {held['value']}", held["examples"], *(_with_ends(held, name) for name, _ in known)]
+        [
+            f"{held['slice']}: {held['value']}" + ("" if held.get("judged", True) else " (too few to judge)"),
+            held["examples"],
+            *(_with_ends(held, name) for name, _ in known),
+        ]
         for held in slices
     ]
     unjudged = [number for number, held in enumerate(slices) if not held.get("judged", True)]
-    told = "Share or mean, with the 95 % interval by person where there is one; greyed where there are too few faces to judge."
+    told = "Share or mean, with the 95 % interval by person where there is one."
     return page.Table(["group", "examples", *(title for _, title in known)], rows, told, unjudged)
 
 

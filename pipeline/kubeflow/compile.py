@@ -11,7 +11,7 @@ from components.step import Step
 from pipeline.dag import STEPS, in_order
 from pipeline.kubeflow import pods
 from pipeline.kubeflow.cluster_profile import ClusterProfile
-from pipeline.kubeflow.outputs import METRICS, OUTPUT, PAGE, PageKind, page_kind
+from pipeline.kubeflow.outputs import METRICS, OUTPUT, PAGE, page_kind
 from pipeline.kubeflow.places import demand_visible
 from pipeline.recipe import Recipe
 from schemas.error import VisageError
@@ -113,9 +113,8 @@ def _component(step: Step, profile: ClusterProfile) -> Any:
         return getattr(dsl, _KINDS.get(name, "Artifact"))
 
     outputs: dict[str, Any] = {OUTPUT: kind_of(step.name), METRICS: dsl.Metrics}
-    shown = page_kind(step)
-    if shown:
-        outputs[PAGE] = dsl.Markdown if shown is PageKind.MARKDOWN else dsl.HTML
+    if page_kind(step):
+        outputs[PAGE] = dsl.HTML
 
     def component(settings: Any, run: Any, *artifacts: Any) -> Any:
         given = dict(zip([*step.inputs, *outputs], artifacts, strict=True))

@@ -27,7 +27,6 @@ class PageKind(enum.Enum):
     """What a step has for people to look at."""
 
     HTML = ".html"
-    MARKDOWN = ".md"
     PICTURES = ".png"
 
 

@@ -102,9 +102,8 @@ def read_all(logs: Path) -> list[RunRecord]:
     """The runs whose records are there and can be read, the newest first."""
     found = []
     for path in sorted(logs.glob(f"*/{RECORD}"), key=lambda path: path.parent.name, reverse=True):
-        with suppress(
-            OSError, ValueError, TypeError, LookupError
-        ):  # of another version of Visage, or damaged: it is not listed
+        # One of another version of Visage, or damaged, is not listed.
+        with suppress(OSError, ValueError, TypeError, LookupError):
             held = json.loads(path.read_text())
             found.append(RunRecord(**{**held, "steps": [StepRecord(**step) for step in held["steps"]]}))
     return found

@@ -16,7 +16,6 @@ import json
 import os
 import pickle
 import sqlite3
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -30,8 +29,6 @@ from components.ingest.labels import SplitSettings
 from components.ingest.settings import Settings
 from components.step.settings import build as build_settings
 from schemas.record import FaceRecord
-
-PROJECT = Path(__file__).resolve().parents[2]
 
 
 def main() -> None:
@@ -232,5 +229,4 @@ def run_cache(folder: Path) -> tuple[float, int]:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(PROJECT))
     main()

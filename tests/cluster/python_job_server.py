@@ -23,5 +23,6 @@ class JobWithWorkers(local_job_service.BeamJob):
 
 
 if __name__ == "__main__":
-    local_job_service.LocalJobServicer(beam_job_type=JobWithWorkers).start_grpc_server(int(sys.argv[1]))
+    port = int(sys.argv.pop())  # Beam takes what is left there for options
+    local_job_service.LocalJobServicer(beam_job_type=JobWithWorkers).start_grpc_server(port)
     threading.Event().wait()

@@ -59,6 +59,19 @@ def ran(server, tmp_path_factory) -> Path:
         time.sleep(3)
         server.start()
         assert run.wait(timeout=600) == 0, (folder / "out").read_text()
+        # So small a model is not blessed; a person decides.
+        promote = [
+            sys.executable,
+            "-m",
+            "pipeline.cli",
+            "models",
+            "promote",
+            "1",
+            "--force",
+            "--reason",
+            "it is a test",
+        ]
+        subprocess.run(promote, env=environment, cwd=PROJECT, check=True, capture_output=True)
     finally:
         run.kill()
     return folder / "root"

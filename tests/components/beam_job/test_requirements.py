@@ -98,6 +98,16 @@ def test_a_job_may_take_longer_than_the_five_minutes_that_beam_lets_it():
     assert pipeline(settings).options.get_all_options()["job_server_timeout"] > 30 * 86400
 
 
+@pytest.mark.parametrize("runner", ["local", "flink"])
+def test_an_option_with_a_value_that_is_none_is_one_message(runner, capfd):
+    with pytest.raises(
+        VisageError, match=r"beam.options cannot be read: argument --parallelism: invalid int value: 'many'"
+    ) as raised:
+        pipeline(BeamSettings(runner=runner, options=("--parallelism=many",)))
+    assert raised.value.usage
+    assert capfd.readouterr().err == ""
+
+
 def test_environments_differ_by_code_and_by_versions_of_what_both_have():
     here = Environment("code", {"python": "3.11", "pillow": "12.3.0", "tensorflow": "2.16.2"})
     image = Environment("other", {"python": "3.13", "pillow": "12.3.0", "tensorflow-cpu": "2.16.2"})

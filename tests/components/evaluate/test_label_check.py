@@ -11,6 +11,7 @@ from components.estimator.features import features
 from components.estimator.settings import EstimatorSettings
 from components.evaluate import label_check
 from components.ingest.exclusion import Exclusion
+from components.report import page
 from schemas.record import FaceRecord
 from tests.components.evaluate.made_up import face, write_estimator
 
@@ -41,7 +42,7 @@ def checked(tmp_path_factory):
     spoilt = {one.path for number, one in enumerate(examples) if number % 30 in (0, 7)}
     estimator = saved.load(write_estimator(folder) / "estimator")
     faces = label_check.check(estimator, [("train", examples[:200]), ("test", examples[200:])])
-    label_check.write(folder, faces)
+    label_check.write(folder, faces, page.Surround())
     return folder, spoilt
 
 

@@ -135,8 +135,7 @@ def test_nothing_unfinished_stays(first, second, place):
 def test_kubeflow_shows_pages_figures_and_the_model(first, second):
     for night in (first, second):
         for name in NAMES:
-            page = night.run.artifact(name, "page").read_text()
-            assert ("<html" in page) == (name != "register")
+            assert "<html" in night.run.artifact(name, "page").read_text()
         assert "data:image/png" in night.run.artifact("train", "page").read_text()
         metadata = night.run.metadata
         assert metadata["register", "artifact"]["registry_uri"] == "models:/visage/1"

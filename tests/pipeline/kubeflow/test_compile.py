@@ -130,7 +130,7 @@ def test_the_artifacts_are_what_kubeflow_shows_of_their_kind(spec):
         "validate": ("Artifact", "HTML"),
         "train": ("Model", "HTML"),
         "evaluate": ("Artifact", "HTML"),
-        "register": ("Model", "Markdown"),
+        "register": ("Model", "HTML"),
         "score": ("Artifact", "HTML"),
     }
 
