@@ -91,7 +91,7 @@ RULES = (
     Rule(r"visage.*agedb.*", "visage labels --help", "of a source that the page adds: tests of sources add it as well"),
     Rule(r"(visage)( --help)?", r"\1 --help"),
     Rule(
-        r"visage (compare|compile|demo-data|download|labels|run|schedule|score|step(?: \w+)?|submit)",
+        r"visage (compare|compile|demo-data|download|labels|run|schedule|schema|score|step(?: \w+)?|submit)",
         r"\g<0> --help",
         "a mention",
     ),
