@@ -14,6 +14,9 @@ SPLITS = (TRAIN, VALIDATION, TEST)
 MAX_AGE = 100
 """The oldest age that is learned: DEX's 101 classes, 0 to 100 years (Rothe et al., ICCV Workshops 2015)."""
 
+LABEL = "label_"
+"""Begins the columns of the listing, and of predictions, that hold a table's own columns: those that are no label to learn."""
+
 
 @dataclass(frozen=True, slots=True)
 class FaceRecord:
@@ -32,6 +35,7 @@ class FaceRecord:
         face_score: of the source's detector; -inf where it found no face; None if the source has no such score.
         second_face_score: of a second face on the photo; None if there is none.
         split: the split that the source itself gives; None if it gives none.
+        own_labels: what a table's own columns say, those that the settings name, in their order; None for an empty field.
         malformed: why the row cannot be read; empty for a well-formed row.
     """
 
@@ -46,4 +50,5 @@ class FaceRecord:
     face_score: float | None = None
     second_face_score: float | None = None
     split: str | None = None
+    own_labels: tuple[str | None, ...] = ()
     malformed: str = ""

@@ -123,6 +123,13 @@ RULES = (
     Rule(r"visage score portrait\.jpg"),
     Rule(r"visage score .*", "visage score --help", "photos of others"),
     Rule(r"visage models.*"),
+    Rule(r"visage schema infer .*", says="proposed.pbtxt"),
+    Rule(
+        r"visage schema (diff|approve) .*",
+        r"visage schema infer artifacts/ingest --out proposed.pbtxt && cp proposed.pbtxt own.pbtxt && \g<0> --schema own.pbtxt",
+        "there must be a proposal, and the project keeps its schema",
+        says="asks for the same as own.pbtxt",
+    ),
     Rule(r"visage compare .*", "visage compare --help", "a second version, which the one run has not"),
     Rule(r"visage end-run .*", says="no run was tracked"),
     Rule(r"visage ui", r"\g<0> --port $PORT", "5000 may be taken"),

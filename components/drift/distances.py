@@ -4,12 +4,12 @@ A distance alone warns of small samples, for a few people differ from any others
 part two samples of one population as far. People are counted, not photos: three photos of each of 60 persons tell of 60 ages.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow_data_validation as tfdv
-from tensorflow_metadata.proto.v0.schema_pb2 import BYTES, INT, Feature, Schema
+from tensorflow_metadata.proto.v0.schema_pb2 import BYTES, FLOAT, INT, Feature, Schema
 from tensorflow_metadata.proto.v0.statistics_pb2 import (
     DatasetFeatureStatisticsList,
     FeatureNameStatistics,
@@ -21,10 +21,17 @@ AGE, PERSON = "face/age", "person/id"
 JENSEN_SHANNON, L_INFINITY = "Jensen-Shannon divergence", "L-infinity distance"
 
 MEASURES = {AGE: JENSEN_SHANNON, "face/age_class": L_INFINITY, "face/gender": L_INFINITY}
-"""The features that are compared, and how (https://www.tensorflow.org/tfx/data_validation/get_started)."""
+"""How labels are compared where no schema says it (https://www.tensorflow.org/tfx/data_validation/get_started)."""
 
 SIGNIFICANCE = 0.01
 """A distance counts only where chance alone would give one as large less often than this."""
+
+_TYPES = {
+    FeatureNameStatistics.INT: INT,
+    FeatureNameStatistics.FLOAT: FLOAT,
+    FeatureNameStatistics.STRING: BYTES,
+    FeatureNameStatistics.BYTES: BYTES,
+}
 
 _DRAWS = 4000
 _SEED = 17
@@ -48,17 +55,22 @@ class Distance:
 
 
 def measure(
-    statistics: DatasetFeatureStatisticsList, control: DatasetFeatureStatisticsList, names: Iterable[str]
+    statistics: DatasetFeatureStatisticsList, control: DatasetFeatureStatisticsList, measures: Mapping[str, str]
 ) -> dict[str, Distance]:
     """The distance of each of some features, which both sides have, by name.
+
+    Args:
+        statistics: of one side.
+        control: of the other.
+        measures: by feature, `JENSEN_SHANNON` or, for words, `L_INFINITY`.
 
     Where a side does not say who its people are, it is taken to have as many photos of each as the other.
     """
     schema = Schema()
-    for name in names:
-        wanted = Feature(name=name, type=INT if name == AGE else BYTES)
+    for name, measure in measures.items():
+        wanted = Feature(name=name, type=_TYPES[_feature(statistics, name).type])
         # TFDV measures only where there is a threshold; callers apply theirs to what it measures.
-        if MEASURES[name] == L_INFINITY:
+        if measure == L_INFINITY:
             wanted.drift_comparator.infinity_norm.threshold = 1
         else:
             wanted.drift_comparator.jensen_shannon_divergence.threshold = 1

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from components.evaluate import predictions
+from components.evaluate.own_labels import LISTING
 from components.photo import PhotoRejected, PhotoSettings, face_of
 from components.storage.by_name import Files, open_files
 from components.storage.places import photos_root
@@ -19,9 +20,6 @@ from schemas.error import VisageError
 from schemas.example import FaceExample
 from schemas.record import TEST
 from schemas.shard import Shard
-
-_LISTING = "examples.parquet"
-"""File of the examples artifact: a row an example, in the order of the shards; `box` is where its face is on the photo."""
 
 _LIMITS = {"min_side", "max_pixels", "max_bytes"}
 """Photo settings that say which photos are used; all others change how a face looks."""
@@ -71,7 +69,7 @@ def examples(ingest: Path, test: Sequence[Shard], photo: PhotoSettings) -> Itera
     for example in held:
         key = example.path, example.sha256, example.person
         if key not in boxes:
-            raise CropsUnavailableError(f"{_OTHERWISE}, and {_LISTING} does not list {example.path}.")
+            raise CropsUnavailableError(f"{_OTHERWISE}, and {LISTING} does not list {example.path}.")
         yield _cropped(example, boxes[key], photos, photo)
 
 
@@ -104,8 +102,8 @@ def _boxes(ingest: Path) -> dict[tuple[str, str, str], Any]:
 
     try:
         listed = parquet.read_table(
-            ingest / _LISTING, columns=["path", "sha256", "person", "box"], filters=[("split", "=", TEST)]
+            ingest / LISTING, columns=["path", "sha256", "person", "box"], filters=[("split", "=", TEST)]
         )
     except (OSError, pa.ArrowInvalid) as error:
-        raise CropsUnavailableError(f"{_OTHERWISE}, and {_LISTING} cannot be read: {error}.") from error
+        raise CropsUnavailableError(f"{_OTHERWISE}, and {LISTING} cannot be read: {error}.") from error
     return {(row["path"], row["sha256"], row["person"]): row["box"] for row in listed.to_pylist()}

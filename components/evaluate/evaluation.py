@@ -15,6 +15,7 @@ from components.evaluate import (
     fresh_process,
     label_check,
     metrics,
+    own_labels,
     plots,
     predictions,
     report,
@@ -58,6 +59,7 @@ def evaluate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     estimator = saved.load(trained)
     classes = estimator.classes
     faces = predictions.predict(estimator, predictions.examples(folder, shards), read, asked.age_checks.thresholds)
+    faces = own_labels.joined(faces, folder)
     predictions.write(context.output / PREDICTIONS, faces)
     against = rivals.measure(champion, folder, shards, read) if champion else []
 

@@ -48,7 +48,7 @@ Ages in years; `side`: of the stored face, pixels; `face_score`: the source's; `
 probability that was given to the true age in whole years; `low` and `high`: ends of the 90 % interval; `age_class`: the
 example's own or, for an estimator with classes, the one that its age falls into; `predicted_age_class`: the likeliest one;
 unknown labels, and what the estimator does not tell, are null. Then follow `predicted_at_least_18` and the like, the probability
-of an age of so many years or more.
+of an age of so many years or more, and `label_camera` and the like, a table's own columns.
 """
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from components.evaluate.intervals import Measured
 from components.evaluate.metrics import figures
+from schemas.record import LABEL
 
 MAX_VALUES = 40
 """A column with more values is no slice: a name, a date or a number of its own."""
@@ -17,9 +18,6 @@ MAX_VALUES = 40
 _SIDES = (64, 96, 128, 192, 256, 384)
 _SCORES = (1.0, 2.0, 3.0, 4.0, 5.0)
 """Where the slices of the stored face's side, pixels, and of the source's face score begin."""
-
-LABEL = "label_"
-"""Begins the columns of the predictions that hold a table's own columns."""
 
 WORST_BY = ("age_mae", "age_class_accuracy", "gender_accuracy")
 
@@ -57,11 +55,20 @@ def _columns(faces: pd.DataFrame) -> Iterator[tuple[str, pd.Series, Sequence[str
     others: list[tuple[str, pd.Series, list[str]]] = [("source", faces["source"], [])]
     others += [("picture side", *_binned(faces["side"], _SIDES, "px"))]
     others += [("face score", *_binned(faces["face_score"], _SCORES, ""))]
-    others += [(name.removeprefix(LABEL), faces[name], []) for name in map(str, faces) if name.startswith(LABEL)]
+    others += [(_own(name), faces[name], []) for name in map(str, faces) if name.startswith(LABEL)]
     for name, values, order in others:
         found = sorted(values.dropna().unique(), key=order.index if order else None)
         if 2 <= len(found) <= MAX_VALUES:
             yield name, values, found
+
+
+_TAKEN = ("gender", "age", "age_class", "gender and age", "source", "picture side", "face score")
+
+
+def _own(column: str) -> str:
+    """Name of the slices of a table's own column, which is that of no other slices."""
+    name = column.removeprefix(LABEL)
+    return f"column {name}" if name in _TAKEN else name
 
 
 def _binned(values: pd.Series, starts: Sequence[float], unit: str) -> tuple[pd.Series, list[str]]:

@@ -1,6 +1,6 @@
 """The driver's last part: an artifact of the pieces that workers left in the staging place, some ten thousand rows at a time."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -32,8 +32,14 @@ _GROUP = 1 << 17
 """Rejects that are in memory at once, and in a row group of the file."""
 
 
-def assemble(staging: str, output: Path, photo: PhotoSettings) -> Rows:
+def assemble(staging: str, output: Path, photo: PhotoSettings, own_labels: Sequence[str] = ()) -> Rows:
     """Bring the shards home, and write index, listing and rejects; gives the number of rows that there were.
+
+    Args:
+        staging: place of the job.
+        output: folder of the artifact.
+        photo: how faces were made.
+        own_labels: names of the table's own columns that the records have.
 
     Raises:
         VisageError: a piece is gone or is not what was written; the artifact cannot be written.
@@ -45,7 +51,8 @@ def assemble(staging: str, output: Path, photo: PhotoSettings) -> Rows:
         index: dict[str, list[Shard]] = {}
         for file, splits in ((examples_index.LISTING, SPLITS), (examples_index.LISTING_LEFT_OUT, (LEFT_OUT,))):
             if any(split in contents.pieces for split in splits):
-                examples_index.write_listing(output / file, _brought(staging, output, contents, splits, index), made_by)
+                brought = _brought(staging, output, contents, splits, index)
+                examples_index.write_listing(output / file, brought, made_by, own_labels)
         write_index(output, {split: index[split] for split in SPLITS if split in index})
         _write_rejects(output / "rejects.parquet", staging, contents.pieces.get(REJECTS, []))
     except OSError as error:

@@ -6,23 +6,28 @@ People query it, and the next ingest finds in it the work that is already done.
 import hashlib
 import importlib.metadata
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from components import photo
 from components.ingest.face_tables import COLUMNS
 from components.photo import PhotoSettings
 from schemas.arrow_files import parquet as pq
+from schemas.record import LABEL
 
 LISTING = "examples.parquet"
 
 LISTING_LEFT_OUT = "left_out.parquet"
 """Listing of the faces that were left out for others of the same picture or photo, with their Examples in shards beside it:
 the next ingest need not take them anew to see that."""
+
+LISTED = pa.schema([column for column in COLUMNS if column.name != "own_labels"])
+"""Columns of every listing. A table's own labels follow, each as a column of its own."""
 
 
 def making(settings: PhotoSettings) -> str:
@@ -44,13 +49,17 @@ def _version(distribution: str) -> str:
         return ""
 
 
-def write_listing(file: Path, tables: Iterable[pa.Table], made_by: str) -> None:
-    """Write a listing from the rows of each shard, in the order of the shards."""
-    schema = COLUMNS.with_metadata({"making": made_by})
+def write_listing(file: Path, tables: Iterable[pa.Table], made_by: str, own_labels: Sequence[str] = ()) -> None:
+    """Write a listing from the rows of each shard, in the order of the shards; `own_labels` are the names of a table's own."""
+    own = [pa.field(f"{LABEL}{name}", pa.string()) for name in own_labels]
+    schema = pa.schema([*LISTED, *own]).with_metadata({"making": made_by})
     # Lists as newer versions of pyarrow write them, so that the schema of the file is one.
     with pq.ParquetWriter(file, schema, use_compliant_nested_type=True) as writer:
         for rows in tables:
-            writer.write_table(rows.cast(schema))
+            listed = rows.select(LISTED.names)
+            for number, field in enumerate(own):
+                listed = listed.append_column(field, pc.list_element(rows["own_labels"], number))
+            writer.write_table(listed.cast(schema))
 
 
 def read_parts(file: Path, names: Iterable[str]) -> Iterator[pa.Table]:
@@ -68,7 +77,7 @@ _AT_ONCE = 1 << 15
 
 
 def known_faces(folder: Path, made_by: str) -> Iterator[pa.Table]:
-    """The faces of an artifact, some ten thousand at a time, if they were made in the same way; else none.
+    """The faces of an artifact as `LISTED`, some ten thousand at a time, if they were made in the same way; else none.
 
     Faces that a shard no longer holds, because it is gone or too short, are not among them. Other damage is seen when the
     Example is read.
@@ -76,14 +85,14 @@ def known_faces(folder: Path, made_by: str) -> Iterator[pa.Table]:
     for listing in (LISTING, LISTING_LEFT_OUT):
         with suppress(OSError, pa.ArrowInvalid):
             if (pq.read_schema(folder / listing).metadata or {}).get(b"making") == made_by.encode():
-                yield from (_still_there(folder, listed) for listed in read_parts(folder / listing, COLUMNS.names))
+                yield from (_still_there(folder, listed) for listed in read_parts(folder / listing, LISTED.names))
 
 
 def _still_there(folder: Path, listed: pa.Table) -> pa.Table:
     names = listed["file"].combine_chunks().dictionary_encode()
     sizes = np.array([_size(folder / name) for name in names.dictionary.to_pylist()], np.int64)
     there = listed["offset"].to_numpy() + listed["length"].to_numpy() <= sizes[names.indices.to_numpy()]
-    return listed.filter(there).select(COLUMNS.names).cast(COLUMNS)
+    return listed.filter(there).select(LISTED.names).cast(LISTED)
 
 
 def _size(file: Path) -> int:

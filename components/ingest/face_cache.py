@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.ingest.examples_index import known_faces
+from components.ingest.examples_index import LISTED, known_faces
 from components.ingest.extract import FaceExtractor, example_of
 from components.ingest.face_tables import COLUMNS, LABELS, NO_PLACE, faces_of, table_of
 from components.ingest.faces import Taken, TakenFace, labels_of, row_of
@@ -46,7 +46,7 @@ def stage_known(previous: Path, staging: str, made_by: str, copied: bool) -> boo
     """
     found = False
     copies: set[str] = set()
-    with files.new_file(names.joined(staging, KNOWN)) as file, ipc.new_file(file, COLUMNS) as written:
+    with files.new_file(names.joined(staging, KNOWN)) as file, ipc.new_file(file, LISTED) as written:
         for faces in known_faces(previous, made_by):
             found = True
             place = names.joined(staging, _SHARDS) if copied else str(previous.absolute())
@@ -54,8 +54,8 @@ def stage_known(previous: Path, staging: str, made_by: str, copied: bool) -> boo
                 files.copy(str(previous / shard), names.joined(place, shard))
                 copies.add(shard)
             paths = pc.binary_join_element_wise(place, faces["file"], "/")
-            number = COLUMNS.names.index("file")
-            written.write_table(faces.set_column(number, COLUMNS.field(number), paths), max_chunksize=_AT_ONCE)
+            number = LISTED.names.index("file")
+            written.write_table(faces.set_column(number, LISTED.field(number), paths), max_chunksize=_AT_ONCE)
     return found
 
 
@@ -86,7 +86,7 @@ class FaceCache:
         before = self._rows([row for row, _ in found if row is not None])
         told = table_of((labels_of(records[number], taker.split) for number in known), LABELS)
         versions = pa.array([found[number][1] for number in known], pa.string())
-        now = pa.table([*told.columns, *before.columns[len(LABELS) :]], schema=COLUMNS)
+        now = pa.table([*told.columns, *before.select(_OF_FACE).columns], schema=COLUMNS)
         now = now.set_column(_VERSION, COLUMNS.field(_VERSION), versions)
         now, anew = _told_anew(before, now)
         return now, anew, [record for record, (row, _) in zip(records, found, strict=True) if row is None]
@@ -117,9 +117,9 @@ class FaceCache:
         (held,) = self._rows([row], _ASKED).to_pylist()
         return row if (held["sha256"], _corners(held["box"])) == (digest, record.box) else None
 
-    def _rows(self, rows: Sequence[int], columns: Sequence[str] = COLUMNS.names) -> pa.Table:
+    def _rows(self, rows: Sequence[int], columns: Sequence[str] = LISTED.names) -> pa.Table:
         """Rows by their numbers, in that order; for a number below 0 any row."""
-        schema = pa.schema([COLUMNS.field(name) for name in columns])
+        schema = pa.schema([LISTED.field(name) for name in columns])
         numbers = np.maximum(np.array(rows, np.int64), 0)
         batch_of = np.searchsorted(self._firsts, numbers, side="right") - 1
         parts = [schema.empty_table()]
@@ -150,7 +150,7 @@ class _Sorted:
 
 def _keys(batch: pa.RecordBatch) -> Iterator[tuple[Any, Any]]:
     """What a row is found by: the photo's path or its content, with the box of the face."""
-    paths, boxes, digests = (batch.column(COLUMNS.names.index(name)).to_pylist() for name in ("path", "box", "sha256"))
+    paths, boxes, digests = (batch.column(LISTED.names.index(name)).to_pylist() for name in ("path", "box", "sha256"))
     for path, box, digest in zip(paths, map(_corners, boxes), digests, strict=True):
         yield (path, box), (digest, box)
 
@@ -174,6 +174,8 @@ def _batches(file: str) -> list[pa.RecordBatch]:
 
 
 _VERSION = COLUMNS.names.index("version")
+_OF_FACE = COLUMNS.names[len(LABELS) :]
+"""The columns that do not follow from the record."""
 _TOLD = ["source", "path", "person", "age", "age_class", "gender", "face_score", "fold"]
 """The columns that an Example tells."""
 

@@ -26,6 +26,7 @@ COLUMNS = pa.schema(
         "face_score": pa.float64(),
         "second_face_score": pa.float64(),
         "given_split": pa.string(),
+        "own_labels": pa.list_(pa.string()),
         "split": pa.string(),
         "fold": pa.int64(),
         "sha256": pa.string(),
@@ -62,8 +63,9 @@ def table_of(rows: Iterable[tuple[Any, ...]], schema: pa.Schema = COLUMNS) -> pa
 def faces_of(table: pa.Table) -> list[TakenFace]:
     """The opposite: the faces of a table."""
     columns = [table[name].to_pylist() for name in COLUMNS.names]
-    box = COLUMNS.names.index("box")
-    columns[box] = [None if corners is None else tuple(corners) for corners in columns[box]]
+    for name in ("box", "own_labels"):
+        number = COLUMNS.names.index(name)
+        columns[number] = [None if held is None else tuple(held) for held in columns[number]]
     records = map(FaceRecord, *columns[:_OF_RECORD])
     return list(map(TakenFace, records, *columns[_OF_RECORD:]))
 

@@ -62,6 +62,7 @@ _of_record = attrgetter(
     "face_score",
     "second_face_score",
     "split",
+    "own_labels",
 )
 
 

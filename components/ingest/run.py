@@ -50,7 +50,7 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     work = pipeline(settings.beam)  # first of all: what the runner lacks is told before anything is staged
     with _staging(settings, context) as staging:
         beams = _run_job(work, settings, context, staging)
-        rows = assemble(staging, context.output, settings.photo).rows
+        rows = assemble(staging, context.output, settings.photo, settings.source.own_labels).rows
         counted = tally.count(context.output)
         check(context.output, counted, rows, settings)
         figures = summary.describe(context.output, counted, context.previous)

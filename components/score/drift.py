@@ -86,7 +86,7 @@ def measure(faces: pd.DataFrame, training: Path, settings: ScoreSettings) -> lis
     scored = tfdv.generate_statistics_from_dataframe(table)
     thresholds = {AGE: settings.drift_age, GENDER: settings.drift_gender}
     known = [name for name in thresholds if _feature(scored, name) and _feature(control, name)]
-    found = distances.measure(scored, control, known)
+    found = distances.measure(scored, control, {name: MEASURES[name] for name in known})
     return [
         Drift(
             name,

@@ -13,15 +13,19 @@ from components.validate.settings import Settings
 from schemas.record import SPLITS
 
 
+def import_tfdv() -> None:
+    """Import TensorFlow Data Validation without what it prints: at every import, that there is no IPython."""
+    with redirect_stderr(io.StringIO()):
+        import tensorflow_data_validation  # noqa: F401
+
+
 def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     """Validate the examples.
 
     Raises:
         VisageError: a split has no examples or cannot be read, or there are anomalies and the settings make them fatal.
     """
-    with redirect_stderr(io.StringIO()):  # TFDV says there, at every import, that there is no IPython
-        import tensorflow_data_validation  # noqa: F401
-
+    import_tfdv()
     from components.validate.validation import validate
 
     return validate(settings, context)

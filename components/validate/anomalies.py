@@ -19,7 +19,7 @@ from components.validate.rules import RULES
 from components.validate.split_statistics import Description, batches, feature
 from schemas.shard import Shard
 
-SCHEMA, SKEW, DRIFT = "schema", "skew", "drift"
+SCHEMA = "schema"
 
 _PHOTOS_NAMED = 3
 _VALUES_NAMED = 5

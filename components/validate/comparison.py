@@ -1,17 +1,18 @@
 """Skew and drift: how far two sets of examples are from each other in what the estimator learns.
 
-The distances are TFDV's: Jensen-Shannon divergence for ages, L-infinity for words
+Which features are compared, by which of TFDV's distances, and how far apart they may be is said in the reviewed schema
 (https://www.tensorflow.org/tfx/data_validation/get_started#checking_data_skew_and_drift).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatisticsList
 
 from components.drift import distances
-from components.drift.distances import MEASURES, SIGNIFICANCE
+from components.drift.distances import AGE, SIGNIFICANCE
 from components.validate.anomalies import Anomaly
-from components.validate.settings import Distances
+from components.validate.reviewed_schema import Allowed
 from components.validate.split_statistics import common, feature, shares
 
 
@@ -85,10 +86,10 @@ def compare(
     statistics: DatasetFeatureStatisticsList,
     other: str,
     control: DatasetFeatureStatisticsList,
-    allowed: Distances,
+    allowed: Mapping[str, Allowed],
     min_examples: int,
 ) -> list[Comparison]:
-    """Hold the labels of some examples against those of others.
+    """Hold the features of some examples against those of others.
 
     Args:
         kind: `skew` or `drift`.
@@ -96,15 +97,17 @@ def compare(
         statistics: of it.
         other: name of what it is compared with.
         control: its statistics.
-        allowed: the largest distances that pass.
-        min_examples: labels that both sides need.
+        allowed: the largest distances that pass, by feature.
+        min_examples: with the feature, that both sides need.
     """
-    thresholds = {"face/age": allowed.age, "face/age_class": allowed.age_class, "face/gender": allowed.gender}
-    counts = {name: (_labels(statistics, name), _labels(control, name)) for name in thresholds}
+    counts = {
+        name: tuple(_present(side, name, held.numbers) for side in (statistics, control))
+        for name, held in allowed.items()
+    }
     compared = [name for name, held in counts.items() if min(held) >= min_examples]
-    found = distances.measure(statistics, control, compared)
+    found = distances.measure(statistics, control, {name: allowed[name].measure for name in compared})
     comparisons = []
-    for name, threshold in thresholds.items():
+    for name, asked in allowed.items():
         here, there = counts[name]
         if name in compared:
             detail = f"{_figures(statistics, name)} in {split}; {_figures(control, name)} in {other}"
@@ -114,19 +117,21 @@ def compare(
             continue
         held = found.get(name)
         value, chance = (held.value, held.chance) if held else (None, None)
-        comparisons.append(Comparison(kind, split, other, name, MEASURES[name], value, chance, threshold, detail))
+        comparisons.append(Comparison(kind, split, other, name, asked.measure, value, chance, asked.threshold, detail))
     return comparisons
 
 
-def _labels(statistics: DatasetFeatureStatisticsList, name: str) -> int:
+def _present(statistics: DatasetFeatureStatisticsList, name: str, numbers: bool) -> int:
+    """Number of examples that have a feature as the schema wants it, as numbers or as words."""
     held = feature(statistics, name)
-    right_type = held and held.WhichOneof("stats") == ("num_stats" if name == "face/age" else "string_stats")
+    right_type = held and held.WhichOneof("stats") == ("num_stats" if numbers else "string_stats")
     return int(common(held).num_non_missing) if held and right_type else 0
 
 
 def _figures(statistics: DatasetFeatureStatisticsList, name: str) -> str:
     held = feature(statistics, name)
     assert held is not None, name
-    if name == "face/age":
-        return f"mean {held.num_stats.mean:.1f}, deviation {held.num_stats.std_dev:.1f} years"
+    if held.WhichOneof("stats") == "num_stats":
+        unit = " years" if name == AGE else ""
+        return f"mean {held.num_stats.mean:.1f}, deviation {held.num_stats.std_dev:.1f}{unit}"
     return ", ".join(f"{share:.1%} {value}" for value, share in sorted(shares(held).items()))

@@ -1,27 +1,14 @@
 """Settings of the validate step."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.registry import RegistrySettings
 from components.step.settings import Section, external_path
 
 Verdict = Literal["fail", "warn"]
-
-
-class Distances(Section):
-    """The largest distances between two distributions that pass, 0 (the same) to 1 (nothing in common)."""
-
-    age: float = Field(
-        0.1,
-        ge=0,
-        le=1,
-        description="Jensen-Shannon divergence of the ages, to base 2, as TFDV takes it from its ten-bin histograms",
-    )
-    age_class: float = Field(0.2, ge=0, le=1, description="largest difference of an age class's share (L-infinity)")
-    gender: float = Field(0.2, ge=0, le=1, description="largest difference of a gender's share (L-infinity)")
 
 
 class ValidationSettings(Section):
@@ -32,8 +19,6 @@ class ValidationSettings(Section):
     on_drift: Verdict = Field(
         "warn", description="where train is unlike the champion's training data: fail the run, or only warn"
     )
-    skew: Distances = Field(Distances(age=0.2), description="allowed between train and the other splits")
-    drift: Distances = Field(Distances(), description="allowed between train and the champion's training data")
     min_examples: int = Field(
         100,
         ge=1,
@@ -42,6 +27,21 @@ class ValidationSettings(Section):
     reference: Path | None = external_path(
         None, "statistics file (train.pb of another run) to hold against instead of the champion's"
     )
+
+    schema_file: Path | None = external_path(
+        None, "reviewed schema, and the distances that it allows; without one, the project's example_schema.pbtxt"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _distances_are_the_schemas(cls, values: Any) -> Any:
+        named = [name for name in ("skew", "drift") if isinstance(values, dict) and name in values]
+        if named:
+            raise ValueError(
+                f"how much {named[0]} is allowed stands in the schema, as a feature's {named[0]}_comparator "
+                "(see `visage schema --help`)"
+            )
+        return values
 
 
 class Settings(Section):

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tensorflow_data_validation as tfdv
-from google.protobuf import text_format
 from google.protobuf.message import DecodeError
 from pyarrow import RecordBatch
 from tensorflow_data_validation.statistics import stats_impl
@@ -20,7 +19,6 @@ from tensorflow_metadata.proto.v0.schema_pb2 import Schema
 from tensorflow_metadata.proto.v0.statistics_pb2 import DatasetFeatureStatisticsList, FeatureNameStatistics
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
-import schemas
 from schemas.error import VisageError
 from schemas.shard import Shard, read_records
 
@@ -57,25 +55,22 @@ class Description:
         return self.labels[Labels(None, None, None)]
 
 
-def reviewed_schema() -> Schema:
-    """The schema of an Example that people reviewed."""
-    path = Path(schemas.__path__[0]) / "example_schema.pbtxt"
-    return text_format.Parse(path.read_text(), Schema())
-
-
-def describe(folder: Path, shards: Iterable[Shard], read: Callable[[int], None] = lambda count: None) -> Description:
+def describe(
+    folder: Path, shards: Iterable[Shard], schema: Schema, read: Callable[[int], None] = lambda count: None
+) -> Description:
     """Statistics and labels of the examples in some shards.
 
     Args:
         folder: of the examples artifact.
         shards: of one split.
+        schema: the reviewed one; it says which features are pictures, of whose bytes no values are counted.
         read: called with the number of examples of each batch.
 
     Raises:
         VisageError: a shard is missing, damaged, or holds other than the index says; a record is no Example, or its
             features change their type on the way.
     """
-    options = tfdv.StatsOptions(schema=reviewed_schema())
+    options = tfdv.StatsOptions(schema=schema)
     generators = stats_impl.get_generators(options, in_memory=True)
     partial = [generator.create_accumulator() for generator in generators]
     labels: Counter[Labels] = Counter()

@@ -7,12 +7,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from tensorflow_metadata.proto.v0.schema_pb2 import Schema
+
 from components import registry
 from components.report import surround
 from components.step import StepContext
 from components.validate import report, split_statistics
-from components.validate.anomalies import DRIFT, SKEW, Anomaly, anomalies_of
+from components.validate.anomalies import Anomaly, anomalies_of
 from components.validate.comparison import Comparison, Reference, compare
+from components.validate.reviewed_schema import DRIFT, SKEW, allowed, load_schema
 from components.validate.settings import Settings
 from components.validate.split_statistics import Description
 from schemas.error import VisageError
@@ -31,23 +34,23 @@ def validate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     """Validate the examples; the figures for the manifest.
 
     Raises:
-        VisageError: the examples cannot be read, or there are anomalies and the settings make them fatal.
+        VisageError: the schema or the examples cannot be read, or there are anomalies and the settings make them fatal.
     """
     folder, index = context.inputs["ingest"], read_index(context.inputs["ingest"])
+    schema = load_schema(settings.validation.schema_file)
     reference = _reference(settings, context)
-    descriptions = _describe(folder, index, context)
+    descriptions = _describe(folder, index, schema, context)
     for split, description in descriptions.items():
         path = context.output / "statistics" / f"{split}.pb"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(description.statistics.SerializeToString(deterministic=True))
 
-    schema = split_statistics.reviewed_schema()
     anomalies = [
         anomaly
         for split, description in descriptions.items()
         for anomaly in anomalies_of(split, description, schema, folder, index.get(split, []))
     ]
-    comparisons = _compare(descriptions, reference, settings)
+    comparisons = _compare(descriptions, reference, schema, settings.validation.min_examples)
     anomalies += [comparison.anomaly() for comparison in comparisons if comparison.exceeded]
 
     _write_anomalies(context.output / ANOMALIES, descriptions, anomalies, comparisons)
@@ -57,7 +60,9 @@ def validate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     return _counts(descriptions, anomalies, comparisons, reference)
 
 
-def _describe(folder: Path, index: Mapping[str, list[Shard]], context: StepContext) -> dict[str, Description]:
+def _describe(
+    folder: Path, index: Mapping[str, list[Shard]], schema: Schema, context: StepContext
+) -> dict[str, Description]:
     total = sum(shard.examples for shards in index.values() for shard in shards)
     done = 0
 
@@ -67,7 +72,7 @@ def _describe(folder: Path, index: Mapping[str, list[Shard]], context: StepConte
         context.tracker.progress(done, total, "examples")
 
     splits = dict.fromkeys([*SPLITS, *index])
-    return {split: split_statistics.describe(folder, index.get(split, []), read) for split in splits}
+    return {split: split_statistics.describe(folder, index.get(split, []), schema, read) for split in splits}
 
 
 def _reference(settings: Settings, context: StepContext) -> Reference | None:
@@ -86,18 +91,18 @@ def _reference(settings: Settings, context: StepContext) -> Reference | None:
 
 
 def _compare(
-    descriptions: Mapping[str, Description], reference: Reference | None, settings: Settings
+    descriptions: Mapping[str, Description], reference: Reference | None, schema: Schema, min_examples: int
 ) -> list[Comparison]:
-    asked, train = settings.validation, descriptions[TRAIN].statistics
+    skew, train = allowed(schema, SKEW), descriptions[TRAIN].statistics
     comparisons = [
         comparison
         for split, description in descriptions.items()
         if split != TRAIN
-        for comparison in compare(SKEW, split, description.statistics, TRAIN, train, asked.skew, asked.min_examples)
+        for comparison in compare(SKEW, split, description.statistics, TRAIN, train, skew, min_examples)
     ]
     if reference:
         control = reference.statistics
-        comparisons += compare(DRIFT, TRAIN, train, reference.name, control, asked.drift, asked.min_examples)
+        comparisons += compare(DRIFT, TRAIN, train, reference.name, control, allowed(schema, DRIFT), min_examples)
     return comparisons
 
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from components.step import command, log_setup, native_log
-from pipeline.cli import cluster, compare, data, models, recipes, run, score, step, ui
+from pipeline.cli import cluster, compare, data, models, recipes, run, schema, score, step, ui
 from pipeline.cli.arguments import Commands, formatter
 
 _EPILOG = """\
@@ -43,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     score.add(commands)
     models.add(commands)
     compare.add(commands)
+    schema.add(commands)
     cluster.add(commands)
     recipes.add(commands)
     ui.add(commands)

@@ -60,6 +60,11 @@ class TableSettings(Section):
         description="columns of the face's left, top, right and bottom edge, in pixels from 0, right and bottom exclusive; "
         "without them the whole picture is the face",
     )
+    columns: tuple[str, ...] = Field(
+        (),
+        description="further columns to keep with the examples, for instance `[ethnicity, camera]`: evaluate tells the figures "
+        "for each of their values; nothing is learned from them",
+    )
     delimiter: str = Field(
         "",
         max_length=1,
@@ -108,6 +113,13 @@ class TableSettings(Section):
             raise ValueError("name four columns: left, top, right, bottom")
         return value
 
+    @field_validator("columns")
+    @classmethod
+    def _named_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(value) or len(set(value)) < len(value):
+            raise ValueError("every column has a name, and is named once")
+        return value
+
 
 class SourceSettings(Section):
     """Which data set is read, and where it lies."""
@@ -136,6 +148,11 @@ class SourceSettings(Section):
         "face_location (false); null: whole in folders that are called imdb or wiki, as the full sets are, else cropped",
     )
     table: TableSettings = Field(TableSettings(), description="table: its columns")
+
+    @property
+    def own_labels(self) -> tuple[str, ...]:
+        """Names of the `own_labels` that every record of this source has."""
+        return self.table.columns if self.kind == "table" else ()
 
     @field_validator("kind")
     @classmethod

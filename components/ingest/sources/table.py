@@ -81,6 +81,7 @@ def _record(
         gender=values.get("gender"),
         box=values.get("box"),
         split=values.get("split"),
+        own_labels=values.get("own_labels", ()),
         malformed="; ".join(wrong),
     )
 
@@ -96,7 +97,8 @@ def _reader(settings: TableSettings, table: Table, where: str) -> _Read:
     found = {name: column for name, column in found.items() if column}
     in_path = _COLUMN.findall(settings.path) or [settings.path]
     renamed = [getattr(settings, name) for name in _OPTIONAL if getattr(settings, name) != getattr(usual, name)]
-    missing = [column for column in (*in_path, *renamed, *settings.box) if column and column not in table.columns]
+    named = (*in_path, *renamed, *settings.box, *settings.columns)
+    missing = [column for column in named if column and column not in table.columns]
     have = f"It has {textwrap.shorten(', '.join(filter(None, table.columns)), 400, placeholder=' ...')}."
     if missing:
         other = " Or is source.table.delimiter another one?" if len(table.columns) == 1 else ""
@@ -124,10 +126,11 @@ def _reader(settings: TableSettings, table: Table, where: str) -> _Read:
         "person": ([found.get("person", "")], table_values.person),
         "split": ([found.get("split", "")], table_values.split),
         "box": (list(settings.box), lambda *texts: table_values.box(texts)),
+        "own_labels": (list(settings.columns), lambda *texts: tuple(text or None for text in texts)),
     }
     read = {
         # The same few ages and genders stand in all rows of a long table.
-        name: (columns, value_of if name in ("path", "person", "box") else lru_cache(1000)(value_of))
+        name: (columns, value_of if name in ("path", "person", "box", "own_labels") else lru_cache(1000)(value_of))
         for name, (columns, value_of) in read.items()
         if columns and all(columns)
     }

@@ -6,7 +6,10 @@ import pytest
 import tensorflow_data_validation as tfdv
 
 from components.drift import distances
-from components.drift.distances import Distance
+from components.drift.distances import JENSEN_SHANNON, L_INFINITY, Distance
+
+AGES = {"face/age": JENSEN_SHANNON}
+MEASURES = AGES | {"face/gender": L_INFINITY}
 
 
 def statistics(ages, females: float = 0.5, photos_a_person: int = 0):
@@ -24,7 +27,7 @@ def training():
 
 def test_200_faces_of_the_very_same_people_are_far_by_distance_alone_and_not_warned_of(training):
     drawn = np.random.default_rng(2).normal(35, 15, 200).clip(0, 100).astype(int)
-    found = distances.measure(statistics(drawn), training, ["face/age", "face/gender"])
+    found = distances.measure(statistics(drawn), training, MEASURES)
     assert found["face/age"].value > 0.01 and found["face/age"].chance > 0.05
     assert not found["face/age"].exceeds(found["face/age"].value / 2)
     assert found["face/gender"].chance > 0.5
@@ -32,15 +35,15 @@ def test_200_faces_of_the_very_same_people_are_far_by_distance_alone_and_not_war
 
 def test_200_faces_of_others_are_warned_of(training):
     drawn = np.random.default_rng(2).normal(60, 10, 200).clip(0, 100).astype(int)
-    found = distances.measure(statistics(drawn, females=0.9), training, ["face/age", "face/gender"])
+    found = distances.measure(statistics(drawn, females=0.9), training, MEASURES)
     assert found["face/age"].exceeds(0.1) and found["face/gender"].exceeds(0.2)
     assert found["face/age"].chance < 0.001
 
 
 def test_people_are_counted_and_not_photos(training):
     ages = np.repeat(np.random.default_rng(4).normal(39, 15, 60).clip(0, 100).astype(int), 5)
-    apart = distances.measure(statistics(ages), training, ["face/age"])["face/age"]
-    together = distances.measure(statistics(ages, photos_a_person=5), training, ["face/age"])["face/age"]
+    apart = distances.measure(statistics(ages), training, AGES)["face/age"]
+    together = distances.measure(statistics(ages, photos_a_person=5), training, AGES)["face/age"]
     assert apart.value == together.value
     assert apart.chance < 0.01 < together.chance
 
@@ -48,7 +51,7 @@ def test_people_are_counted_and_not_photos(training):
 def test_scored_faces_are_taken_to_have_as_many_photos_a_person_as_the_training_data(training):
     ages = np.repeat(np.random.default_rng(4).normal(39, 15, 60).clip(0, 100).astype(int), 5)
     same = np.repeat(np.random.default_rng(1).normal(35, 15, 1000).clip(0, 100).astype(int), 5)
-    known = distances.measure(statistics(ages), statistics(same, photos_a_person=5), ["face/age"])["face/age"]
+    known = distances.measure(statistics(ages), statistics(same, photos_a_person=5), AGES)["face/age"]
     assert known.chance > 0.01
 
 

@@ -27,6 +27,18 @@ def test_of_labels_both_together_source_and_size():
     assert not [name for name, _ in found if name == "face score"], "what all faces share is no slice"
 
 
+def test_of_a_tables_own_columns_unless_they_have_too_many_values():
+    found = slices.slices(
+        FACES.assign(label_camera=["X", None, "Y", "X"], label_gender=["f", "f", "m", "n"], label_site=["one"] * 4)
+    )
+    assert {one.value: one.rows.tolist() for one in found if one.name == "camera"} == {"X": [0, 3], "Y": [2]}
+    assert {one.value for one in found if one.name == "gender"} == {"female", "male"}
+    assert {one.value for one in found if one.name == "column gender"} == {"f", "m", "n"}
+    assert not [one for one in found if one.name == "site"], "what all faces share is no slice"
+    many = table(age=[30.0] * 41, source=["a"] * 41, label_name=[f"n{number}" for number in range(41)])
+    assert not [one for one in slices.slices(many) if one.name == "name"]
+
+
 def test_those_too_small_to_judge_are_marked_and_never_the_worst():
     found = slices.slices(FACES)
     measured = intervals.measure(FACES, [one.rows for one in found], {}, 100, 0)

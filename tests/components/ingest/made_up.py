@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ class Archive:
     def write(self) -> Path:
         """Write the labels; gives the path to ingest."""
         with (self.folder / "labels.csv").open("w", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, list(dict.fromkeys([*COLUMNS, *chain.from_iterable(self.rows)])))
             writer.writeheader()
             writer.writerows(self.rows)
         return self.folder / "labels.csv"

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from components.step import StepContext
+from components.validate.reviewed_schema import place_of
 from schemas.artifact import Manifest, publish
 from schemas.example import FaceExample
 from schemas.shard import file_name, write_index
@@ -30,6 +31,22 @@ def write_examples(tmp_path: Path) -> Callable[..., Path]:
         return final
 
     return write
+
+
+@pytest.fixture
+def edited_schema(tmp_path: Path) -> Callable[..., Path]:
+    """A copy of the project's schema, with pieces of its text replaced: old, new, old, new and so on."""
+
+    def edit(*pieces: str) -> Path:
+        text = place_of(None).read_text()
+        for old, new in zip(pieces[::2], pieces[1::2], strict=True):
+            assert old in text, f"the schema does not hold {old}"
+            text = text.replace(old, new)
+        written = tmp_path / "edited.pbtxt"
+        written.write_text(text)
+        return written
+
+    return edit
 
 
 @pytest.fixture

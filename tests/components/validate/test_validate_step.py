@@ -13,14 +13,20 @@ import pytest
 import tensorflow as tf
 
 from components.step.command import main
+from components.step.identity import of_step
+from components.step.imports import data_files, project_files
 from components.step.settings import build
 from components.validate import STEP, Settings, run
 from components.validate import split_statistics as described
+from components.validate.reviewed_schema import load_schema, place_of
 from schemas.error import VisageError
 from schemas.example import FEATURES, FaceExample, encode
 from schemas.shard import read_index
 from tests.components.evaluate.champions import champion_of
 from tests.components.validate.made_up import face, faces
+
+SKEW_OF_GENDER = """domain: "gender"
+  skew_comparator {{ infinity_norm {{ threshold: {} }} }}"""
 
 
 def settings(*overrides: str) -> Settings:
@@ -247,13 +253,70 @@ class TestSkew:
         assert held[0]["distance"] is None
         assert held[0]["detail"] == "not compared: 99 labels in test, 400 in train, 100 needed in both"
 
-    def test_the_distance_is_the_largest_difference_of_a_share(self, write_examples, job):
+    def test_the_distance_is_the_largest_difference_of_a_share(self, write_examples, job, edited_schema):
         half = [face(n, gender="male" if n % 2 else "female") for n in range(200)]
         quarter = [face(n, gender="male" if n % 4 else "female") for n in range(200)]
+        schema = edited_schema(SKEW_OF_GENDER.format(0.2), SKEW_OF_GENDER.format(0.26))
         task = job(write_examples({"train": half, "test": quarter}))
-        run(settings("validation.skew.gender=0.26"), task)
+        run(settings(f"validation.schema_file={schema}"), task)
         held = [one for one in read(task)["comparisons"] if one["split"] == "test" and one["feature"] == "face/gender"]
         assert held[0]["distance"] == pytest.approx(0.25)
+
+
+class TestThresholdsOfTheSchema:
+    """How far apart is too far stands in the schema, and nowhere else."""
+
+    @pytest.fixture
+    def examples(self, write_examples) -> Path:
+        """Train has women and men, test nearly a third more men."""
+        half = [face(n, gender="male" if n % 2 else "female") for n in range(200)]
+        most = [face(n, gender="male" if n % 5 else "female") for n in range(200)]
+        return write_examples({"train": half, "test": most})
+
+    @pytest.mark.parametrize(("threshold", "warnings"), [(0.31, 0), (0.29, 1)])
+    def test_they_decide_a_warning(self, threshold, warnings, examples, job, edited_schema):
+        schema = edited_schema(SKEW_OF_GENDER.format(0.2), SKEW_OF_GENDER.format(threshold))
+        counts = run(settings(f"validation.schema_file={schema}", "validation.on_skew=warn"), job(examples))
+        assert len(counts["warnings"]) == warnings
+        assert all(f"L-infinity distance 0.300, allowed {threshold}" in told for told in counts["warnings"])
+
+    def test_a_feature_without_a_comparator_is_not_compared(self, examples, job, edited_schema):
+        task, schema = job(examples), edited_schema(SKEW_OF_GENDER.format(0.2), 'domain: "gender"')
+        run(settings(f"validation.schema_file={schema}"), task)
+        assert {one["feature"] for one in read(task)["comparisons"] if one["kind"] == "skew"} == {"face/age"}
+
+    def test_any_feature_is_compared_by_the_measure_that_it_names(self, examples, job, edited_schema):
+        by_divergence = SKEW_OF_GENDER.format(0.2).replace("infinity_norm", "jensen_shannon_divergence")
+        scores = "skew_comparator { jensen_shannon_divergence { threshold: 0.9 } }"
+        of_score = "float_domain { disallow_nan: true disallow_inf: true }"
+        schema = edited_schema(SKEW_OF_GENDER.format(0.2), by_divergence, of_score, f"{of_score} {scores}")
+        task = job(examples)
+        run(settings(f"validation.schema_file={schema}"), task)
+        held = {one["feature"]: one for one in read(task)["comparisons"] if one["split"] == "test"}
+        assert list(held) == ["face/age", "face/gender", "face/score"]
+        assert held["face/gender"]["measure"] == held["face/score"]["measure"] == "Jensen-Shannon divergence"
+        assert 0 < held["face/gender"]["distance"] < 0.2
+        assert held["face/score"]["threshold"] == 0.9
+        assert "years" not in held["face/score"]["detail"]
+
+    @pytest.mark.parametrize("kind", ["skew", "drift"])
+    def test_settings_that_were_for_it_say_where_it_stands_now(self, kind):
+        with pytest.raises(
+            VisageError, match=f"{kind} is allowed stands in the schema, as a feature's {kind}_comparator"
+        ):
+            settings(f"validation.{kind}.age=0.3")
+
+    def test_other_thresholds_make_another_artifact(self, examples, edited_schema):
+        before = edited_schema(SKEW_OF_GENDER.format(0.2), SKEW_OF_GENDER.format(0.3))
+        asked = settings(f"validation.schema_file={before}")
+        identity = of_step(STEP, asked, {"ingest": examples})
+        before.write_text(before.read_text().replace("0.3", "0.31"))
+        changed = of_step(STEP, asked, {"ingest": examples})
+        assert changed.changes(identity.as_json()) == {"files": "validation.schema_file"}
+
+    def test_the_project_s_own_schema_counts_by_its_content(self):
+        files = project_files(Path(STEP.run.__code__.co_filename))
+        assert place_of(None) in data_files(files)
 
 
 class TestDrift:
@@ -262,7 +325,7 @@ class TestDrift:
         """Statistics of a run on young people."""
         draw = random.Random(7)
         young = [face(n, age=draw.randint(0, 30)) for n in range(400)]
-        description = described.describe(*_only_split(write_examples, young))
+        description = described.describe(*_only_split(write_examples, young), load_schema())
         path = tmp_path / "train.pb"
         path.write_bytes(description.statistics.SerializeToString())
         return path
@@ -289,7 +352,7 @@ class TestDrift:
         assert "validation.on_drift=warn" in caught.value.hint
 
     def test_the_same_data_do_not_drift(self, write_examples, job, tmp_path):
-        description = described.describe(*_only_split(write_examples, faces(400)))
+        description = described.describe(*_only_split(write_examples, faces(400)), load_schema())
         (tmp_path / "train.pb").write_bytes(description.statistics.SerializeToString())
         counts = run(
             settings(f"validation.reference={tmp_path / 'train.pb'}"), job(write_examples({"train": faces(400)}))
@@ -328,9 +391,9 @@ def test_statistics_of_many_batches_are_those_of_tfdv_itself(write_examples):
 
     examples = [face(n, score=None if n < 1200 else 2.5, age=None if n % 3 else n % 90) for n in range(2300)]
     folder, shards = _only_split(write_examples, examples)
-    description = described.describe(folder, shards)
+    description = described.describe(folder, shards, load_schema())
     theirs = tfdv.generate_statistics_from_tfrecord(
-        str(folder / "train/*.tfrecord"), stats_options=tfdv.StatsOptions(schema=described.reviewed_schema())
+        str(folder / "train/*.tfrecord"), stats_options=tfdv.StatsOptions(schema=load_schema())
     )
     assert description.examples == theirs.datasets[0].num_examples == 2300
     for name in ("face/age", "face/score", "face/gender", "image/encoded", "photo/path"):

@@ -8,6 +8,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from components.ingest.settings import Settings
 from components.ingest.sources import photos_root, records
 from components.ingest.sources.settings import SourceSettings
 from components.step.settings import build
@@ -53,6 +54,29 @@ def test_a_path_made_of_several_columns_as_in_adience(tmp_path):
     assert record.path == "faces/30601258@N03/coarse_tilt_aligned_face.1.10399646885.jpg"
     assert (record.age, record.age_class, record.gender) == (None, "25-32", "female")
     assert record.person == "labels:30601258@N03"
+
+
+def test_further_columns_are_kept_as_they_are_written(tmp_path):
+    file = csv(tmp_path, "path,age,camera,Land\n1.jpg,31, X100 ,NA\n2.jpg,32,,1.0\n3.jpg,33\n")
+    first, second, third = read(file, columns=["Land", "camera"])
+    assert (first.own_labels, second.own_labels) == (("NA", "X100"), ("1.0", None))
+    assert third.malformed and third.own_labels == (None, None)
+    assert [record.own_labels for record in read(file)] == [(), (), ()]
+
+
+def test_a_further_column_may_be_one_that_is_read_otherwise_too(tmp_path):
+    (record,) = read(csv(tmp_path, "path,age,gender\n1.jpg,16.75,F\n"), columns=["age"])
+    assert (record.age, record.own_labels) == (16, ("16.75",))
+
+
+def test_of_another_kind_of_source_no_columns_are_kept():
+    assert SourceSettings(kind="utkface", table={"columns": ["camera"]}).own_labels == ()
+
+
+@pytest.mark.parametrize("columns", ["camera,camera", "''"])
+def test_further_columns_have_names_and_are_named_once(columns):
+    with pytest.raises(VisageError, match=r"source\.table\.columns.*every column has a name, and is named once"):
+        build(Settings, {}, [f"source.table.columns=[{columns}]"])
 
 
 @pytest.mark.parametrize(
