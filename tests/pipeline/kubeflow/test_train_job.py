@@ -80,12 +80,12 @@ def test_what_a_job_of_two_hosts_trained_is_taken_by_the_pipeline(tmp_path):
         assert "reused from" in said(start([word.format(name) for word in common] + more, tmp_path))
     hosts = ",".join(f"127.0.0.1:{free_port()}" for _ in range(2))
     trainings = []
-    for number in map(str, range(2)):
-        places = {"/etc/visage": str(tmp_path), "/work": str(work), "$(JOB_COMPLETION_INDEX)": number}
+    for index in ("0", "1"):
+        places = {"/etc/visage": str(tmp_path), "/work": str(work), "$(JOB_COMPLETION_INDEX)": index}
         arguments = container()
         for inside, here in places.items():
             arguments = [word.replace(inside, here) for word in arguments]
-        trainings.append(start(arguments, tmp_path, **{devices.HOSTS: hosts, devices.JOB_INDEX: number}))
+        trainings.append(start(arguments, tmp_path, **{devices.HOSTS: hosts, devices.JOB_INDEX: index}))
     for number, training in enumerate(trainings):
         assert "reused" not in said(training)
         assert f"host {number + 1} of 2" in (work / f"trained-{number}" / "report.html").read_text()
