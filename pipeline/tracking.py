@@ -171,8 +171,8 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
         parent = _open_parent(client, experiment, pipeline_run)
         tags = _lineage(pipeline_run) | {STEP_TAG: step.name, "mlflow.parentRunId": parent}
         child = _made_once(client, experiment, step.name, tags)
-        for batch in _batches(list(redacted(dotted(settings)).items()), 100):
-            client.log_batch(child, params=[mlflow.entities.Param(key, str(value)[:6000]) for key, value in batch])
+        given = redacted(dotted(settings))
+        client.log_batch(child, params=[mlflow.entities.Param(key, str(value)[:6000]) for key, value in given.items()])
         mlflow.set_experiment(experiment_id=experiment)
     tracker = MlflowTracker(client, child, watcher)
     try:
@@ -215,17 +215,12 @@ def record(
             used = datasets.of_splits(ingested, step.splits)
             for run in (run_id, client.get_run(run_id).data.tags["mlflow.parentRunId"]):
                 client.log_inputs(run, used)
-        client.log_metric(run_id, "seconds", manifest.seconds)
-        for name, value in manifest.counts.items():
-            if name in tracker.told:
-                continue  # it has a course of epochs already, and this would be one point more
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                client.log_metric(run_id, name, float(value))
-            elif isinstance(value, str | bool):
-                client.set_tag(run_id, name, str(value))
-        client.set_tag(run_id, "visage.fingerprint", manifest.fingerprint)
-        for source, digest in manifest.inputs.items():
-            client.set_tag(run_id, f"{identity.INPUT_TAG}{source}", digest)
+        # What was told has a course of epochs already, and this would be one point more.
+        counts = {name: value for name, value in manifest.counts.items() if name not in tracker.told}
+        told = {name: str(value) for name, value in counts.items() if isinstance(value, str | bool)}
+        made_from = {f"{identity.INPUT_TAG}{source}": digest for source, digest in manifest.inputs.items()}
+        figures = {"seconds": manifest.seconds, **{name: value for name, value in counts.items() if name not in told}}
+        _log(client, run_id, figures, {**told, "visage.fingerprint": manifest.fingerprint, **made_from})
         if step.name == "ingest":
             parent = client.get_run(run_id).data.tags["mlflow.parentRunId"]
             client.set_tag(parent, "visage.data_fingerprint", manifest.fingerprint)
@@ -241,7 +236,7 @@ def record_reuse(pipeline_run: PipelineRun, step: Step, fingerprint: str) -> str
     with explaining_mlflow_errors():
         client = mlflow_server.client()
         parent = _open_parent(client, _experiment(client, pipeline_run.root), pipeline_run)
-        _tag_reused(client, parent, step.name, fingerprint)
+        _log(client, parent, {}, _tags_of_reused({step.name: fingerprint}))
     return parent
 
 
@@ -284,11 +279,7 @@ def close(pipeline_run: PipelineRun, status: str, figures: Mapping[str, Any], re
         client = mlflow_server.client()
         experiment = _experiment(client, pipeline_run.root)
         parent = _parent(client, experiment, pipeline_run)
-        for step, digest in reused.items():
-            _tag_reused(client, parent, step, digest)
-        for name, value in figures.items():
-            if isinstance(value, int | float):
-                client.log_metric(parent, name, float(value))
+        _log(client, parent, figures, _tags_of_reused(reused))
         for child in _runs(client, experiment, pipeline_run.key):
             if child.info.status == "RUNNING" and child.info.run_id != parent:
                 client.set_terminated(child.info.run_id, "KILLED")
@@ -377,10 +368,21 @@ def _open_parent(client: "MlflowClient", experiment: str, pipeline_run: Pipeline
     return parent
 
 
-def _tag_reused(client: "MlflowClient", parent: str, step: str, fingerprint: str) -> None:
-    client.set_tag(parent, f"{_REUSED}{step}", fingerprint)
-    if step == "ingest":
-        client.set_tag(parent, "visage.data_fingerprint", fingerprint)
+def _tags_of_reused(reused: Mapping[str, str]) -> dict[str, str]:
+    tags = {f"{_REUSED}{step}": fingerprint for step, fingerprint in reused.items()}
+    return tags | ({"visage.data_fingerprint": reused["ingest"]} if "ingest" in reused else {})
+
+
+def _log(client: "MlflowClient", run_id: str, figures: Mapping[str, Any], tags: Mapping[str, str]) -> None:
+    """Send figures and tags to a run at once; MLflow's client makes as many requests of it as its limits want.
+
+    What is no number among the figures is left out.
+    """
+    from mlflow.entities import Metric, RunTag
+
+    now = time.time_ns() // 1_000_000
+    metrics = [Metric(name, float(value), now, 0) for name, value in figures.items() if isinstance(value, int | float)]
+    client.log_batch(run_id, metrics, tags=[RunTag(name, value) for name, value in tags.items()])
 
 
 def _parents(client: "MlflowClient", experiment: str, key: str) -> list[str]:
@@ -440,8 +442,3 @@ def _end_quietly(status: str) -> None:
         mlflow.end_run(status)
     except MlflowException:
         return  # the server is away; the error that brought us here says so
-
-
-def _batches(items: list, size: int) -> Iterator[list]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

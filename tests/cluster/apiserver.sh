@@ -29,7 +29,12 @@ if [ ! -x "$folder/kube-apiserver" ]; then
             echo "replace k8s.io/$module => k8s.io/$module v0.${version#1.}"
         done
     } > "$folder/build/go.mod"
-    (cd "$folder/build" && GOFLAGS=-mod=mod go build -o "$folder/kube-apiserver" k8s.io/kubernetes/cmd/kube-apiserver)
+    # A server that is told no version of its own says v0.0.0-master, which kubectl cannot read.
+    about=k8s.io/component-base/version
+    minor=${version#1.}
+    (cd "$folder/build" && GOFLAGS=-mod=mod go build -o "$folder/kube-apiserver" \
+        -ldflags "-X $about.gitVersion=v$version -X $about.gitMajor=1 -X $about.gitMinor=${minor%.*}" \
+        k8s.io/kubernetes/cmd/kube-apiserver)
 fi
 
 state=$(mktemp -d "$folder/state.XXXX")
@@ -44,7 +49,7 @@ etcd --data-dir "$state/etcd" --listen-client-urls "http://127.0.0.1:$etcd" --ad
 openssl genrsa -out "$state/accounts.key" 2048 2>/dev/null
 printf '%s,admin,1,system:masters\n%s,anna,2\n' in-charge an-operator > "$state/tokens"
 gates=
-etcd --version | grep -q 'Version: 3\.4' && gates=--feature-gates=WatchList=false
+case $(etcd --version) in *"Version: 3.4"*) gates=--feature-gates=WatchList=false ;; esac
 # shellcheck disable=SC2086 # no gate is no word
 kube-apiserver --etcd-servers "http://127.0.0.1:$etcd" --secure-port "$api" --bind-address 127.0.0.1 --cert-dir "$state/certificates" \
     --service-account-issuer https://kubernetes.default.svc --service-account-key-file "$state/accounts.key" \
@@ -68,17 +73,28 @@ manifests=$state/kubernetes
 cp -r infra/kubernetes "$manifests"
 rm -rf "$manifests"/overlays/*/secrets
 sh "$manifests/make_secrets.sh" "$manifests/overlays/single-node/secrets" >/dev/null
+
+# Remove what an overlay made, and do what the controllers of a cluster would do for that: claims and the namespace let go.
+forget() {
+    kubectl delete --wait=false -f "$1" >/dev/null
+    kubectl get persistentvolumeclaims -o name | xargs -r kubectl patch --type merge -p '{"metadata": {"finalizers": null}}' >/dev/null
+    kubectl get namespace visage -o json | python3 -c '
+import json, sys
+held = json.load(sys.stdin)
+held["spec"]["finalizers"] = []
+json.dump(held, sys.stdout)' | kubectl replace --raw /api/v1/namespaces/visage/finalize -f - >/dev/null
+}
+
 for build in overlays/single-node overlays/production jobs/train jobs/train-hosts; do
     echo "$build:"
     kubectl kustomize "$manifests/$build" > "$state/built.yaml"
-    grep -q '^kind: Namespace' "$state/built.yaml" && kubectl delete namespace visage --ignore-not-found --wait=false >/dev/null
-    kubectl get --raw /api/v1/namespaces/visage 2>/dev/null | grep -q '"Terminating"' \
-        && kubectl get namespace visage -o json | python3 -c '
-import json, sys
-held = json.load(sys.stdin); held["spec"]["finalizers"] = []; json.dump(held, sys.stdout)' \
-        | kubectl replace --raw /api/v1/namespaces/visage/finalize -f - >/dev/null
+    if grep -q '^kind: Namespace' "$state/built.yaml"; then
+        [ ! -f "$state/overlay.yaml" ] || forget "$state/overlay.yaml"
+        cp "$state/built.yaml" "$state/overlay.yaml"
+    fi
     # Every warning of Pod Security, and of keys that are none or past their time, is an error here.
-    kubectl apply --server-side --warnings-as-errors -f "$state/built.yaml" | sort | uniq -c | sort -rn | wc -l
+    kubectl apply --server-side --warnings-as-errors -f "$state/built.yaml" > "$state/applied"
+    echo "$(wc -l < "$state/applied") objects applied"
     kubectl apply --server-side --warnings-as-errors -f "$state/built.yaml" >/dev/null
     python3 - "$state/built.yaml" > "$state/pods.yaml" <<'PODS'
 import sys
@@ -105,18 +121,20 @@ echo "$refused" | grep 'violates PodSecurity "restricted:v1.34"' | cut -c1-120
 
 echo "An operator can start and stop jobs, and nothing else; the accounts of pods can do nothing:"
 kubectl create rolebinding anna --role visage-operator --user anna >/dev/null
-allowed() { kubectl auth can-i "$@" 2>/dev/null || true; }
-for what in "create jobs" "delete jobs" "patch cronjobs" "get pods/log"; do
+# Whether the server allows a thing (a verb and a kind, one argument) to an account as it should: yes or no.
+demand() {
     # shellcheck disable=SC2086 # verb and kind
-    [ "$(allowed $what --as anna)" = yes ]
+    said=$(kubectl auth can-i $1 --as "$2" 2>/dev/null || true)
+    [ "$said" = "$3" ] || { echo "May $2 $1? The server says ${said:-nothing}, and it should say $3."; exit 1; }
+}
+for what in "create jobs" "delete jobs" "patch cronjobs" "get pods/log"; do
+    demand "$what" anna yes
 done
 for what in "get secrets" "create pods" "create pods/exec" "patch deployments" "create cronjobs" "create rolebindings"; do
-    # shellcheck disable=SC2086
-    [ "$(allowed $what --as anna)" = no ]
+    demand "$what" anna no
     for account in visage mlflow; do
-        # shellcheck disable=SC2086
-        [ "$(allowed $what --as system:serviceaccount:visage:$account)" = no ]
+        demand "$what" "system:serviceaccount:visage:$account" no
     done
 done
-[ "$(allowed create jobs --as system:serviceaccount:visage:visage)" = no ]
+demand "create jobs" system:serviceaccount:visage:visage no
 echo "All is as it should be, on Kubernetes $version."

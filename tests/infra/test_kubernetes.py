@@ -7,7 +7,8 @@ from itertools import chain
 import kubernetes_validate
 import pytest
 
-from pipeline import recipe
+from components.step.command import inputs_of
+from pipeline import dag, recipe
 from pipeline.cli import parser
 from tests.infra import manifests
 from tests.infra.manifests import BUILDS, VERSION, containers, pod_specs
@@ -192,6 +193,8 @@ def test_the_commands_of_visage_and_their_recipes_are_right(builds, tmp_path):
                 if words[:1] == ["visage"]:
                     arguments = parser().parse_args(words[1:])
                     assert recipe.load(arguments.recipe, arguments.set), shlex.join(words)
+                    if words[1] == "step":
+                        assert inputs_of(dag.named(arguments.name), arguments), shlex.join(words)
 
 
 def test_the_hosts_of_a_training_are_its_pods_names(builds):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,56 @@ def test_two_first_runs_on_one_store_share_the_experiment(store, monkeypatch):
 
     monkeypatch.setattr(client, "get_experiment_by_name", too_early)
     assert tracking._experiment(client, "") == experiment
+
+
+@pytest.fixture
+def requests(monkeypatch) -> list[str]:
+    """Names of the requests by which figures and tags come to the store, as they come."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    made: list[str] = []
+
+    def noted(name, ask):
+        def asked(*given, **named):
+            made.append(name)
+            return ask(*given, **named)
+
+        return asked
+
+    for name in ("log_batch", "log_metric", "set_tag"):
+        monkeypatch.setattr(SqlAlchemyStore, name, noted(name, getattr(SqlAlchemyStore, name)))
+    return made
+
+
+def test_the_figures_of_a_run_go_in_as_few_requests_as_mlflow_takes(store, requests):
+    client, _ = store
+    figures = {f"figure.{number}": float(number) for number in range(1500)}
+    reused = {"ingest": "0123abcd", "validate": "4567cdef"}
+    tracking.close(tracking.PipelineRun("many", "toy"), "FINISHED", figures | {"told": "in words"}, reused)
+    assert requests == ["log_batch", "log_batch"], "a thousand figures and tags a request"
+    (parent,) = runs(client, "tags.`visage.run` = 'many'")
+    assert parent.data.metrics == figures
+    assert {name: parent.data.tags[f"visage.reused.{name}"] for name in reused} == reused
+    assert parent.data.tags["visage.data_fingerprint"] == "0123abcd"
+
+
+def test_what_a_step_counted_goes_in_one_request(finished, store, requests):
+    client, _ = store
+    _, _, outcome = finished
+    step, told_already = toy.STEPS[3], 24.0
+    counts = {"result": 7, "photos": 12, "share": 0.5, "tried": True, "by": "hand", "groups": {"a": 1}}
+    manifest = replace(outcome.manifests["total"], counts=counts)
+    with tracking.step_run(tracking.PipelineRun("counts", "toy"), step, toy.Settings(), Tracker()) as tracker:
+        tracker.metric("result", told_already)
+        tracker.queue.flush()
+        requests.clear()
+        tracking.record(tracker, step, manifest, outcome.artifacts["total"])
+        assert requests == ["log_batch"]
+    held = client.get_run(tracker.run_id).data
+    assert held.metrics == {"result": told_already, "photos": 12, "share": 0.5, "seconds": manifest.seconds}
+    assert (held.tags["tried"], held.tags["by"]) == ("True", "hand")
+    assert held.tags["visage.fingerprint"] == manifest.fingerprint
+    assert {name: held.tags[f"visage.input.{name}"] for name in manifest.inputs} == manifest.inputs
 
 
 class TestStepsInContainers:
