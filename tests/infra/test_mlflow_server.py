@@ -14,7 +14,7 @@ from pipeline.demo.archive import draw_archive
 from tests.cluster.go_servers import Unavailable
 from tests.infra.servers import BACKUP, BASE, PROJECT, Installation, installed, servers
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.slow, pytest.mark.timeout(900)]
 
 EPOCHS = 8
 

@@ -402,7 +402,9 @@ class TestTheSummary:
     def test_the_page_stands_by_itself(self, ingested):
         text = (ingested / "summary.html").read_text()
         assert "150 rows = 150 examples + 0 rejects" in text
-        assert "http" not in text
+        assert not any(
+            scheme in text for scheme in ("http://", "https://")
+        )  # a comparison of whole pages takes minutes
         assert Image.open(ingested / "faces.jpg").size[0] > 500
 
     def test_there_is_a_sheet_of_each_reason(self, tmp_path):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from components import registry
-from components.registry import history, model_versions
+from components.registry import history, mlflow_server, model_versions
 from components.registry.mlflow_server import client
 from schemas.error import VisageError
 
@@ -316,8 +316,10 @@ class TestTrouble:
         monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "7")
         monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-        client()
-        assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "5"
+        monkeypatch.setattr(mlflow_server, "FIRST_ANSWER", 0)
+        with pytest.raises(VisageError, match="does not answer"):
+            client()
+        assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "6"
         assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "7"
 
     def test_a_store_that_is_no_database_is_one_message(self, tmp_path, monkeypatch):

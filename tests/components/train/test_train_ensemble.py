@@ -96,7 +96,7 @@ def test_one_artifact_tells_the_mean_of_what_the_models_tell(trained):
 def test_the_artifact_holds_one_estimator_and_how_each_model_was_trained(trained):
     output = trained[1]
     assert [path.parent.name for path in output.rglob("*.keras")] == ["estimator"]
-    assert sorted(path.name for path in output.iterdir()) == ["estimator", "fold0", "fold1", "fold2"]
+    assert sorted(path.name for path in output.iterdir()) == ["estimator", "fold0", "fold1", "fold2", "report.html"]
     assert {path.name for path in (output / "fold1").iterdir()} >= {"history.csv", "curves.png", "tensorboard"}
 
 

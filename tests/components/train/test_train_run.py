@@ -115,6 +115,7 @@ def test_no_checkpoint_is_left_in_the_artifact(trained):
         "curves.png",
         "estimator",
         "history.csv",
+        "report.html",
         "tensorboard",
     ]
 

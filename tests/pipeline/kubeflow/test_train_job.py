@@ -22,7 +22,7 @@ from tests.pipeline.kubeflow.launcher import Run
 from tests.pipeline.kubeflow.test_compile import documents
 
 pytest.importorskip("kfp", reason="the extra [kubeflow] is not installed")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 
 JOB = Path(__file__).parents[3] / "infra" / "kubernetes" / "jobs" / "train-hosts" / "train-hosts.yaml"
