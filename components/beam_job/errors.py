@@ -40,14 +40,17 @@ _OURS = re.compile(r'File "[^"]*?(?<!tests/)((?:components|pipeline|schemas)/[^"
 
 _NO_VISAGE = re.compile(r"ModuleNotFoundError: No module named '(components|schemas)\b")
 _WORKER_LOST = re.compile(
-    r"SDK worker disconnected|SDK harness.*(?:disconnected|exited)|worker lost contact|Lost task manager|ExecutorLost",
+    r"SDK worker disconnected|SDK harness.*(?:disconnected|exited)|worker lost contact|Lost task manager|ExecutorLost"
+    # Prism, when it is about to send something to a worker that has just ended
+    r"|panic in [^\n]*bundle[^\n]*: send on closed channel",
     re.IGNORECASE,
 )
+_RUNNER_PANICKED = re.compile(r"panic in [^:\n]*: (.*?)(?:, stage: |,?\s*stackTrace:|\n|$)|pipeline panicked: (.*)")
 _NO_WORKER = re.compile(r"didn't get control connection|unable to start sdk worker", re.IGNORECASE)
 
 
 def explanation(text: str) -> VisageError | None:
-    """What a runner's account of an error tells a person; None where it holds no error of a worker.
+    """What a runner's account of an error tells a person; None where it holds no error of a worker or of the runner itself.
 
     Args:
         text: the message of whatever the runner raised, usually with tracebacks.
@@ -73,6 +76,11 @@ def explanation(text: str) -> VisageError | None:
         return VisageError(
             "A worker has ended in the middle of the job, perhaps killed for want of memory.",
             "Run the same command again; with fewer beam.workers if memory is short.",
+        )
+    if found := _RUNNER_PANICKED.search(text):
+        return VisageError(
+            f"The runner itself failed: {(found[1] or found[2]).strip()}",
+            "Run the same command again. `visage --debug ...` shows the runner's own account.",
         )
     return None
 

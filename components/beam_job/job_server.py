@@ -1,8 +1,11 @@
 """A job server, which takes jobs for Prism, Flink, Spark and others: whether it answers, before a job and all through it."""
 
+import logging
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, wait
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from schemas.error import VisageError
 
@@ -63,8 +66,8 @@ def run(job: "beam.Pipeline", endpoint: str) -> "PipelineResult":
         except BaseException as error:  # whatever it is, it is raised in the thread that waits
             ended.set_exception(error)
 
+    _pass_over_lost_streams()
     threading.Thread(target=finish, name="Beam job", daemon=True).start()
-    said, threading.excepthook = threading.excepthook, _nothing_of_lost_streams
     try:
         while not wait([ended], timeout=ASKED_EVERY).done:
             see_that_it_answers(endpoint)
@@ -81,13 +84,33 @@ def run(job: "beam.Pipeline", endpoint: str) -> "PipelineResult":
             cancelling.start()
             cancelling.join(ASKED_EVERY)
         raise
-    finally:
-        threading.excepthook = said
 
 
-def _nothing_of_lost_streams(failed: threading.ExceptHookArgs) -> None:
-    """Beam reads a job's messages in a thread of its own, which has no say in what becomes of the job."""
+def _pass_over_lost_streams() -> None:
+    """From now on, say nothing of a server's streams that end early.
+
+    Beam reads them in threads of its own, which have no say in what becomes of a job; those of a server that has gone may
+    notice it only after the job has been given up.
+    """
+    if not isinstance(threading.excepthook, _AllButLostStreams):
+        threading.excepthook = _AllButLostStreams(threading.excepthook)
+        logging.getLogger("apache_beam.runners.worker.data_plane").addFilter(_of_no_lost_stream)
+
+
+@dataclass(frozen=True)
+class _AllButLostStreams:
+    """An excepthook of threads before another."""
+
+    hook: Callable[[threading.ExceptHookArgs], Any]
+
+    def __call__(self, failed: threading.ExceptHookArgs) -> None:
+        import grpc
+
+        if not isinstance(failed.exc_value, grpc.RpcError):
+            self.hook(failed)
+
+
+def _of_no_lost_stream(record: logging.LogRecord) -> bool:
     import grpc
 
-    if not isinstance(failed.exc_value, grpc.RpcError):
-        threading.__excepthook__(failed)
+    return not (record.exc_info and isinstance(record.exc_info[1], grpc.RpcError))
