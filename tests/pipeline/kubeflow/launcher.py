@@ -43,6 +43,7 @@ class Run:
         """One try of a task; its exit code and what it said. Evicted, by SIGTERM, once it has said `end_after`."""
         self.tries += 1
         disk = self.place / "disks" / f"{self.run_id}-{self.tries}-{name}"
+        disk.mkdir(parents=True)
         task = self.tasks[name]
         executor_input: dict[str, dict[str, Any]] = {
             "inputs": {"parameterValues": self._parameters(task), "artifacts": self._inputs(task)},
