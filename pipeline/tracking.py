@@ -353,7 +353,7 @@ def _parent(client: "MlflowClient", experiment: str, pipeline_run: PipelineRun) 
     if pipeline_run.kubeflow:
         tags["mlflow.note.content"] = f"[The run in Kubeflow Pipelines]({pipeline_run.kubeflow})"
     name = f"{Path(pipeline_run.recipe).stem} {time.strftime('%Y-%m-%d %H:%M')}"
-    made = client.create_run(experiment, run_name=name, tags=tags).info.run_id
+    made = _made_once(client, experiment, name, tags)
     first = _parents(client, experiment, pipeline_run.key)[0]
     if first != made:
         client.delete_run(made)
