@@ -12,7 +12,7 @@ import pytest
 from pipeline.demo.archive import draw_archive
 from tests.cluster.jobs import PHOTOS, Driver, files_of, killing, scores_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 FACES = f"s3://{PHOTOS}/faces"
 

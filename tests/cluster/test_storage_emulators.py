@@ -13,7 +13,7 @@ from components.storage.reading import Reader
 from tests.cluster import azurite
 from tests.cluster.go_servers import Unavailable, binary, free_port, serving
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 BUCKET = "visage"
 

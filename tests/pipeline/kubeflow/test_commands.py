@@ -24,7 +24,7 @@ from tests.pipeline.kubeflow.launcher import Run
 from tests.pipeline.kubeflow.test_compile import documents
 
 pytest.importorskip("kfp", reason="the extra [kubeflow] is not installed")
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.long, pytest.mark.slow]
 
 NAMES = [step.name for step in dag.STEPS]
 
