@@ -41,7 +41,7 @@ def in_bfloat16(estimator: Estimator) -> Estimator:
     """
     network = keras.models.clone_model(estimator.network, clone_function=_copy, recursive=True)
     network.set_weights(estimator.network.get_weights())
-    return Estimator(network, estimator.size, estimator.age_bins, estimator.metadata)
+    return Estimator(network, estimator.size, estimator.age_bins, estimator.metadata, estimator.calibration)
 
 
 def _copy(step: keras.Operation) -> keras.Operation:

@@ -16,7 +16,9 @@ class Frozen(Estimator):
     """
 
     def __init__(self, estimator: Estimator) -> None:
-        super().__init__(estimator.network, estimator.size, estimator.age_bins, estimator.metadata)
+        super().__init__(
+            estimator.network, estimator.size, estimator.age_bins, estimator.metadata, estimator.calibration
+        )
         network = estimator.network
         weights = [
             [weight.numpy() for weight in kind]

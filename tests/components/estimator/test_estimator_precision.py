@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from components.estimator import model, saved
+from components.estimator.calibration import Calibration
 from components.estimator.precision import chosen, in_bfloat16
 from components.estimator.settings import EstimatorSettings
 
@@ -30,6 +31,13 @@ def test_ages_move_by_less_than_a_tenth_of_a_year(tmp_path, pixels):
     said, wanted = in_bfloat16(exact).predict_squares(faces()), exact.predict_squares(faces())
     assert 0 < np.abs(said.age - wanted.age).mean() < 0.1
     assert np.abs(said.female - wanted.female).max() < 0.02
+
+
+def test_the_calibration_goes_along(tmp_path):
+    exact = estimator(tmp_path / "estimator")
+    saved.write_calibration(tmp_path / "estimator", Calibration(age_temperature=4.0))
+    half = in_bfloat16(saved.load(tmp_path / "estimator"))
+    assert (half.predict_squares(faces()).age_std > exact.predict_squares(faces()).age_std).all()
 
 
 def test_feature_maps_are_in_bfloat16_pixels_and_answers_are_not(tmp_path):

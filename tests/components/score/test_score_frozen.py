@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from components.estimator import model, saved
+from components.estimator.calibration import AGES, Calibration, IntervalLimits
 from components.estimator.precision import in_bfloat16
 from components.estimator.settings import EstimatorSettings
 from components.score import frozen as subject
@@ -23,6 +24,8 @@ def estimator(tmp_path: Path) -> saved.Estimator:
         if len(weight.shape) == 1:
             weight.assign(weight + np.random.default_rng(2).uniform(0, 0.2, weight.shape))
     saved.save(built, settings, tmp_path / "estimator")
+    limits = IntervalLimits((-2.0,) * len(AGES), (1.0,) * len(AGES))
+    saved.write_calibration(tmp_path / "estimator", Calibration(2.0, 2.0, limits))
     return saved.load(tmp_path / "estimator")
 
 
