@@ -5,6 +5,7 @@
 - heads: from features to an age distribution and a gender;
 - losses: what training minimises, each with its paper;
 - model: all of them, put together as the recipe says;
+- backend: what computes, TensorFlow or JAX;
 - classes: the names and ages of age classes;
 - saved: the artifact: save, load, predict.
 

@@ -9,9 +9,9 @@ from itertools import pairwise
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import KerasTensor, layers, ops
 
+from components.estimator.backend import Tensor
 from components.estimator.settings import AgeSettings, EstimatorSettings
 
 
@@ -49,8 +49,10 @@ def age_bins(settings: AgeSettings, ages: Mapping[int, int] | None = None) -> Ag
     return AgeBins((limits - 0.5).astype(np.float32), centres.astype(np.float32))
 
 
-def class_of(age: tf.Tensor, settings: AgeSettings) -> tf.Tensor:
-    """The class of every age, int32; -1 for NaN. Ages beyond the bins belong to the class at its end."""
+def class_of(age: Tensor, settings: AgeSettings) -> Tensor:
+    """The class of every age, int32; -1 for NaN. Ages beyond the bins belong to the class at its end. TensorFlow's, for input."""
+    import tensorflow as tf
+
     held = tf.reduce_sum(tf.cast(age[..., None] >= tf.constant(settings.starts, tf.float32), tf.int32), axis=-1)
     return tf.where(tf.math.is_nan(age), -1, held)
 
@@ -104,7 +106,7 @@ class Thresholds(layers.Layer):
         falling = keras.initializers.Constant(np.linspace(1, 0, self.count, endpoint=False))
         self.bias = self.add_weight(name="bias", shape=(self.count,), initializer=falling)
 
-    def call(self, rank: tf.Tensor) -> tf.Tensor:
+    def call(self, rank: Tensor) -> Tensor:
         return rank + self.bias
 
     def get_config(self) -> dict:
@@ -118,7 +120,7 @@ class Ranks(layers.Layer):
     Neighbours whose probabilities contradict each other (possible with OR-CNN) leave none to the class between them.
     """
 
-    def call(self, older: tf.Tensor) -> tf.Tensor:
+    def call(self, older: Tensor) -> Tensor:
         older = ops.sigmoid(older)
         ends = ops.ones_like(older[:, :1])
         shares = ops.maximum(ops.concatenate([ends, older], 1) - ops.concatenate([older, 0 * ends], 1), 0.0)
@@ -129,7 +131,7 @@ class Ranks(layers.Layer):
 class Last(layers.Layer):
     """The last column, [N, n] to [N, 1]."""
 
-    def call(self, columns: tf.Tensor) -> tf.Tensor:
+    def call(self, columns: Tensor) -> Tensor:
         return columns[:, -1:]
 
 

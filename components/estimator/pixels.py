@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
+from components.estimator.backend import Tensor
 from components.estimator.settings import PixelSettings
 from components.step.resources import free_memory
 from schemas.error import VisageError
@@ -20,21 +20,24 @@ IMAGENET_DEVIATION = (58.395, 57.12, 57.375)
 """Of red, green and blue over ImageNet's pixels, 0 to 255."""
 
 
-def decode(jpeg: tf.Tensor, size: int) -> tf.Tensor:
+def decode(jpeg: Tensor, size: int) -> Tensor:
     """One encoded face as a square of the input size, uint8 [size, size, 3].
 
     The inverse cosine transform is the exact one, which Pillow uses too; TensorFlow's own choice is faster and a grey level off.
     """
+    import tensorflow as tf
+
     return resize(tf.io.decode_jpeg(jpeg, channels=3, dct_method="INTEGER_ACCURATE"), size)
 
 
-def resize(image: tf.Tensor, size: int) -> tf.Tensor:
+def resize(image: Tensor, size: int) -> Tensor:
     """A face uint8 [height, width, 3] as uint8 [size, size, 3]: bilinear, antialiased where it shrinks.
 
     Faces of one size go through together too: [N, height, width, 3] become [N, size, size, 3].
     """
+    import tensorflow as tf
 
-    def resized() -> tf.Tensor:
+    def resized() -> Tensor:
         values = tf.image.resize(image, (size, size), method="bilinear", antialias=True)
         return tf.saturate_cast(tf.round(values), tf.uint8)
 
@@ -68,7 +71,7 @@ def fit(model: keras.Model, batches: Iterable[np.ndarray]) -> None:
     if whitening is None:
         return
     before = keras.Model(model.input, whitening.input)
-    whitening.fit(np.asarray(before(batch, training=False)) for batch in batches)
+    whitening.fit(np.asarray(before(np.asarray(batch), training=False)) for batch in batches)
 
 
 def _scaled(image: keras.KerasTensor, scaling: str) -> keras.KerasTensor:
@@ -87,7 +90,7 @@ def _scaled(image: keras.KerasTensor, scaling: str) -> keras.KerasTensor:
 class Grey(keras.Layer):
     """Luminance by the weights of ITU-R BT.601, which JPEG uses too: [N, h, w, 3] to [N, h, w, 1]."""
 
-    def call(self, image: tf.Tensor) -> tf.Tensor:
+    def call(self, image: Tensor) -> Tensor:
         return ops.sum(image * ops.cast([0.299, 0.587, 0.114], image.dtype), axis=-1, keepdims=True)
 
 
@@ -95,7 +98,7 @@ class Grey(keras.Layer):
 class Reversed(keras.Layer):
     """Red, green, blue as blue, green, red."""
 
-    def call(self, image: tf.Tensor) -> tf.Tensor:
+    def call(self, image: Tensor) -> Tensor:
         return ops.flip(image, axis=-1)
 
 
@@ -103,7 +106,7 @@ class Reversed(keras.Layer):
 class Standardise(keras.Layer):
     """Every face less its mean, over its deviation; an even face becomes zeros (as tf.image.per_image_standardization)."""
 
-    def call(self, image: tf.Tensor) -> tf.Tensor:
+    def call(self, image: Tensor) -> Tensor:
         size = image.shape[1] * image.shape[2] * image.shape[3]
         mean = ops.mean(image, axis=(1, 2, 3), keepdims=True)
         deviation = ops.std(image, axis=(1, 2, 3), keepdims=True)
@@ -150,7 +153,7 @@ class Whiten(keras.Layer):
         self.mean.assign(mean)
         self.matrix.assign(vectors * (np.maximum(spectrum, 0) + self.epsilon) ** -0.5 @ vectors.T)
 
-    def call(self, image: tf.Tensor) -> tf.Tensor:
+    def call(self, image: Tensor) -> Tensor:
         rows = ops.cast(ops.reshape(image, (-1, self.mean.shape[0])), "float32")
         white = ops.matmul(rows - self.mean, self.matrix)
         return ops.cast(ops.reshape(white, (-1, *image.shape[1:])), self.compute_dtype)

@@ -8,14 +8,15 @@ import json
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
-from components.estimator import heads, model, pixels
+from components.estimator import backend, heads, model, pixels
 from components.estimator.calibration import Calibration
 from components.estimator.classes import AgeClasses
 from components.estimator.distribution import AgeDistribution
@@ -168,23 +169,7 @@ class Estimator:
         self.age_bins = age_bins
         self.calibration = calibration or Calibration()
         self.classes = AgeClasses.of(metadata)
-        # With open batch and picture sizes in the signatures, nothing is traced twice.
-        self._decoded = tf.function(
-            lambda jpegs: tf.map_fn(
-                lambda jpeg: pixels.decode(jpeg, size),
-                jpegs,
-                fn_output_signature=tf.TensorSpec((size, size, 3), tf.uint8),
-                parallel_iterations=32,
-            ),
-            input_signature=[tf.TensorSpec([None], tf.string)],
-        )
-        self._resized = tf.function(
-            lambda image: pixels.resize(image, size), input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)]
-        )
-        self._outputs = tf.function(
-            lambda batch: network(tf.cast(batch, tf.float32), training=False),
-            input_signature=[tf.TensorSpec([None, size, size, 3], tf.uint8)],
-        )
+        self._outputs = backend.forward(network)
 
     def predict_jpegs(self, jpegs: Sequence[bytes]) -> Predictions:
         """Age and gender of encoded faces, in their order.
@@ -208,7 +193,7 @@ class Estimator:
     def predict_images(self, images: Sequence[np.ndarray]) -> Predictions:
         """Age and gender of decoded faces, uint8 [height, width, 3] RGB of any sizes, in their order."""
         return Predictions.joined(
-            [self._predict(tf.stack([self._resized(image) for image in part])) for part in _parts(images)]
+            [self._predict(np.stack([self._resized(image).numpy() for image in part])) for part in _parts(images)]
         )
 
     def predict_squares(self, squares: np.ndarray) -> Predictions:
@@ -221,6 +206,8 @@ class Estimator:
         Raises:
             ValueError: one of them is no picture that can be decoded.
         """
+        import tensorflow as tf
+
         try:
             return [self._decoded(tf.constant(part, tf.string)).numpy() for part in _parts(jpegs)]
         except tf.errors.InvalidArgumentError as error:
@@ -237,11 +224,40 @@ class Estimator:
     def _outputs_of_jpegs(self, jpegs: Sequence[bytes]) -> list[Outputs]:
         return [self._told(squares) for squares in self.squares_of_jpegs(jpegs)]
 
-    def _predict(self, batch: tf.Tensor) -> Predictions:
+    def _predict(self, batch: np.ndarray) -> Predictions:
         return self.interpret(self._told(batch))
 
-    def _told(self, batch: tf.Tensor) -> Outputs:
-        return self.calibration.probabilities({name: output.numpy() for name, output in self._outputs(batch).items()})
+    def _told(self, batch: np.ndarray) -> Outputs:
+        outputs = {name: ops.convert_to_numpy(output) for name, output in self._outputs(batch).items()}
+        return self.calibration.probabilities(outputs)
+
+    # TensorFlow decodes and resizes, whatever computes. With open batch and picture sizes, nothing is traced twice.
+
+    @cached_property
+    def _decoded(self) -> Any:
+        import tensorflow as tf
+
+        backend.leave_gpus_to_jax()
+        size = self.size
+        return tf.function(
+            lambda jpegs: tf.map_fn(
+                lambda jpeg: pixels.decode(jpeg, size),
+                jpegs,
+                fn_output_signature=tf.TensorSpec((size, size, 3), tf.uint8),
+                parallel_iterations=32,
+            ),
+            input_signature=[tf.TensorSpec([None], tf.string)],
+        )
+
+    @cached_property
+    def _resized(self) -> Any:
+        import tensorflow as tf
+
+        backend.leave_gpus_to_jax()
+        size = self.size
+        return tf.function(
+            lambda image: pixels.resize(image, size), input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)]
+        )
 
 
 def interpret(outputs: Outputs, age_bins: heads.AgeBins, calibration: Calibration | None = None) -> Predictions:

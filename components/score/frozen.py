@@ -1,7 +1,6 @@
 """An estimator for many predictions: its weights are constants of the graph."""
 
-import tensorflow as tf
-
+from components.estimator import backend
 from components.estimator.saved import Estimator
 
 LARGEST = 50_000_000
@@ -16,6 +15,8 @@ class Frozen(Estimator):
     """
 
     def __init__(self, estimator: Estimator) -> None:
+        import tensorflow as tf
+
         super().__init__(
             estimator.network, estimator.size, estimator.age_bins, estimator.metadata, estimator.calibration
         )
@@ -31,5 +32,6 @@ class Frozen(Estimator):
 
 
 def frozen(estimator: Estimator) -> Estimator:
-    """The same estimator with its weights as constants, if it is not too large for that."""
-    return Frozen(estimator) if estimator.network.count_params() <= LARGEST else estimator
+    """The same estimator with its weights as constants, if it is not too large for that and TensorFlow computes."""
+    small = estimator.network.count_params() <= LARGEST
+    return Frozen(estimator) if small and backend.name() == "tensorflow" else estimator

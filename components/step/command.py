@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from components.estimator import backend
 from components.step import Step, Surroundings, Tracker, execute, log_setup, native_log
 from components.step.destination import folder_for
 from components.step.settings import Section, build, load_yaml, merge
@@ -137,6 +138,7 @@ def guarded(work: Callable[[], None], *, debug: bool) -> int:
     """
     try:
         with _stopped_by(signal.SIGTERM):
+            backend.demand()
             work()
     except VisageError as error:
         if debug:

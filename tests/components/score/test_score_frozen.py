@@ -54,6 +54,11 @@ def test_its_weights_are_constants(estimator):
     assert np.abs(estimator.predict_squares(FACES).age - wanted.age).max() > 0.1
 
 
+def test_on_jax_there_is_no_graph_to_freeze(estimator, monkeypatch):
+    monkeypatch.setattr(subject.backend, "name", lambda: "jax")
+    assert frozen(estimator) is estimator
+
+
 def test_a_large_one_stays_as_it_is(estimator, monkeypatch):
     monkeypatch.setattr(subject, "LARGEST", 1000)
     assert frozen(estimator) is estimator
