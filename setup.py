@@ -73,6 +73,11 @@ setup(
             f"kfp>=2.17.3,<3; {NEWER_SET}",
             "kfp-kubernetes",
         ],
+        # KERAS_BACKEND=jax computes with it. 0.4.34 is the last for the ml-dtypes of TensorFlow 2.16.
+        "jax": [
+            f"jax>=0.4.34,<0.4.35; {OLDER_SET}",
+            f"jax>=0.11.2,<0.12; {NEWER_SET}",
+        ],
         "jxl": ["pillow-jxl-plugin>=1.3.8"],  # under the GPL: whoever installs it decides so
         # What MLflow's server needs beside what its clients have: logins, and PostgreSQL.
         "server": ["mlflow[auth]>=3.17,<4", "psycopg[binary]>=3.2"],

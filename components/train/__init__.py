@@ -1,12 +1,13 @@
 """Train: from shards to a saved estimator.
 
 - run: the step: one model, or one a fold;
-- single: one model, from its splits to its estimator;
+- one_model: one model, from its splits to its estimator;
 - ensemble: a model a fold, and their average;
-- input: shards to batches, with tf.data;
+- dataset: shards to batches, with tf.data;
 - augment: changes a batch of faces without changing age or gender;
 - loop: epochs, validation, early stopping;
-- learner: the model in training, one step, one validation;
+- learner: the model in training, an epoch of steps, one validation;
+- tensorflow_steps, jax_steps: one step, on either backend;
 - optimizer: optimizer, learning rate, moving average of the weights;
 - balance: what rare labels count;
 - devices: what it runs on;

@@ -1,19 +1,22 @@
 """Balancing: labels that are rare may count for more."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from components.estimator import losses
-from components.train.dataset import Split
 from components.train.settings import Settings
 from schemas.record import FEMALE, MALE
+
+if TYPE_CHECKING:
+    from components.train.dataset import Split
 
 SMOOTHED = 2.0
 """Deviation of the Gaussian, years, by which the ages lend their neighbours some of their frequency."""
 
 
-def example_weights(settings: Settings, split: Split) -> losses.Weights:
+def example_weights(settings: Settings, split: "Split") -> losses.Weights:
     """What an example counts by its age class and by its gender; nothing where all count alike.
 
     A label that makes up a share p of the examples counts p ** -balance. Single years are smoothed first, since an age with

@@ -5,13 +5,13 @@ made the figure better that it is for. README.md says what is fitted and why.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from components.estimator import backend
 from components.estimator.calibration import AGES, Calibration, IntervalLimits, sharpened, standard_errors
 from components.estimator.distribution import AgeDistribution
 from components.estimator.heads import AgeBins
@@ -55,13 +55,13 @@ class Told:
         )
 
 
-def tell(network: Any, batches: tf.data.Dataset) -> Told:
+def tell(network: Any, batches: Iterable[Any]) -> Told:
     """What a saved network says of batches of images and labels."""
-    run = tf.function(lambda images: network(tf.cast(images, tf.float32), training=False), reduce_retracing=True)
-    parts = []
+    run, parts = backend.forward(network), []
     for images, labels in batches:
-        outputs = {name: value.numpy() for name, value in run(images).items()}
-        parts.append(Told(outputs, labels["age"].numpy().astype(float), labels["female"].numpy().astype(float)))
+        outputs = {name: np.asarray(value) for name, value in run(images).items()}
+        age, female = (np.asarray(labels[name]).astype(float) for name in ("age", "female"))
+        parts.append(Told(outputs, age, female))
     return Told.joined(parts)
 
 

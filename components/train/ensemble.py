@@ -13,11 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from components.estimator import heads, saved
 from components.step import StepContext, Tracker
-from components.train import calibrate, dataset
+from components.train import calibrate, dataset, devices
 from components.train.one_model import OF_EPOCHS, OF_WEIGHTS, train
 from components.train.settings import Settings
 
@@ -54,7 +52,7 @@ def folders_of(output: Path, count: int) -> list[Path]:
     return [output / f"fold{number}" for number in range(count)]
 
 
-def train_folds(settings: Settings, context: StepContext, strategy: tf.distribute.Strategy) -> Mapping[str, Any]:
+def train_folds(settings: Settings, context: StepContext, strategy: devices.Strategy) -> Mapping[str, Any]:
     """Train a model a fold, each in a folder of its own, and save their average; the figures of them all.
 
     Raises:

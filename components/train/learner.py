@@ -2,19 +2,24 @@
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
-import tensorflow as tf
 
-from components.estimator import heads, losses, model, pixels, saved
+from components.estimator import backend, heads, losses, model, pixels, saved
 from components.step import Tracker
 from components.train import checkpoint, devices
 from components.train.optimizer import Average, optimizer, schedule
 from components.train.settings import Settings
 from schemas.error import VisageError
+
+if TYPE_CHECKING:
+    from components.train.jax_steps import JaxSteps
+    from components.train.tensorflow_steps import TensorFlowSteps
 
 FIGURES = ("val_loss", "val_age_mae", "val_age_rmse", "val_age_class_accuracy", "val_gender_accuracy")
 """What can be known of an epoch's weights on the validation split; left out where no example has the label."""
@@ -28,7 +33,7 @@ class Learner:
 
     Attributes:
         model: the one that steps change, in the precision that the recipe asks for.
-        kept: the one that is validated and saved: float32, with the average of the weights where one is asked for.
+        ema_model: the one that is validated and saved: float32, with the average of the weights where one is asked for.
         step: takes images and labels, and makes one step of them.
         age_bins: what the age output means.
     """
@@ -39,7 +44,7 @@ class Learner:
         age_bins: heads.AgeBins,
         weights: losses.Weights,
         steps: int,
-        strategy: tf.distribute.Strategy,
+        strategy: devices.Strategy,
     ) -> None:
         """Args are the recipe, the age bins, the weight of examples by label, the steps of an epoch, and the devices.
 
@@ -50,11 +55,11 @@ class Learner:
         self._settings = settings
         self._steps_an_epoch = steps
         self._steps = steps * settings.train.epochs
-        self._strategy = strategy
-        self._replicas = strategy.num_replicas_in_sync
-        if settings.train.batch_size % self._replicas or (settings.train.xla and self._replicas > 1):
+        replicas = devices.count(strategy)
+        on_jax = backend.name() == "jax"  # there XLA compiles every step
+        if settings.train.batch_size % replicas or (settings.train.xla and replicas > 1 and not on_jax):
             raise VisageError(
-                f"{self._replicas} devices share the work: train.batch_size must be a multiple of that, train.xla false.",
+                f"{replicas} devices share the work: train.batch_size must be a multiple of that, train.xla false.",
                 "Show fewer devices with CUDA_VISIBLE_DEVICES, or change the settings.",
                 usage=True,
             )
@@ -66,7 +71,7 @@ class Learner:
                 self._steps,
                 steps,
                 scaled=policy == "mixed_float16",
-                replicas=self._replicas,
+                replicas=1 if on_jax else replicas,
             )
             self._optimizer.build(self.model.trainable_variables)
         self._rate = schedule(settings.train.optimizer, self._steps, steps)
@@ -74,16 +79,21 @@ class Learner:
         self._average = Average(self.model, model.build(settings.estimator), settings.train.average) if apart else None
         self.ema_model = self._average.model if self._average else self.model
         self._objective = losses.objective(settings.estimator, age_bins)
-        self._weighted = losses.objective(settings.estimator, age_bins, weights, self._summed)
-        self._done = tf.Variable(0, trainable=False, dtype=tf.int64)
-        self._failed = tf.Variable(-1, trainable=False, dtype=tf.int64)
-        self._loss = tf.Variable(0.0, trainable=False)
-        self.step = tf.function(self._one_step, jit_compile=settings.train.xla, reduce_retracing=True)
-        self._logits = tf.function(
-            lambda images: self.ema_model(tf.cast(images, tf.float32), training=False), reduce_retracing=True
+        taught = (
+            self.model,
+            self._optimizer,
+            self._average,
+            partial(losses.objective, settings.estimator, age_bins, weights),
         )
+        self._stepper = _stepper(*taught, strategy, xla=settings.train.xla)
+        self.step = self._stepper.step
+        self._logits = backend.forward(self.ema_model)
 
-    def start(self, batches: tf.data.Dataset) -> None:
+    def shared(self, batches: Callable[[Any], Any]) -> Iterable[Any]:
+        """The batches of an epoch, each as the devices of this host see it; the function is told the host's share."""
+        return self._stepper.shared(batches)
+
+    def start(self, batches: Iterable[Any]) -> None:
         """What comes before the first step; the batches are the faces of the training split as they are."""
         pixels.fit(self.model, (images for images, _ in batches))
         if self._average:
@@ -95,7 +105,7 @@ class Learner:
         Raises:
             VisageError: the loss is not a number any more.
         """
-        self._loss.assign(0.0)
+        self._stepper.begin_epoch()
         began = told = time.monotonic()
         waited, seen = 0.0, 0
         source: Iterator[Any] = iter(batches)
@@ -110,29 +120,30 @@ class Learner:
                 self.wait()
                 tracker.progress((number - 1) * self._steps_an_epoch * batch + seen, self._steps * batch, "images")
         seconds = time.monotonic() - began
+        self._stepper.settle()
+        done = int(np.asarray(self._stepper.done))
         return {
             "epoch": number,
-            "steps": int(self._done.numpy()),
-            "learning_rate": float(self._rate(self._done)),
-            "loss": float(self._loss.numpy()) / self._steps_an_epoch,
+            "steps": done,
+            "learning_rate": float(self._rate(done)),
+            "loss": self._stepper.loss() / self._steps_an_epoch,
             "seconds": seconds,
             "images_per_second": seen / seconds,
             "input_wait": waited / seconds,
         }
 
-    def validate(self, batches: tf.data.Dataset) -> dict[str, float]:
+    def validate(self, batches: Iterable[Any]) -> dict[str, float]:
         """Those of `FIGURES` that the labels allow, of the kept weights."""
         told, known = [], []
-        for images, labels in batches:
+        for images, label in batches:
             told.append(self._logits(images))
-            known.append(labels)
-        logits = {name: tf.concat([part[name] for part in told], axis=0) for name in told[0]}
-        labels = {name: tf.concat([part[name] for part in known], axis=0) for name in known[0]}
+            known.append(label)
+        logits, labels = _joined(told), _joined(known)
         loss = sum(float(part) for part in self._objective(labels, logits).values())
         outputs = heads.probabilities(logits, self._settings.estimator)
         return {"val_loss": loss} | _figures(
-            {name: value.numpy() for name, value in outputs.items()},
-            {name: value.numpy() for name, value in labels.items()},
+            {name: np.asarray(value) for name, value in outputs.items()},
+            labels,
             self.age_bins,
             classes=bool(self._settings.estimator.age.edges),
         )
@@ -142,7 +153,7 @@ class Learner:
 
         Each host computes them, and the last digits may differ: when to stop and which weights to keep must not.
         """
-        return dict(zip(figures, self._of_first(list(figures.values())), strict=True))
+        return dict(zip(figures, self._stepper.of_first(list(figures.values())), strict=True))
 
     def save(self, path: Path, history: list[dict[str, float]]) -> None:
         """Write a checkpoint."""
@@ -169,7 +180,7 @@ class Learner:
         """
         state = self._read(path, self._groups())
         history = state["history"] if state else []
-        if len(set(self._of_each(len(history)))) > 1:
+        if len(set(self._stepper.of_each(len(history)))) > 1:
             raise VisageError(
                 f"{path} is of epoch {len(history)}, those of the other hosts are not all.",
                 "Start all hosts anew, with empty output folders.",
@@ -182,53 +193,9 @@ class Learner:
         except ValueError as error:
             raise VisageError(f"The checkpoint is damaged: {error}", f"Delete {path.parent} to start anew.") from error
 
-    def _of_each(self, value: float) -> list[float]:
-        """A number of every replica, the same list on all hosts."""
-        mine = self._strategy.run(lambda: self._summed(tf.one_hot(self._replica(), self._replicas) * value))
-        return self._strategy.experimental_local_results(mine)[0].numpy().tolist()
-
-    def _of_first(self, values: list[float]) -> list[float]:
-        """Numbers of the first replica, the same on all hosts."""
-        given = tf.constant(values, tf.float64)
-        told = self._strategy.run(lambda: self._summed(tf.where(self._replica() == 0, given, tf.zeros_like(given))))
-        return self._strategy.experimental_local_results(told)[0].numpy().tolist()
-
-    def _replica(self) -> tf.Tensor:
-        """Number of the replica that asks, of all hosts."""
-        return tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32)
-
     def _groups(self) -> Mapping[str, list[Any]]:
-        groups = {"model": self.model.variables, "optimizer": self._optimizer.variables, "steps": [self._done]}
+        groups = {"model": self.model.variables, "optimizer": self._optimizer.variables, "steps": [self._stepper.done]}
         return groups | ({"average": self._average.model.variables} if self._average else {})
-
-    def _one_step(self, images: tf.Tensor, labels: losses.Labels) -> None:
-        loss = self._strategy.run(self._on_replica, args=(images, labels))
-        loss = self._strategy.experimental_local_results(loss)[0]
-        self._done.assign_add(1)
-        if self._average:
-            self._average.update(self._done)
-        self._loss.assign_add(loss)
-        fails_first = (self._failed < 0) & ~tf.math.is_finite(loss)
-        self._failed.assign(tf.where(fails_first, self._done, self._failed))
-
-    def _on_replica(self, images: tf.Tensor, labels: losses.Labels) -> tf.Tensor:
-        """A device's part of a step; gives the loss of the whole batch."""
-        with tf.GradientTape() as tape:
-            outputs = self.model(tf.cast(images, tf.float32), training=True)
-            loss = tf.add_n(list(self._weighted(labels, outputs).values()))
-            scaled = self._optimizer.scale_loss(loss)
-        variables = self.model.trainable_variables
-        gradients = tape.gradient(scaled, variables)
-        if self._replicas > 1:
-            gradients = [total / self._replicas for total in self._summed(gradients)]
-        self._optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return self._summed(loss)
-
-    def _summed(self, values: Any) -> Any:
-        """The sum over all replicas."""
-        if self._replicas == 1:
-            return values
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
 
     def wait(self) -> None:
         """Wait for the device to finish its steps.
@@ -236,7 +203,7 @@ class Learner:
         Raises:
             VisageError: the loss is not a number any more.
         """
-        failed = int(self._failed.numpy())
+        failed = self._stepper.failed()
         if failed >= 0:
             raise VisageError(
                 f"The loss is not a number any more at step {failed} "
@@ -244,6 +211,30 @@ class Learner:
                 "Try a lower train.optimizer.learning_rate, a longer train.optimizer.warmup_epochs or a smaller "
                 "train.optimizer.clip_norm.",
             )
+
+
+def _stepper(
+    trained: keras.Model,
+    optimizer: keras.Optimizer,
+    average: Average | None,
+    objective: Callable[[Callable[[backend.Tensor], backend.Tensor]], losses.Objective],
+    strategy: devices.Strategy,
+    *,
+    xla: bool,
+) -> "TensorFlowSteps | JaxSteps":
+    """What makes steps, on the backend that computes; JAX has XLA compile them in any case."""
+    if backend.name() == "jax":
+        from components.train.jax_steps import JaxSteps
+
+        return JaxSteps(trained, optimizer, average, objective, strategy)
+    from components.train.tensorflow_steps import TensorFlowSteps
+
+    return TensorFlowSteps(trained, optimizer, average, objective, strategy, xla=xla)
+
+
+def _joined(parts: list[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    """Arrays of several batches as one, by name."""
+    return {name: np.concatenate([np.asarray(part[name]) for part in parts]) for name in parts[0]}
 
 
 def _figures(

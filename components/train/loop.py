@@ -9,11 +9,10 @@ from functools import partial
 from pathlib import Path
 
 import keras
-import tensorflow as tf
 
 from components.estimator import heads
 from components.step import Tracker
-from components.train import dataset
+from components.train import dataset, devices
 from components.train.balance import example_weights
 from components.train.learner import FIGURES, Learner
 from components.train.settings import Settings
@@ -44,7 +43,7 @@ class Trained:
 
 def fit(
     settings: Settings,
-    strategy: tf.distribute.Strategy,
+    strategy: devices.Strategy,
     train: dataset.Split,
     validation: dataset.Split,
     work: Path,
@@ -56,6 +55,8 @@ def fit(
     Raises:
         VisageError: the loss is not a number any more; the checkpoint is damaged.
     """
+    import tensorflow as tf
+
     asked = settings.train
     keras.utils.set_random_seed(asked.seed)
     age_bins = heads.age_bins(settings.estimator.age, train.ages)
@@ -73,7 +74,7 @@ def fit(
 
     while len(history) < asked.epochs and _should_continue(history, settings):
         epoch = len(history) + 1
-        batches = strategy.distribute_datasets_from_function(partial(dataset.training_batches, train, asked, epoch))
+        batches = learner.shared(partial(dataset.training_batches, train, asked, epoch))
         row = learner.epoch(epoch, batches, batch, tracker)
         row |= learner.agree(learner.validate(dataset.validation_batches(validation, asked)))
         history.append(row)

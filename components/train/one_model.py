@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from components.estimator import model, saved
 from components.estimator.losses import BY_CLASS
 from components.step import Tracker
-from components.train import calibrate, curves, dataset, loop
+from components.train import calibrate, curves, dataset, devices, loop
 from components.train.dataset import Split
 from components.train.learner import FIGURES
 from components.train.settings import Settings
@@ -26,7 +24,7 @@ def train(
     settings: Settings,
     training: Split,
     validation: Split,
-    strategy: tf.distribute.Strategy,
+    strategy: devices.Strategy,
     folder: Path,
     tracker: Tracker,
 ) -> Mapping[str, Any]:

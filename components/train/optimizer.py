@@ -3,8 +3,9 @@
 import math
 
 import keras
-import tensorflow as tf
+from keras import ops
 
+from components.estimator.backend import Tensor
 from components.train.settings import OptimizerSettings
 
 
@@ -46,13 +47,13 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(self, highest: float, course: str, warmup: int, steps: int) -> None:
         self.highest, self.course, self.warmup, self.steps = highest, course, warmup, steps
 
-    def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        step = tf.cast(step, tf.float32)
-        rise = tf.minimum(1.0, (step + 1) / max(1, self.warmup))
+    def __call__(self, step: Tensor) -> Tensor:
+        step = ops.cast(step, "float32")
+        rise = ops.minimum(1.0, (step + 1) / max(1, self.warmup))
         if self.course == "constant":
             return self.highest * rise
-        done = tf.clip_by_value((step - self.warmup) / max(1, self.steps - self.warmup), 0.0, 1.0)
-        return self.highest * rise * 0.5 * (1 + tf.cos(math.pi * done))
+        done = ops.clip((step - self.warmup) / max(1, self.steps - self.warmup), 0.0, 1.0)
+        return self.highest * rise * 0.5 * (1 + ops.cos(math.pi * done))
 
     def get_config(self) -> dict:
         return {"highest": self.highest, "course": self.course, "warmup": self.warmup, "steps": self.steps}
@@ -76,10 +77,10 @@ class Average:
         for mean, value in self._pairs:
             mean.assign(value)
 
-    def update(self, step: tf.Tensor) -> None:
+    def update(self, step: Tensor) -> None:
         """Follow one step further; part of the training step's graph."""
-        step = tf.cast(step, tf.float32)
-        decay = tf.minimum(self._decay, (1 + step) / (10 + step))
+        step = ops.cast(step, "float32")
+        decay = ops.minimum(self._decay, (1 + step) / (10 + step))
         for mean, value in self._pairs:
             if value.trainable or "moving_" in value.path:  # weights, and the statistics of batch normalisation
                 mean.assign(value + (mean - value) * decay)

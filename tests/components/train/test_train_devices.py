@@ -50,13 +50,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def uneven(tmp_path_factory):
-    """Shares of a batch have unlike numbers of known labels."""
-    folder = tmp_path_factory.mktemp("uneven")
-    return write_examples(folder, {"train": 128, "validation": 32}, known=lambda row: (row % 3 > 0, row % 4 > 0))
-
-
 def start(examples: Path, output: Path, devices: int = 1, settings=SETTINGS, **environment: str) -> subprocess.Popen:
     command = [sys.executable, "-c", SCRIPT, str(examples), str(output), json.dumps(settings), str(devices)]
     return subprocess.Popen(
