@@ -180,7 +180,7 @@ def archive() -> Path:
     return path
 
 
-def read_faces(path: Path) -> list[FaceExample]:
+def read_faces(path: Path, photo: PhotoSettings | None = None) -> list[FaceExample]:
     """The faces of an archive whose names are AGE_GENDER_RACE_TIME, gender 0 male and 1 female, in the order of names."""
     faces, seen = [], set()
     with zipfile.ZipFile(path) as held:
@@ -191,7 +191,7 @@ def read_faces(path: Path) -> list[FaceExample]:
             if digest in seen or int(age) > MAX_AGE:
                 continue
             seen.add(digest)
-            face = face_of(data, None, PhotoSettings())
+            face = face_of(data, None, photo or PhotoSettings())
             faces.append(
                 FaceExample(
                     jpeg=face.jpeg,
@@ -219,10 +219,21 @@ def quality(settings: Settings, train: Sequence[FaceExample], test: Sequence[Fac
         STEP.run(settings, StepContext({"ingest": examples}, output, tracker=Quiet()))
         minutes, cpu_minutes = (time.monotonic() - clock) / 60, (time.process_time() - cpu) / 60
         told = saved.load(output / "estimator").predict_jpegs([face.jpeg for face in test])
+    return figures_of(told, train, test, settings.estimator.age.edges, minutes, cpu_minutes)
+
+
+def figures_of(
+    told: saved.Predictions,
+    train: Sequence[FaceExample],
+    test: Sequence[FaceExample],
+    edges: Sequence[int],
+    minutes: float,
+    cpu_minutes: float,
+) -> Quality:
+    """What predictions of the test images come to."""
     ages = np.array([face.age for face in test])
     error = np.abs(told.age - ages)
     female = np.array([face.gender == FEMALE for face in test])
-    edges = settings.estimator.age.edges
     return Quality(
         mae=float(error.mean()),
         baseline=float(np.abs(ages - np.median([face.age for face in train])).mean()),
