@@ -208,7 +208,11 @@ class Hosts:
             )
 
     def end(self) -> None:
-        said = [process.communicate(timeout=300)[0] for process in self.processes]
+        try:
+            said = [process.communicate()[0] for process in self.processes]
+        finally:
+            for process in self.processes:
+                process.kill()
         assert [process.returncode for process in self.processes] == [0] * len(said), "\n".join(said)
 
 
@@ -237,11 +241,11 @@ def test_the_train_step_of_the_pipeline_has_two_hosts_train_and_takes_what_they_
         try:
             Hosts(job, tmp_path).end()
             cluster.complete(job.metadata.name)
-            step.join(120)
+            step.join(300)
             assert cluster.all() == []
         finally:
             cluster.remove_all()
-            step.join(120)
+            step.join(300)
     ((code, output),) = done
     assert code == 0, output
     assert f"started the Job {job.metadata.name}" in output
