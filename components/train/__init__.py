@@ -10,12 +10,13 @@
 - tensorflow_steps, jax_steps: one step, on either backend;
 - optimizer: optimizer, learning rate, moving average of the weights;
 - balance: what rare labels count;
-- devices: what it runs on;
+- devices, hosts: what it runs on, and where of several;
 - checkpoint: what a killed run goes on from;
 - curves, report: how it went, as a table, as pictures and as a page.
 """
 
 from components.step import Step
+from components.train import hosts
 from components.train.run import run
 from components.train.settings import Settings
 from schemas.record import TRAIN, VALIDATION
@@ -31,4 +32,5 @@ STEP = Step(
     resumable=True,
     gates=("validate",),
     pages=("curves", "report"),
+    host_number=hosts.number,
 )
