@@ -91,7 +91,7 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
         reused = not reason and work.reuse()
         if reused:
             manifest = read_manifest(out)
-            run_id = tracking.record_reuse(pipeline_run, step, manifest.fingerprint) if tracked else ""
+            run_id = tracking.record_reuse(pipeline_run, step, manifest.fingerprint, settings) if tracked else ""
         elif not tracked:
             if reason:
                 _skip(step, reason, out)

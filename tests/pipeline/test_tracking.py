@@ -65,6 +65,7 @@ def test_one_parent_a_pipeline_run_and_one_child_a_step(finished):
     assert sorted(child.data.tags["visage.step"] for child in children) == ["double", "draw", "square", "total"]
     assert {child.info.status for child in children} == {"FINISHED"}
     assert parents[-1].data.metrics["total.result"] == 24, "figures of all steps, to compare pipeline runs"
+    assert parents[-1].data.params["toy.value"] == "4", "and their settings"
 
 
 def test_a_child_holds_settings_metrics_time_and_lineage(finished):
@@ -194,11 +195,13 @@ def test_the_figures_of_a_run_go_in_as_few_requests_as_mlflow_takes(store, reque
     client, _ = store
     figures = {f"figure.{number}": float(number) for number in range(1500)}
     reused = {"ingest": "0123abcd", "validate": "4567cdef"}
-    tracking.close(tracking.PipelineRun("many", "toy"), "FINISHED", figures | {"told": "in words"}, reused)
-    assert requests == ["log_batch", "log_batch"], "a thousand figures and tags a request"
+    told = figures | {"told": "in words"}
+    tracking.close(tracking.PipelineRun("many", "toy"), "FINISHED", told, reused, [toy.Settings()])
+    assert requests == ["log_batch"] * 3, "a thousand figures and tags a request, and the settings"
     (parent,) = runs(client, "tags.`visage.run` = 'many'")
     assert parent.data.metrics == figures
     assert {name: parent.data.tags[f"visage.reused.{name}"] for name in reused} == reused
+    assert parent.data.params["toy.value"] == "3"
     assert parent.data.tags["visage.data_fingerprint"] == "0123abcd"
 
 
@@ -325,7 +328,8 @@ class TestStepsInContainers:
     def test_a_step_that_was_reused_has_finished(self, store, capsys):
         client, _ = store
         run = tracking.PipelineRun("reuses", "toy")
-        parent = tracking.record_reuse(run, dag.STEPS[0], "0123abcd")
+        parent = tracking.record_reuse(run, dag.STEPS[0], "0123abcd", toy.Settings())
+        assert client.get_run(parent).data.params["toy.value"] == "3"
         self.container(dag.STEPS[1], "reuses")
         assert main(["end-run", "reuses", "ingest", "validate"]) == 0
         assert capsys.readouterr().out == "reuses: FINISHED\n"
@@ -355,8 +359,22 @@ class TestStepsInContainers:
         assert [run.data.tags["visage.kubeflow_run"] for run in held] == [there] * 2
         (parent,) = [run for run in held if run.data.tags["visage.step"] == "pipeline"]
         assert there in parent.data.tags["mlflow.note.content"]
-        assert page.startswith("https://mlflow.example.com/#/experiments/") and page.endswith(tracker.run_id)
+        assert page.startswith("https://mlflow.example.com/#/experiments/") and page.endswith(
+            f"/runs/{tracker.run_id}?workflowType=machine_learning"
+        )
         assert tracking.page_of(tracker.run_id, "sqlite:///mlflow.db") == ""
+
+
+def test_the_parent_says_by_which_command_and_a_setting_that_it_has_stays(store):
+    client, _ = store
+    pipeline_run = tracking.PipelineRun("told", "toy", command="visage run --recipe toy --set toy.value=3")
+    for value in (3, 4):
+        with tracking.step_run(pipeline_run, toy.STEPS[0], toy.Settings(toy=toy.ToySettings(value=value)), Tracker()):
+            pass
+    (parent,) = runs(client, "tags.`visage.run` = 'told' and tags.`visage.step` = 'pipeline'")
+    assert parent.data.tags["mlflow.note.content"] == "`visage run --recipe toy --set toy.value=3`"
+    assert parent.data.params["toy.value"] == "3"
+    assert len(runs(client, "tags.`visage.run` = 'told' and params.`toy.value` = '4'")) == 1
 
 
 @pytest.mark.parametrize("command", ["step", "score"])
