@@ -9,7 +9,7 @@ import os
 import subprocess
 import time
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,7 +38,11 @@ STEP_TAG = "visage.step"
 _REUSED = "visage.reused."
 
 _KIND, _MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"
-"""Tag by which MLflow 3 opens an experiment as model training and not as one of language models."""
+"""Tag by which MLflow 3 knows an experiment as model training and not as one of language models."""
+
+AS_MODEL_TRAINING = "workflowType=machine_learning"
+"""Query of an address in MLflow's user interface. Since its pages have a switch between both, the browser's last choice counts,
+at first language models, and not the tag of the experiment."""
 
 _ABOUT = (
     "One run a pipeline run, with a child run a step. The figures of all steps stand in the pipeline run as `STEP.name`; the "
@@ -58,6 +62,7 @@ class PipelineRun:
         commit: of the project, as `git_commit` gives it.
         owner: who may end the runs that this one leaves open, as `owner_of` gives it; empty where nobody may.
         kubeflow: address of the run in Kubeflow Pipelines' user interface; empty where it has none.
+        command: that makes it, without secrets; empty where it is not known.
     """
 
     key: str
@@ -66,6 +71,7 @@ class PipelineRun:
     commit: str = ""
     owner: str = ""
     kubeflow: str = ""
+    command: str = ""
 
 
 def local_store(root: Path) -> str:
@@ -143,8 +149,8 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
         parent = _open_parent(client, experiment, pipeline_run)
         tags = _lineage(pipeline_run) | {STEP_TAG: step.name, "mlflow.parentRunId": parent}
         child = _made_once(client, experiment, step.name, tags)
-        given = redacted(dotted(settings))
-        client.log_batch(child, params=[mlflow.entities.Param(key, str(value)[:6000]) for key, value in given.items()])
+        for run in (child, parent):
+            _log_settings(client, run, settings)
         mlflow.set_experiment(experiment_id=experiment)
     tracker = MlflowTracker(client, child, watcher)
     try:
@@ -164,8 +170,8 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
         tracker.queue.close()
 
 
-def record_reuse(pipeline_run: PipelineRun, step: Step, fingerprint: str) -> str:
-    """Keep in the parent run that a step was not run, as its artifact was there; gives the parent's id.
+def record_reuse(pipeline_run: PipelineRun, step: Step, fingerprint: str, settings: Section) -> str:
+    """Keep in the parent run that a step was not run, as its artifact was there, and its settings; gives the parent's id.
 
     Raises:
         VisageError: the tracking server stays away.
@@ -174,6 +180,7 @@ def record_reuse(pipeline_run: PipelineRun, step: Step, fingerprint: str) -> str
         client = mlflow_server.client()
         parent = _open_parent(client, _experiment(client, pipeline_run.root), pipeline_run)
         figures.send(client, parent, {}, _tags_of_reused({step.name: fingerprint}))
+        _log_settings(client, parent, settings)
     return parent
 
 
@@ -188,7 +195,7 @@ def page_of(run_id: str, server: str) -> str:
         return ""
     with explaining_mlflow_errors():
         experiment = mlflow_server.client().get_run(run_id).info.experiment_id
-    return redact(f"{server.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}")
+    return redact(f"{server.rstrip('/')}/#/experiments/{experiment}/runs/{run_id}?{AS_MODEL_TRAINING}")
 
 
 @contextmanager
@@ -203,7 +210,13 @@ def parent_run(pipeline_run: PipelineRun) -> Iterator[None]:
     close(pipeline_run, "FINISHED", {}, {})
 
 
-def close(pipeline_run: PipelineRun, status: str, counts: Mapping[str, Any], reused: Mapping[str, str]) -> None:
+def close(
+    pipeline_run: PipelineRun,
+    status: str,
+    counts: Mapping[str, Any],
+    reused: Mapping[str, str],
+    settings: Sequence[Section] = (),
+) -> None:
     """End the parent run, and what of its children was left open.
 
     Args:
@@ -211,12 +224,15 @@ def close(pipeline_run: PipelineRun, status: str, counts: Mapping[str, Any], reu
         status: `FINISHED`, `FAILED` or `KILLED`.
         counts: figures of the whole run.
         reused: fingerprint of the artifact of every step that was not run anew.
+        settings: of these steps.
     """
     with explaining_mlflow_errors():
         client = mlflow_server.client()
         experiment = _experiment(client, pipeline_run.root)
         parent = _parent(client, experiment, pipeline_run)
         figures.send(client, parent, counts, _tags_of_reused(reused))
+        for section in settings:
+            _log_settings(client, parent, section)
         for child in _runs(client, experiment, pipeline_run.key):
             if child.info.status == "RUNNING" and child.info.run_id != parent:
                 client.set_terminated(child.info.run_id, "KILLED")
@@ -298,6 +314,8 @@ def _parent(client: "MlflowClient", experiment: str, pipeline_run: PipelineRun) 
     tags = _lineage(pipeline_run) | {STEP_TAG: "pipeline"}
     if pipeline_run.kubeflow:
         tags["mlflow.note.content"] = f"[The run in Kubeflow Pipelines]({pipeline_run.kubeflow})"
+    elif pipeline_run.command:
+        tags["mlflow.note.content"] = f"`{pipeline_run.command}`"
     name = f"{Path(pipeline_run.recipe).stem} {time.strftime('%Y-%m-%d %H:%M')}"
     made = _made_once(client, experiment, name, tags)
     first = _parents(client, experiment, pipeline_run.key)[0]
@@ -317,6 +335,15 @@ def _open_parent(client: "MlflowClient", experiment: str, pipeline_run: Pipeline
 def _tags_of_reused(reused: Mapping[str, str]) -> dict[str, str]:
     tags = {f"{_REUSED}{step}": fingerprint for step, fingerprint in reused.items()}
     return tags | ({"visage.data_fingerprint": reused["ingest"]} if "ingest" in reused else {})
+
+
+def _log_settings(client: "MlflowClient", run_id: str, settings: Section) -> None:
+    """Keep settings as parameters of a run; one that it has already, as of a step that was tried before, cannot be changed."""
+    from mlflow.entities import Param
+
+    there = client.get_run(run_id).data.params
+    given = {key: str(value)[:6000] for key, value in redacted(dotted(settings)).items() if key not in there}
+    client.log_batch(run_id, params=[Param(key, value) for key, value in given.items()])
 
 
 def _parents(client: "MlflowClient", experiment: str, key: str) -> list[str]:

@@ -7,6 +7,7 @@ small children are easily seen to be none and would flatter the share.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from components.evaluate.intervals import share_interval
+from components.evaluate.intervals import Difference, Interval, Pairs, share_differences, share_interval
 from components.evaluate.predictions import at_least_column
 from components.evaluate.settings import AgeCheckSettings
 from schemas.arrow_files import parquet as pq
@@ -24,7 +25,12 @@ CHALLENGE, PROBABILITY = "challenge", "probability"
 EVERYBODY = "all"
 NEAR_YEARS = 4
 
-_SHARES = ("minors_passed", "near_minors_passed", "adults_refused")
+REFUSED = "adults_refused"
+SHARES = {"minors_passed": "minors", "near_minors_passed": "near_minors", REFUSED: "adults"}
+"""The shares that are told, and of whom they are."""
+
+BASELINE, CHAMPION = "baseline_", "champion_"
+_ENDS = ("", "_low", "_high")
 
 SCHEMA = pa.schema(
     [
@@ -32,41 +38,123 @@ SCHEMA = pa.schema(
         ("rule", pa.string()),
         ("at", pa.float64()),
         ("group", pa.string()),
-        *((name, pa.int64()) for name in ("minors", "near_minors", "adults")),
-        *((f"{name}{end}", pa.float64()) for name in _SHARES for end in ("", "_low", "_high")),
+        *((name, pa.int64()) for name in SHARES.values()),
+        *((f"{name}{end}", pa.float64()) for name in SHARES for end in _ENDS),
+        *((f"{BASELINE}{name}", pa.float64()) for name in SHARES),
+        *((f"{CHAMPION}{name}{end}", pa.float64()) for name in SHARES for end in _ENDS),
+        *((f"{name}_difference{end}", pa.float64()) for name in SHARES for end in _ENDS),
     ]
 )
 """Columns of age_checks.parquet, a row a threshold, rule, challenge age or probability, and gender.
 
 `threshold`: years that somebody must be; `rule`: `challenge` or `probability`; `at`: the challenge age in years or the
 probability that is asked for; `group`: `all`, `female` or `male`; `minors`, `near_minors`, `adults`: numbers of faces; shares
-with their 95 % intervals by person, null where there is no such face, the ends also where all are of one person.
+with their 95 % intervals by person, null where there is no such face, the ends also where all are of one person; `baseline_`
+and `champion_`: the shares of these at the same setting; `_difference`: ours minus the champion's, on the faces that both
+tell and drawn in pairs. What is the champion's is null where there is none that may be compared.
 """
 
+Setting = tuple[str, float]
+"""A rule, and the challenge age or probability that it asks for."""
 
-def table(faces: pd.DataFrame, asked: AgeCheckSettings) -> list[dict[str, Any]]:
+
+@dataclass(frozen=True)
+class Sides:
+    """What is said of the test faces, in the same rows; each has a column `at_least_column` for every threshold.
+
+    Attributes:
+        ours: by the new model.
+        baseline: by the baseline.
+        champion: by the champion; None where there is none that may be compared.
+    """
+
+    ours: pd.DataFrame
+    baseline: pd.DataFrame
+    champion: pd.DataFrame | None = None
+
+    @property
+    def persons(self) -> np.ndarray:
+        """Number of each face's person."""
+        return pd.factorize(self.ours["person"])[0]
+
+
+def table(sides: Sides, asked: AgeCheckSettings, resamples: int, seed: int) -> list[dict[str, Any]]:
     """The shares for every threshold, rule and gender; see `SCHEMA`. Nothing where no age is known.
 
     Args:
-        faces: predictions, with a column `at_least_column` for each threshold.
+        sides: what is said of the faces.
         asked: thresholds and rules.
+        resamples: of the bootstrap of differences.
+        seed: of it.
     """
-    held = faces[faces["age"].notna() & faces["predicted_age"].notna()]
-    held = held.assign(person=pd.factorize(held["person"])[0])
-    groups = {EVERYBODY: held} | {gender: held[held["gender"] == gender] for gender in GENDERS}
-    return [
-        {"threshold": threshold, "rule": rule, "at": float(at), "group": group}
-        | _shares(of, threshold, passed(of, threshold, rule, at))
-        for threshold in asked.thresholds
-        for rule, at in _rules(threshold, asked)
-        for group, of in groups.items()
-        if len(of)
-    ]
+    persons = sides.persons
+    rows: list[dict[str, Any]] = []
+    pairs: list[Pairs] = []
+    paired: list[tuple[list[dict[str, Any]], str]] = []
+    for threshold in asked.thresholds:
+        settings = list(_settings(threshold, asked))
+        for group, people in _people(sides.ours, threshold).items():
+            counts = {whom: len(people[whom]) for whom in SHARES.values()}
+            told = [
+                {"threshold": threshold, "rule": rule, "at": float(at), "group": group, **counts}
+                for rule, at in settings
+            ]
+            for name, whom in SHARES.items():
+                of = people[whom]
+                _add_shares(told, name, _among(name, sides.ours, of, threshold, settings), persons[of])
+                constant = _among(name, sides.baseline, _told_by(sides.baseline, of), threshold, settings)
+                for row, hits in zip(told, constant.T, strict=True):
+                    row[f"{BASELINE}{name}"] = _mean(hits)
+                if sides.champion is not None:
+                    of = _told_by(sides.champion, of)
+                    both = [_among(name, said, of, threshold, settings) for said in (sides.ours, sides.champion)]
+                    _add_shares(told, f"{CHAMPION}{name}", both[1], persons[of])
+                    pairs.append(Pairs(of, *both))
+                    paired.append((told, name))
+            rows += told
+    for (told, name), found in zip(paired, share_differences(persons, pairs, resamples, seed), strict=True):
+        for row, difference in zip(told, found, strict=True):
+            row |= _ends_of(f"{name}_difference", difference)
+    return rows
 
 
 def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Write the table as Parquet."""
     pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMA), path)
+
+
+def read_off(
+    rows: Sequence[Mapping[str, Any]], sides: Sides, asked: AgeCheckSettings, resamples: int, seed: int
+) -> list[dict[str, Any]]:
+    """For every threshold, rule, gender and wanted false acceptance: where to set the check.
+
+    `at` is the lowest challenge age or probability from which on the share of near minors that pass is no larger than wanted, by
+    the upper end of its interval; None where the test faces do not show that of any. `at_estimate` goes by the share itself.
+    What it costs, `adults_refused`, stands with each. The champion has its own setting for the same false acceptance,
+    `champion_at`; `at_adults_refused_difference` is how many more adults are refused at `at` than by the champion there.
+
+    Args:
+        rows: as `table` gives them.
+        sides: what is said of the faces.
+        asked: thresholds, rules and the wanted false acceptances.
+        resamples: of the bootstrap of differences.
+        seed: of it.
+    """
+    found = []
+    for (threshold, rule, group), held in pd.DataFrame(list(rows), columns=SCHEMA.names).groupby(
+        ["threshold", "rule", "group"], sort=False
+    ):
+        for wanted in asked.false_acceptance:
+            row: dict[str, Any] = {"threshold": int(threshold), "rule": rule, "group": group}
+            row |= {"false_acceptance": wanted, "near_minors": int(held["near_minors"].iloc[0])}
+            row |= _set_at("at", held, "near_minors_passed_high", REFUSED, wanted)
+            row |= _set_at("at_estimate", held, "near_minors_passed", REFUSED, wanted)
+            if sides.champion is not None:
+                by = f"{CHAMPION}near_minors_passed_high"
+                row |= _set_at(f"{CHAMPION}at", held, by, f"{CHAMPION}{REFUSED}", wanted)
+            found.append(row)
+    _add_costs(found, sides, resamples, seed)
+    return found
 
 
 def passed(faces: pd.DataFrame, threshold: int, rule: str, at: float) -> np.ndarray:
@@ -76,47 +164,85 @@ def passed(faces: pd.DataFrame, threshold: int, rule: str, at: float) -> np.ndar
     return (faces[at_least_column(threshold)] >= at).to_numpy()
 
 
-def read_off(rows: Sequence[Mapping[str, Any]], asked: AgeCheckSettings) -> list[dict[str, Any]]:
-    """For every threshold, rule, gender and wanted false acceptance: where to set the check.
+def _add_costs(found: Sequence[dict[str, Any]], sides: Sides, resamples: int, seed: int) -> None:
+    """Add how many more adults are refused than by the champion, each at its own setting for the same false acceptance."""
+    if sides.champion is None:
+        return
+    compared, pairs = [], []
+    for row in found:
+        row |= _ends_of(f"at_{REFUSED}_difference", _UNKNOWN)
+        if row["at"] is None or row[f"{CHAMPION}at"] is None:
+            continue
+        threshold = row["threshold"]
+        adults = _told_by(sides.champion, _people(sides.ours, threshold)[row["group"]]["adults"])
+        both = [
+            _among(REFUSED, said, adults, threshold, [(row["rule"], at)])
+            for said, at in ((sides.ours, row["at"]), (sides.champion, row[f"{CHAMPION}at"]))
+        ]
+        compared.append(row)
+        pairs.append(Pairs(adults, *both))
+    for row, (difference,) in zip(compared, share_differences(sides.persons, pairs, resamples, seed), strict=True):
+        row |= _ends_of(f"at_{REFUSED}_difference", difference)
 
-    `at` is the lowest challenge age or probability from which on the share of near minors that pass is no larger than wanted, by
-    the upper end of its interval; None where the test faces do not show that of any. `at_estimate` goes by the share itself.
-    What it costs, `adults_refused`, stands with each.
-    """
-    found = []
-    frame = pd.DataFrame(list(rows), columns=SCHEMA.names)
-    for (threshold, rule, group), held in frame.groupby(["threshold", "rule", "group"], sort=False):
-        for wanted in asked.false_acceptance:
-            row: dict[str, Any] = {"threshold": int(threshold), "rule": rule, "group": group}
-            row |= {"false_acceptance": wanted, "near_minors": int(held["near_minors"].iloc[0])}
-            for name, column in (("at", "near_minors_passed_high"), ("at_estimate", "near_minors_passed")):
-                one = _lowest(held, column, wanted)
-                row[name] = None if one is None else float(one["at"])
-                refused = None if one is None else one["adults_refused"]
-                row[f"{name}_adults_refused"] = None if refused is None or np.isnan(refused) else float(refused)
-            found.append(row)
-    return found
 
-
-def _lowest(held: pd.DataFrame, column: str, wanted: float) -> pd.Series | None:
-    """The first row, by `at`, from which on a share never exceeds what is wanted."""
+def _set_at(name: str, held: pd.DataFrame, column: str, cost: str, wanted: float) -> dict[str, float | None]:
+    """The lowest setting from which on a share never exceeds what is wanted, and what it costs with its interval."""
     ordered = held.sort_values("at")
     kept = (ordered[column].astype(float) <= wanted).to_numpy()
     from_here = np.logical_and.accumulate(kept[::-1])[::-1]
-    return ordered.iloc[int(from_here.argmax())] if from_here.any() else None
+    one = ordered.iloc[int(from_here.argmax())] if from_here.any() else None
+    costs = {f"{name}_{REFUSED}{end}": _number(one, f"{cost}{end}") for end in _ENDS}
+    return {name: _number(one, "at"), **costs}
 
 
-def _rules(threshold: int, asked: AgeCheckSettings) -> Iterator[tuple[str, float]]:
+def _number(row: pd.Series | None, column: str) -> float | None:
+    return None if row is None or pd.isna(row[column]) else float(row[column])
+
+
+def _settings(threshold: int, asked: AgeCheckSettings) -> Iterator[Setting]:
     yield from ((CHALLENGE, age) for age in range(max(threshold, asked.lowest_challenge), asked.highest_challenge + 1))
     yield from ((PROBABILITY, probability) for probability in sorted(asked.probabilities))
 
 
-def _shares(faces: pd.DataFrame, threshold: int, through: np.ndarray) -> dict[str, Any]:
-    age, persons = faces["age"].to_numpy(), faces["person"].to_numpy()
+def _people(faces: pd.DataFrame, threshold: int) -> dict[str, dict[str, np.ndarray]]:
+    """By gender, of each kind of `SHARES` the numbers of the faces; only of those whose age is known and told."""
+    age = faces["age"].to_numpy(np.float64)
+    known = ~np.isnan(age) & faces["predicted_age"].notna().to_numpy()
     minor = age < threshold
-    near = minor & (age >= threshold - NEAR_YEARS)
-    told: dict[str, Any] = {"minors": int(minor.sum()), "near_minors": int(near.sum()), "adults": int((~minor).sum())}
-    for name, of, hits in zip(_SHARES, (minor, near, ~minor), (through, through, ~through), strict=True):
-        ends = share_interval(hits[of], persons[of]) if of.any() else (None, None)
-        told |= {name: float(hits[of].mean()) if of.any() else None, f"{name}_low": ends[0], f"{name}_high": ends[1]}
-    return told
+    kinds = {"minors": minor, "near_minors": minor & (age >= threshold - NEAR_YEARS), "adults": ~minor}
+    groups = {EVERYBODY: known} | {gender: known & (faces["gender"] == gender).to_numpy() for gender in GENDERS}
+    return {
+        group: {whom: np.flatnonzero(held & kind) for whom, kind in kinds.items()}
+        for group, held in groups.items()
+        if held.any()
+    }
+
+
+def _told_by(said: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
+    """Those of some faces of which an age is told."""
+    return rows[said["predicted_age"].notna().to_numpy()[rows]]
+
+
+def _among(name: str, said: pd.DataFrame, rows: np.ndarray, threshold: int, settings: Sequence[Setting]) -> np.ndarray:
+    """Whether each of some faces is among a share at each of some settings, bool [faces, settings]."""
+    held = said.iloc[rows]
+    through = np.stack([passed(held, threshold, rule, at) for rule, at in settings], axis=1)
+    return ~through if name == REFUSED else through
+
+
+def _add_shares(rows: Sequence[dict[str, Any]], name: str, among: np.ndarray, persons: np.ndarray) -> None:
+    """Add a share with its interval to the row of each setting."""
+    for row, hits in zip(rows, among.T, strict=True):
+        ends = share_interval(hits, persons) if len(hits) else Interval(None, None)
+        row |= {name: _mean(hits), f"{name}_low": ends.low, f"{name}_high": ends.high}
+
+
+def _mean(hits: np.ndarray) -> float | None:
+    return float(hits.mean()) if len(hits) else None
+
+
+_UNKNOWN = Difference(None, None, None, 0, 0)
+
+
+def _ends_of(name: str, difference: Difference) -> dict[str, float | None]:
+    return {name: difference.value, f"{name}_low": difference.low, f"{name}_high": difference.high}

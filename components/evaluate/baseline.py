@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from components.estimator.classes import AgeClasses
+from components.evaluate.predictions import at_least_column
 from schemas.record import FEMALE, MAX_AGE
 from schemas.shard import Shard
 
@@ -58,18 +59,24 @@ class Baseline:
             str(genders.mode()[0]) if len(genders) else None,
         )
 
-    def predictions(self, faces: pd.DataFrame) -> pd.DataFrame:
+    def predictions(self, faces: pd.DataFrame, thresholds: Sequence[int] = ()) -> pd.DataFrame:
         """The faces with what the baseline says of them in the place of predictions.
 
         Its 90 % interval and the probabilities of ages are those of the split's ages, of which each year counts as one example
         more than it has, so that none is impossible.
+
+        Args:
+            faces: predictions.
+            thresholds: ages, years; for each a column says how probable it is that a face is so old.
         """
         low = high = np.nan
+        at_least = {at_least_column(years): np.nan for years in thresholds}
         log_probability = np.full(len(faces), np.nan)
         if self.ages:
             counts = np.array([self.ages.get(age, 0) for age in range(MAX_AGE + 1)])
             low, high = np.percentile(np.repeat(np.arange(MAX_AGE + 1), counts), [5, 95])
             share = (counts + 1) / (counts + 1).sum()
+            at_least = {at_least_column(years): share[years:].sum() for years in thresholds}
             ages = faces["age"].to_numpy(np.float64)
             known = np.nan_to_num(ages).astype(int).clip(0, MAX_AGE)
             log_probability = np.where(np.isnan(ages), np.nan, np.log(share[known]))
@@ -81,4 +88,5 @@ class Baseline:
             predicted_age_class=self.age_class,
             predicted_female=self.female,
             predicted_gender=self.gender,
+            **at_least,
         )

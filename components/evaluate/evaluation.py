@@ -58,16 +58,18 @@ def evaluate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     trained = context.inputs["train"] / "estimator"
     estimator = saved.load(trained)
     classes = estimator.classes
-    faces = predictions.predict(estimator, predictions.examples(folder, shards), read, asked.age_checks.thresholds)
+    thresholds = asked.age_checks.thresholds
+    faces = predictions.predict(estimator, predictions.examples(folder, shards), read, thresholds)
     faces = own_labels.joined(faces, folder)
     predictions.write(context.output / PREDICTIONS, faces)
-    against = rivals.measure(champion, folder, shards, read) if champion else []
+    against = rivals.measure(champion, folder, shards, read, thresholds) if champion else []
 
     baseline = Baseline.of(index.get(TRAIN, []), classes)
     measured = _measure(faces, classes, baseline, against, asked)
-    checks = age_checks.table(faces, asked.age_checks)
+    sides = age_checks.Sides(faces, baseline.predictions(faces, thresholds), against[0].faces if against else None)
+    checks = age_checks.table(sides, asked.age_checks, asked.resamples, asked.seed)
     age_checks.write(context.output / AGE_CHECKS, checks)
-    measured |= {"age_checks": age_checks.read_off(checks, asked.age_checks)}
+    measured |= {"age_checks": age_checks.read_off(checks, sides, asked.age_checks, asked.resamples, asked.seed)}
     if asked.blessing.fresh_process:
         measured["fresh_process"] = fresh_process.objection(trained, predictions.examples(folder, shards), faces)
     reasons = objections(measured, asked.blessing)
@@ -77,10 +79,9 @@ def evaluate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     plots.draw(context.output, faces)
     plots.draw_bias(context.output, measured["slices"])
     plots.draw_age_checks(context.output, checks)
-    if asked.worst_faces and plots.draw_worst(
-        context.output, faces, predictions.examples(folder, shards), asked.worst_faces
-    ):
-        log.info("the largest errors are on %s", plots.WORST)
+    if asked.worst_faces:
+        drawn = plots.draw_faces(context.output, faces, predictions.examples(folder, shards), asked.worst_faces)
+        log.info("the largest and the smallest errors are on %s", " and ".join(drawn) or "no sheet: no age is known")
     around = surround.of_step("evaluate", settings, context)
     if asked.label_check:
         _check_labels(context, estimator, index, around)

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from components.evaluate.metrics import FIGURES, Figure, Weighted
+from components.evaluate.metrics import FIGURES, Figure, Weighted, ratio
 
 _AT_ONCE = 4_000_000
 """Weights of faces that are held at once."""
@@ -112,6 +112,51 @@ def differences(
     """Ours minus theirs, by figure. Drawn in pairs, so that faces which are hard for both do not widen the interval."""
     (found,) = measure(ours, [np.arange(len(ours))], {"theirs": theirs}, resamples, seed, figures)
     return found.differences["theirs"]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Some faces, and whether each of them is among shares by one model and by another.
+
+    Attributes:
+        rows: numbers of the faces, [N].
+        ours: bool [N, shares].
+        theirs: bool [N, shares].
+    """
+
+    rows: np.ndarray
+    ours: np.ndarray
+    theirs: np.ndarray
+
+
+def share_differences(persons: np.ndarray, pairs: Sequence[Pairs], resamples: int, seed: int) -> list[list[Difference]]:
+    """Ours minus theirs, for every share of every pair; drawn as those of `measure`, but many shares at once.
+
+    Args:
+        persons: number of the person of every face of the test split.
+        pairs: what is compared.
+        resamples: of the bootstrap.
+        seed: of the bootstrap.
+    """
+    apart = [held.ours.astype(np.float32) - held.theirs for held in pairs]
+    drawn: list[list[np.ndarray]] = [[] for _ in pairs]
+    for weights in _draws(persons, resamples, seed) if pairs else ():
+        for held, gaps, told in zip(pairs, apart, drawn, strict=True):
+            mine = weights[:, held.rows]
+            told.append(ratio(mine @ gaps, mine.sum(axis=1, keepdims=True)))
+    return [
+        _share_differences(gaps, np.concatenate(told), persons[held.rows])
+        for held, gaps, told in zip(pairs, apart, drawn, strict=True)
+    ]
+
+
+def _share_differences(gaps: np.ndarray, resampled: np.ndarray, persons: np.ndarray) -> list[Difference]:
+    values = [float(gap) for gap in gaps.mean(axis=0, dtype=np.float64)] if len(gaps) else [None] * gaps.shape[1]
+    count = len(np.unique(persons))
+    return [
+        Difference(value, *_percentiles(resampled[:, number], persons, value), len(gaps), count)
+        for number, value in enumerate(values)
+    ]
 
 
 @dataclass(frozen=True)

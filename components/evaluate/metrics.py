@@ -54,7 +54,7 @@ class Figure:
 
 def _mean(values: np.ndarray) -> Weighted:
     def mean(weights: np.ndarray) -> np.ndarray:
-        return _ratio(_sums(weights, values), weights.sum(axis=1))
+        return ratio(_sums(weights, values), weights.sum(axis=1))
 
     return mean
 
@@ -64,7 +64,8 @@ def _sums(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
     return weights @ values.astype(weights.dtype)
 
 
-def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """A quotient that is NaN where there is nothing to divide by."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(below > 0, above / below, np.nan)
 
@@ -100,7 +101,7 @@ def _balanced_accuracy(faces: pd.DataFrame) -> Weighted:
     recalls = [(genders == gender, (genders == gender) & right) for gender in GENDERS]
 
     def balanced(weights: np.ndarray) -> np.ndarray:
-        return np.mean([_ratio(_sums(weights, told), _sums(weights, true)) for true, told in recalls], axis=0)
+        return np.mean([ratio(_sums(weights, told), _sums(weights, true)) for true, told in recalls], axis=0)
 
     return balanced
 
@@ -120,7 +121,7 @@ def _auc(faces: pd.DataFrame) -> Weighted:
         men = np.add.reduceat(ordered * ~female, starts, axis=1)
         below = np.cumsum(men, axis=1) - men
         pairs = women.sum(axis=1) * men.sum(axis=1)
-        return _ratio((women * (below + men / 2)).sum(axis=1), pairs)
+        return ratio((women * (below + men / 2)).sum(axis=1), pairs)
 
     return area
 
@@ -134,7 +135,7 @@ def _calibration_error(faces: pd.DataFrame) -> Weighted:
     gaps[np.arange(len(gap)), bins] = gap
 
     def error(weights: np.ndarray) -> np.ndarray:
-        return _ratio(np.abs(_sums(weights, gaps)).sum(axis=1), weights.sum(axis=1))
+        return ratio(np.abs(_sums(weights, gaps)).sum(axis=1), weights.sum(axis=1))
 
     return error
 
@@ -148,8 +149,8 @@ def _macro_f1(faces: pd.DataFrame) -> Weighted:
     def f1(weights: np.ndarray) -> np.ndarray:
         if not classes:
             return np.full(len(weights), np.nan)
-        scores = np.array([_ratio(2 * _sums(weights, right), _sums(weights, either)) for right, either in classes])
-        return _ratio(np.nansum(scores, axis=0), (~np.isnan(scores)).sum(axis=0))
+        scores = np.array([ratio(2 * _sums(weights, right), _sums(weights, either)) for right, either in classes])
+        return ratio(np.nansum(scores, axis=0), (~np.isnan(scores)).sum(axis=0))
 
     return f1
 

@@ -22,15 +22,18 @@ BIAS = "bias.png"
 GENDER = "gender.png"
 AGE_CHECKS = "age_checks.png"
 WORST = "worst_faces.png"
+BEST = "best_faces.png"
 
 CAPTIONS = {
     AGE: "Predicted against true age; on the line the prediction is right",
     ERRORS: "Mean absolute error by age and gender, with the number of faces",
     INTERVAL: "Share of true ages within the 90 % interval, by age; below the line the model is too sure of itself",
     BIAS: "Mean of predicted minus true age, by age, with its 95 % interval; below the line ages are under-estimated",
-    AGE_CHECKS: "Age checks: minors of the four years below a threshold who pass, and adults who are refused, by challenge age",
+    AGE_CHECKS: "Age checks: minors of the four years below a threshold who pass, and adults who are refused, by challenge age; "
+    "dotted, where there is one, the champion",
     GENDER: "Gender: the ROC curve, and how often a woman stands behind a probability",
     WORST: "The largest errors: true age, predicted age",
+    BEST: "The smallest errors, of every decade in turn: true age, predicted age",
 }
 
 _TILE = 96
@@ -57,11 +60,11 @@ def draw_bias(folder: Path, slices: Sequence[Mapping[str, Any]]) -> None:
     figure = Figure(figsize=(8, 3), layout="constrained")
     axes = figure.subplots()
     for place, one in enumerate(decades):
-        colour = charts.PLAIN if one["judged"] else "#bbb"
+        colour = charts.PLAIN if one["judged"] else charts.FAINT
         axes.plot([place], [one["age_bias"]], "o", color=colour)
         if one["age_bias_low"] is not None:
             axes.plot([place, place], [one["age_bias_low"], one["age_bias_high"]], color=colour)
-    axes.axhline(0, color="#333", linewidth=1)
+    axes.axhline(0, color=charts.GUIDE, linewidth=1)
     axes.set_xticks(range(len(decades)), [f"{one['value']}\n{one['examples']:,}" for one in decades])
     axes.set(xlabel="true age, years; number of faces, grey: too few to judge", ylabel="predicted minus true, years")
     _save(folder / BIAS, figure)
@@ -85,39 +88,49 @@ def draw_age_checks(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
             shares, low, high = (one[f"{name}{end}"].astype(float) for end in ("", "_low", "_high"))
             axes.plot(one["at"], shares, color=colour, label=text)
             axes.fill_between(one["at"], low, high, color=colour, alpha=0.2, linewidth=0)
+            if f"champion_{name}" in one:
+                champion = one[f"champion_{name}"].astype(float)
+                axes.plot(one["at"], champion, color=colour, linestyle=":", label=f"{text}, champion")
         axes.set(title=f"threshold {threshold}", xlabel="challenge age, years", ylim=(0, 1))
         axes.yaxis.set_major_formatter("{x:.0%}")
     axes.legend(frameon=False, fontsize=8)
     _save(folder / AGE_CHECKS, figure)
 
 
-def draw_worst(folder: Path, faces: pd.DataFrame, examples: Iterable[FaceExample], count: int) -> bool:
-    """Draw a sheet of the faces whose age is missed by most; whether there are any.
+def draw_faces(folder: Path, faces: pd.DataFrame, examples: Iterable[FaceExample], count: int) -> list[str]:
+    """Draw a sheet of the faces whose age is missed by most, and one of those that are met best; the names of the files.
 
     Args:
         folder: to draw into.
         faces: predictions, in the order of the examples.
         examples: the test split.
-        count: how many faces.
+        count: how many faces a sheet has at most; one has as many as have an age, and none is drawn of no face.
     """
-    error = (faces["predicted_age"] - faces["age"]).abs().dropna()
-    worst = list(error.nlargest(count).index)
-    if not worst:
-        return False
-    wanted = set(worst)
+    errors = (faces["predicted_age"] - faces["age"]).abs().dropna()
+    rank = errors.groupby(faces["age_decade"]).rank(method="first")
+    in_turn = pd.DataFrame({"rank": rank, "decade": faces["age_decade"]}).dropna().sort_values(["rank", "decade"])
+    chosen = {WORST: list(errors.nlargest(count).index), BEST: list(in_turn.index[:count])}
+    wanted = {row for rows in chosen.values() for row in rows}
     held = {row: example.jpeg for row, example in enumerate(examples) if row in wanted}
+    for name, rows in chosen.items():
+        if rows:
+            _sheet(faces, held, rows).save(folder / name)
+    return [name for name, rows in chosen.items() if rows]
+
+
+def _sheet(faces: pd.DataFrame, jpegs: Mapping[int, bytes], chosen: Sequence[int]) -> Image.Image:
+    """Some faces with their true and their predicted age."""
     font, line = ImageFont.load_default(12), 18
-    rows = -(-len(worst) // _COLUMNS)
-    sheet = Image.new("RGB", (min(len(worst), _COLUMNS) * _TILE, rows * (_TILE + line)), "white")
-    for place, row in enumerate(worst):
+    rows = -(-len(chosen) // _COLUMNS)
+    sheet = Image.new("RGB", (min(len(chosen), _COLUMNS) * _TILE, rows * (_TILE + line)), "white")
+    for place, row in enumerate(chosen):
         left, top = place % _COLUMNS * _TILE, place // _COLUMNS * (_TILE + line)
-        with Image.open(io.BytesIO(held[row])) as photo:
+        with Image.open(io.BytesIO(jpegs[row])) as photo:
             tile = photo.convert("RGB").resize((_TILE, _TILE))
         sheet.paste(tile, (left, top))
         text = f"{faces['age'][row]:.0f}, said {faces['predicted_age'][row]:.0f}"
         ImageDraw.Draw(sheet).text((left + 3, top + _TILE + 1), text, "black", font)
-    sheet.save(folder / WORST)
-    return True
+    return sheet
 
 
 def _ages(aged: pd.DataFrame) -> Figure:
@@ -130,7 +143,7 @@ def _ages(aged: pd.DataFrame) -> Figure:
         held = aged[genders == gender]
         if len(held):
             axes.scatter(held["age"], held["predicted_age"], 9, colour, alpha=opacity, label=gender, linewidths=0)
-    axes.axline((0, 0), slope=1, color="#333", linewidth=1)
+    axes.axline((0, 0), slope=1, color=charts.GUIDE, linewidth=1)
     axes.set(xlabel="true age, years", ylabel="predicted age, years", xlim=(-2, MAX_AGE), ylim=(-2, MAX_AGE))
     axes.legend(frameon=False)
     return figure
@@ -162,8 +175,8 @@ def _coverage(aged: pd.DataFrame) -> Figure:
     decades = _decades(aged)
     inside = (aged["predicted_age_low"] <= aged["age"]) & (aged["age"] <= aged["predicted_age_high"])
     shares = inside.groupby(aged["age_decade"]).mean().reindex(decades)
-    axes.bar_label(axes.bar(decades, shares, color="#7a9e7e"), [f"{share:.0%}" for share in shares], fontsize=8)
-    axes.axhline(0.9, color="#333", linewidth=1, linestyle="--")
+    axes.bar_label(axes.bar(decades, shares, color=charts.PLAIN), [f"{share:.0%}" for share in shares], fontsize=8)
+    axes.axhline(0.9, color=charts.GUIDE, linewidth=1, linestyle="--")
     axes.set(xlabel="true age, years", ylabel="within the interval", ylim=(0, 1.08))
     axes.yaxis.set_major_formatter("{x:.0%}")
     return figure
@@ -173,14 +186,14 @@ def _gender(gendered: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(8, 3.8), layout="constrained")
     curve, reliability = figure.subplots(1, 2)
     false, true = metrics.roc(gendered)
-    curve.plot(false, true, color="#444")
-    curve.axline((0, 0), slope=1, color="#bbb", linewidth=1)
+    curve.plot(false, true, color=charts.PLAIN)
+    curve.axline((0, 0), slope=1, color=charts.GUIDE, linewidth=1)
     curve.set(xlabel="men called women", ylabel="women called women", title="ROC curve")
     bins = np.clip((gendered["predicted_female"] * 10).astype(int), 0, 9)
     female = (gendered["gender"] == FEMALE).groupby(bins)
     means = gendered["predicted_female"].groupby(bins).mean()
-    reliability.scatter(means, female.mean(), 8 + 200 * female.size() / len(gendered), "#444")
-    reliability.axline((0, 0), slope=1, color="#bbb", linewidth=1)
+    reliability.scatter(means, female.mean(), 8 + 200 * female.size() / len(gendered), charts.PLAIN)
+    reliability.axline((0, 0), slope=1, color=charts.GUIDE, linewidth=1)
     reliability.set(xlabel="predicted probability of a woman", ylabel="share of women", title="Calibration")
     for axes in (curve, reliability):
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))

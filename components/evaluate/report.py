@@ -1,6 +1,6 @@
 """The report of the evaluate step: what a reviewer reads before a model goes live."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ def write(path: Path, measured: Mapping[str, Any], pictures: Path, surround: pag
         page.Bullets(measured["reasons"]),
         page.Heading("How good it is"),
         page.Table(
-            ["", "this model", "95 % interval", "baseline", "champion", "minus the champion", "95 % interval"],
+            ["", "this model", "95 % interval", "baseline", *_CHAMPION_COLUMNS],
             [_row(one) for one in measured["figures"]],
             _basis(measured),
         ),
@@ -42,8 +42,9 @@ def write(path: Path, measured: Mapping[str, Any], pictures: Path, surround: pag
                 ]
                 for held in measured["slices"]
             ],
-            faint=[number for number, held in enumerate(measured["slices"]) if not held["judged"]],
+            faint=_unjudged(measured["slices"]),
         ),
+        *_slices_beside(measured["slices"]),
         *_age_checks(measured["age_checks"]),
     ]
     if measured["age_classes"]:
@@ -55,11 +56,11 @@ def write(path: Path, measured: Mapping[str, Any], pictures: Path, surround: pag
         for name, caption in plots.CAPTIONS.items()
         if (pictures / name).is_file()
     }
-    shown = [picture for name, picture in there.items() if name != plots.WORST]
-    if shown:
-        parts += [page.Heading("Plots"), page.Pictures(shown)]
-    if plots.WORST in there:
-        parts += [page.Heading("The worst of all"), there[plots.WORST]]
+    sheets = [there.pop(name) for name in (plots.WORST, plots.BEST) if name in there]
+    if there:
+        parts += [page.Heading("Plots"), page.Pictures(list(there.values()))]
+    if sheets:
+        parts += [page.Heading("Worst and best cases"), *sheets]
     page.write(path, "Evaluation", parts, surround)
 
 
@@ -88,16 +89,13 @@ _OF_SLICES = (
 
 def _row(one: Mapping[str, Any]) -> list[str]:
     """A figure with all that stands beside it."""
-    difference = one["champion_difference"] or {"value": None, "low": None, "high": None}
     title = f"{one['title']}, {one['unit']}" if one["unit"] not in ("share", "") else one["title"]
     return [
         title,
         _figure(one["value"]),
         _ends(one["low"], one["high"]),
         _figure(one["baseline"]),
-        _figure(one["champion"]),
-        _figure(difference["value"]),
-        _ends(difference["low"], difference["high"]),
+        *_beside_champion(one["champion"], one["champion_difference"]),
     ]
 
 
@@ -110,36 +108,102 @@ def _not_compared(measured: Mapping[str, Any]) -> list[page.Block]:
     return [page.Bullets(lines)] if lines else []
 
 
+def _slices_beside(slices: Sequence[Mapping[str, Any]]) -> list[page.Block]:
+    """Every figure of the slices beside those of the baseline and of the champion, a table a figure."""
+    tables: list[page.Block] = []
+    for name, title in _OF_SLICES:
+        held = [one for one in slices if one[name] is not None]
+        rows = [
+            [
+                f"{one['slice']} {one['value']}",
+                one["examples"],
+                _with_interval(one, name),
+                _figure(one["baseline"][name]),
+                *_beside_champion(one.get("champion", {}).get(name), one["champion_differences"].get(name)),
+            ]
+            for one in held
+        ]
+        columns = ["group", "faces", "this model", "baseline", *_CHAMPION_COLUMNS]
+        if rows:
+            tables.append(page.Table(columns, rows, f"{title[0].upper()}{title[1:]}.", _unjudged(held)))
+    return [page.Details("Every group beside the baseline and the champion", tables)] if tables else []
+
+
+_CHAMPION_COLUMNS = ("champion", "minus the champion", "95 % interval")
+
+
+def _beside_champion(champion: float | None, difference: Mapping[str, Any] | None) -> list[str]:
+    """The cells of `_CHAMPION_COLUMNS`."""
+    difference = difference or {"value": None, "low": None, "high": None}
+    return [_figure(champion), _figure(difference["value"]), _ends(difference["low"], difference["high"])]
+
+
+def _unjudged(slices: Sequence[Mapping[str, Any]]) -> list[int]:
+    return [number for number, one in enumerate(slices) if not one["judged"]]
+
+
 def _age_checks(checks: Sequence[Mapping[str, Any]]) -> list[page.Block]:
-    held = [one for one in checks if one["group"] == "all" and one["near_minors"]]
-    if not held:
+    held = [one for one in checks if one["near_minors"]]
+    everybody, by_gender = ([one for one in held if (one["group"] == "all") is of_all] for of_all in (True, False))
+    if not everybody:
         return []
-    return [
-        page.Heading("Age checks"),
-        page.Table(
-            [
-                "threshold, years",
-                "rule",
-                "of minors pass, at most",
-                "check at",
-                "adults refused",
-                "by the estimate alone",
-            ],
-            [
-                [
-                    one["threshold"],
-                    "challenge age" if one["rule"] == "challenge" else "probability",
-                    f"{one['false_acceptance']:.0%}",
-                    "not shown" if one["at"] is None else f"{one['at']:g}",
-                    "–" if one["at_adults_refused"] is None else f"{one['at_adults_refused']:.0%}",
-                    "–" if one["at_estimate"] is None else f"{one['at_estimate']:g}",
-                ]
-                for one in held
-            ],
-            "Minors of the four years below the threshold. A check is told from where on the upper end of the 95 % interval "
-            "of their share keeps to the limit; all of it, by gender, is in age_checks.parquet.",
-        ),
+    told = (
+        "Minors of the four years below the threshold. A check is told from where on the upper end of the 95 % interval of "
+        "their share keeps to the limit. Who looks at no face keeps minors out by refusing all adults alike; "
+    )
+    if any("champion_at" in one for one in held):
+        told += "the champion has the setting of its own that keeps to the same limit on the same faces; "
+    told += "every setting, with the share of minors who pass, is in age_checks.parquet."
+    parts: list[page.Block] = [page.Heading("Age checks"), _age_check_table(everybody, told)]
+    if by_gender:
+        parts.append(page.Details("Age checks by gender", [_age_check_table(by_gender, "")]))
+    return parts
+
+
+def _age_check_table(checks: Sequence[Mapping[str, Any]], caption: str) -> page.Table:
+    columns = [
+        "threshold, years",
+        "rule",
+        "of minors pass, at most",
+        "check at",
+        "adults refused",
+        "by the estimate alone",
     ]
+    if by_gender := any(one["group"] != "all" for one in checks):
+        columns.insert(0, "gender")
+    if champion := any("champion_at" in one for one in checks):
+        columns += ["champion's check at", "champion: adults refused", "minus the champion", "95 % interval"]
+    rows = []
+    for one in checks:
+        row = [one["group"]] if by_gender else []
+        row += [one["threshold"], "challenge age" if one["rule"] == "challenge" else "probability"]
+        row += [f"{one['false_acceptance']:.0%}", _setting(one["at"]), _refused(one, "at")]
+        row += ["–" if one["at_estimate"] is None else f"{one['at_estimate']:g}"]
+        if champion:
+            name = "at_adults_refused_difference"
+            row += [_setting(one["champion_at"]), _refused(one, "champion_at")]
+            row += [_points(one[name]), _between(_points, one[f"{name}_low"], one[f"{name}_high"])]
+        rows.append(row)
+    return page.Table(columns, rows, caption)
+
+
+def _setting(at: float | None) -> str:
+    return "not shown" if at is None else f"{at:g}"
+
+
+def _refused(check: Mapping[str, Any], at: str) -> str:
+    """The share of adults whom a check refuses, with its interval."""
+    share, low, high = (check[f"{at}_adults_refused{end}"] for end in ("", "_low", "_high"))
+    ends = _between("{:.0%}".format, low, high)
+    return "–" if share is None else f"{share:.0%} ({ends})" if ends else f"{share:.0%}"
+
+
+def _points(share: float | None) -> str:
+    return "–" if share is None else f"{share * 100:.1f} points"
+
+
+def _between(form: Callable[[float], str], low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{form(low)} to {form(high)}"
 
 
 def _basis(measured: Mapping[str, Any]) -> str:
@@ -165,7 +229,7 @@ def _with_interval(held: Mapping[str, Any], name: str) -> str:
 
 
 def _ends(low: float | None, high: float | None) -> str:
-    return f"{_figure(low)} to {_figure(high)}" if low is not None and high is not None else ""
+    return _between(_figure, low, high)
 
 
 def _figure(value: float | None) -> str:

@@ -56,7 +56,13 @@ def numbers(champion: ModelVersion) -> list[str]:
     return list(dict.fromkeys([champion.version, *filter(None, best_before(champion).values())]))
 
 
-def measure(champion: ModelVersion, ingest: Path, test: Sequence[Shard], read: Callable[[int], None]) -> list[Rival]:
+def measure(
+    champion: ModelVersion,
+    ingest: Path,
+    test: Sequence[Shard],
+    read: Callable[[int], None],
+    thresholds: Sequence[int] = (),
+) -> list[Rival]:
     """Let the champion, which comes first, and the best ones before it say what they can of the test faces.
 
     Args:
@@ -64,6 +70,7 @@ def measure(champion: ModelVersion, ingest: Path, test: Sequence[Shard], read: C
         ingest: the examples artifact.
         test: shards of its test split.
         read: called with the number of faces of each batch.
+        thresholds: ages, years; it is told of each face how probable it is that it is so old.
 
     Raises:
         VisageError: the champion or the examples cannot be used.
@@ -74,7 +81,7 @@ def measure(champion: ModelVersion, ingest: Path, test: Sequence[Shard], read: C
         return tuple(name for name, held in best.items() if held == number)
 
     try:
-        rivals = [_measure(champion, best_in(champion.version), ingest, test, read)]
+        rivals = [_measure(champion, best_in(champion.version), ingest, test, read, thresholds)]
     except _UnusableError as error:
         raise VisageError(
             f"The champion {champion} cannot be used: {error}",
@@ -102,7 +109,12 @@ class _UnusableError(Exception):
 
 
 def _measure(
-    version: ModelVersion, best_in: tuple[str, ...], ingest: Path, test: Sequence[Shard], read: Callable[[int], None]
+    version: ModelVersion,
+    best_in: tuple[str, ...],
+    ingest: Path,
+    test: Sequence[Shard],
+    read: Callable[[int], None],
+    thresholds: Sequence[int] = (),
 ) -> Rival:
     try:
         files = registry.download(version)
@@ -114,7 +126,7 @@ def _measure(
     if why_not:
         return replace(rival, why_not=why_not)
     try:
-        faces = predictions.predict(estimator, crops.examples(ingest, test, photo), read)
+        faces = predictions.predict(estimator, crops.examples(ingest, test, photo), read, thresholds)
     except crops.CropsUnavailableError as error:
         return replace(rival, why_not=str(error))
     if faces["person"].isna().all():

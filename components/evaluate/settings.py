@@ -87,7 +87,9 @@ class EvaluateSettings(Section):
     )
     resamples: int = Field(1000, ge=100, le=100_000, description="of the bootstrap behind the 95 % intervals")
     seed: int = Field(0, ge=0, description="of the bootstrap")
-    worst_faces: int = Field(24, ge=0, le=200, description="faces on the sheet of the largest errors")
+    worst_faces: int = Field(
+        24, ge=0, le=200, description="faces on the sheets of the largest and of the smallest errors"
+    )
 
 
 class Settings(Section):

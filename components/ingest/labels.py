@@ -3,7 +3,7 @@
 import csv
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from components.ingest.sources.settings import SourceSettings
 from components.step.settings import Section
 from components.storage.names import way_out
 from schemas.error import VisageError
-from schemas.record import MAX_AGE, SPLITS, TEST, TRAIN, VALIDATION, FaceRecord
+from schemas.record import LABEL, MAX_AGE, SPLITS, TEST, TRAIN, VALIDATION, FaceRecord
 from schemas.reject import REASONS
 
 
@@ -158,7 +158,8 @@ def advice(reasons: Counter[str], details: Mapping[str, str]) -> str:
 
 
 COLUMNS = ("row", "path", "person", "age", "age_class", "gender", "face_score", "split", "fold", "reason", "detail")
-"""Columns of the list that `write_labels` writes; split and fold are empty for a reject, reason and detail for a kept row."""
+"""Columns of the list that `write_labels` writes; split and fold are empty for a reject, reason and detail for a kept row. A
+table's own columns follow, as `label_NAME`."""
 
 
 def write_labels(source: SourceSettings, keep: FilterSettings, deal: SplitSettings, out: Path) -> Counter[str]:
@@ -182,7 +183,8 @@ def write_labels(source: SourceSettings, keep: FilterSettings, deal: SplitSettin
     partial = out.with_name(f".{out.name}.partial")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        _WRITERS[out.suffix.lower()](partial, _listed(source, keep, deal, counts, details))
+        columns = [*COLUMNS, *(f"{LABEL}{name}" for name in source.own_labels)]
+        _WRITERS[out.suffix.lower()](partial, columns, _listed(source, keep, deal, counts, details))
         if not counts["rows"]:
             raise VisageError(f"{source.path} holds no rows.", "Name the data set's own folder or label file.")
         partial.replace(out)
@@ -208,31 +210,33 @@ def _listed(
         if rejected:
             counts.update(["rows", rejected[0]])
             details.setdefault(*rejected)
-            yield record.row, record.path, record.person, *labels, None, None, *rejected
+            yield record.row, record.path, record.person, *labels, None, None, *rejected, *record.own_labels
         else:
             split = split_of(record, deal)
             counts.update(["rows", "kept", split])
-            yield record.row, record.path, record.person, *labels, split, fold_of(record, deal), None, None
+            dealt = split, fold_of(record, deal)
+            yield record.row, record.path, record.person, *labels, *dealt, None, None, *record.own_labels
 
 
-def _write_csv(file: Path, rows: Iterator[tuple[Any, ...]]) -> None:
+def _write_csv(file: Path, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
     with file.open("w", newline="", encoding="utf-8") as opened:
         writer = csv.writer(opened)
-        writer.writerow(COLUMNS)
+        writer.writerow(columns)
         writer.writerows(rows)
 
 
-def _write_parquet(file: Path, rows: Iterator[tuple[Any, ...]]) -> None:
+def _write_parquet(file: Path, columns: Sequence[str], rows: Iterator[tuple[Any, ...]]) -> None:
     import pyarrow as pa
 
     from schemas.arrow_files import parquet
 
     kinds = {"row": pa.int64(), "age": pa.int64(), "face_score": pa.float64(), "fold": pa.int64()}
-    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in COLUMNS])
+    schema = pa.schema([(name, kinds.get(name, pa.string())) for name in columns])
     with parquet.ParquetWriter(file, schema) as writer:
         while block := list(islice(rows, 50_000)):
-            columns = zip(*block, strict=True)
-            arrays = [pa.array(values, kind) for values, kind in zip(columns, schema.types, strict=True)]
+            arrays = [
+                pa.array(values, kind) for values, kind in zip(zip(*block, strict=True), schema.types, strict=True)
+            ]
             writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
 
 

@@ -149,7 +149,7 @@ def description(metrics: Mapping[str, Any], origin: Origin) -> str:
         if left_out:
             sections.pop(left_out, None)
         held = [block for section in sections.values() for block in section]
-        told = markdown.body([*held, note])
+        told = markdown.body([*held, note], markdown.WIDE)
         if len(told) <= _LONGEST:
             return told
     return told[:_LONGEST]

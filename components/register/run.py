@@ -47,7 +47,7 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     best = {f"{registry.BEST}{figure}": number for figure, number in metrics.get("best", {}).items()}
     lineage = _lineage(context, manifests)
     blessed = {registry.BLESSED: str(bool(metrics.get("blessed"))).lower()}
-    tags = lineage | blessed | _figures(metrics) | best
+    tags = _figures(metrics) | blessed | lineage | best  # MLflow lists them in this order
     counts = {step: manifest.counts for step, manifest in manifests.items()}
     source = manifests["ingest"].settings.get("source") or {}
     origin = card.Origin(source, counts, lineage, _command(context))

@@ -20,6 +20,9 @@ SERIES = ("#1f4e79", "#d9822b", "#7fb3d5", "#7a5195")
 GUIDE = "#6b6b6b"
 """Colour of lines that say where something should be."""
 
+FAINT = "#bbbbbb"
+"""Colour of what too little stands behind."""
+
 _YEARS = 5
 
 

@@ -110,7 +110,7 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
         reused = not reason and work.reuse()
         if reused:
             manifest = read_manifest(out)
-            run_id = tracking.record_reuse(pipeline_run, step, manifest.fingerprint) if tracked else ""
+            run_id = tracking.record_reuse(pipeline_run, step, manifest.fingerprint, settings) if tracked else ""
         elif arguments.job:
             manifest = work.do_by_job(arguments.job, arguments.kubeflow_ui)
             run_id = tracking.newest_run_of(pipeline_run, step) if tracked else ""

@@ -43,6 +43,7 @@ def serve(root: Path, port: int) -> None:
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise VisageError(f"Port {port} is in use.", "Choose another with --port.", usage=True)
-    print(f"MLflow UI: http://127.0.0.1:{port}  (Ctrl-C ends it)", flush=True)
+    address = f"http://127.0.0.1:{port}/#/experiments?{tracking.AS_MODEL_TRAINING}"
+    print(f"MLflow UI: {address}  (Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     os.execv(sys.executable, [*command, "--backend-store-uri", os.environ["MLFLOW_TRACKING_URI"]])

@@ -115,9 +115,9 @@ class _Session:
             recipe.name, tracking.git_commit(), server, root=root, command=redact(command), steps=names
         )
         key = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-        self.pipeline_run = PipelineRun(key, recipe.name, str(root), self.surroundings.commit, tracking.owner_of(root))
+        commit, owner = self.surroundings.commit, tracking.owner_of(root)
+        self.pipeline_run = PipelineRun(key, recipe.name, str(root), commit, owner, command=redact(command))
         self.logs = root / "logs" / key
-        commit = self.surroundings.commit
         self.page = RunPage.start(
             root, steps, key=key, recipe=recipe.name, command=command, commit=commit, tracking_uri=server
         )
@@ -228,11 +228,12 @@ class _Session:
             for name, value in manifest.counts.items()
         }
         reused = {name: self.outcome.manifests[name].fingerprint for name in self.outcome.reused}
+        settings = [self.recipe.of(step) for step in self.steps if step.name in reused]
         if status == "FINISHED":
-            self._ask(tracking.close, self.pipeline_run, status, figures, reused)
+            self._ask(tracking.close, self.pipeline_run, status, figures, reused, settings)
             return
         with suppress(VisageError, WorkerDied, worker.StepFailure):  # the step's own failure is what must be told
-            self._ask(tracking.close, self.pipeline_run, status, {}, reused)
+            self._ask(tracking.close, self.pipeline_run, status, {}, reused, settings)
 
     def _ask(self, function: Callable[..., Any], *arguments: object) -> Any:
         return self._call(worker.call, function, self.logs / "mlflow.log", *arguments)

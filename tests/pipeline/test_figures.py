@@ -76,10 +76,12 @@ def requests(monkeypatch) -> list[str]:
 def test_the_figures_of_a_run_go_in_as_few_requests_as_mlflow_takes(client, requests):
     counts = {f"figure.{number}": float(number) for number in range(1500)}
     reused = {"ingest": "0123abcd", "validate": "4567cdef"}
-    tracking.close(tracking.PipelineRun("many", "toy"), "FINISHED", counts | {"told": "in words"}, reused)
-    assert requests == ["log_batch", "log_batch"], "a thousand figures and tags a request"
+    told = counts | {"told": "in words"}
+    tracking.close(tracking.PipelineRun("many", "toy"), "FINISHED", told, reused, [toy.Settings()])
+    assert requests == ["log_batch"] * 3, "a thousand figures and tags a request, and the settings"
     (parent,) = runs(client, "tags.`visage.run` = 'many'")
     assert parent.data.metrics == counts
+    assert parent.data.params["toy.value"] == "3"
     assert {name: parent.data.tags[f"visage.reused.{name}"] for name in reused} == reused
     assert parent.data.tags["visage.data_fingerprint"] == "0123abcd"
 

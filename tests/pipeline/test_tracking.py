@@ -64,6 +64,7 @@ def test_one_parent_a_pipeline_run_and_one_child_a_step(finished):
     assert sorted(child.data.tags["visage.step"] for child in children) == ["double", "draw", "square", "total"]
     assert {child.info.status for child in children} == {"FINISHED"}
     assert parents[-1].data.metrics["total.result"] == 24, "figures of all steps, to compare pipeline runs"
+    assert parents[-1].data.params["toy.value"] == "4", "and their settings"
 
 
 def test_every_run_ends_as_it_ended(finished):
@@ -270,7 +271,8 @@ class TestStepsInContainers:
     def test_a_step_that_was_reused_has_finished(self, store, capsys):
         client, _ = store
         run = tracking.PipelineRun("reuses", "toy")
-        parent = tracking.record_reuse(run, dag.STEPS[0], "0123abcd")
+        parent = tracking.record_reuse(run, dag.STEPS[0], "0123abcd", toy.Settings())
+        assert client.get_run(parent).data.params["toy.value"] == "3"
         self.container(dag.STEPS[1], "reuses")
         assert main(["end-run", "reuses", "ingest", "validate"]) == 0
         assert capsys.readouterr().out == "reuses: FINISHED\n"
@@ -300,8 +302,22 @@ class TestStepsInContainers:
         assert [run.data.tags["visage.kubeflow_run"] for run in held] == [there] * 2
         (parent,) = [run for run in held if run.data.tags["visage.step"] == "pipeline"]
         assert there in parent.data.tags["mlflow.note.content"]
-        assert page.startswith("https://mlflow.example.com/#/experiments/") and page.endswith(tracker.run_id)
+        assert page.startswith("https://mlflow.example.com/#/experiments/") and page.endswith(
+            f"/runs/{tracker.run_id}?workflowType=machine_learning"
+        )
         assert tracking.page_of(tracker.run_id, "sqlite:///mlflow.db") == ""
+
+
+def test_the_parent_says_by_which_command_and_a_setting_that_it_has_stays(store):
+    client, _ = store
+    pipeline_run = tracking.PipelineRun("told", "toy", command="visage run --recipe toy --set toy.value=3")
+    for value in (3, 4):
+        with tracking.step_run(pipeline_run, toy.STEPS[0], toy.Settings(toy=toy.ToySettings(value=value)), Tracker()):
+            pass
+    (parent,) = runs(client, "tags.`visage.run` = 'told' and tags.`visage.step` = 'pipeline'")
+    assert parent.data.tags["mlflow.note.content"] == "`visage run --recipe toy --set toy.value=3`"
+    assert parent.data.params["toy.value"] == "3"
+    assert len(runs(client, "tags.`visage.run` = 'told' and params.`toy.value` = '4'")) == 1
 
 
 @pytest.mark.parametrize("command", ["step", "score"])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from components import registry
@@ -92,6 +93,24 @@ class TestMargin:
         assert found["champion"]["age_mae_difference_high"] < -2
         assert found["counts"]["compared_with"] == "visage/1"
         assert "version 1, on the same faces" in found["report"]
+
+    def test_it_is_held_against_it_in_age_checks_and_in_every_slice_too(self, champion, evaluate, tmp_path):
+        """Those of 16 years the champion takes for 19: they pass a check that asks for 18."""
+        found = evaluate(faces(0), champion)
+        rows = pq.read_table(tmp_path / "output" / "age_checks.parquet").to_pylist()
+        (check,) = (
+            row
+            for row in rows
+            if (row["threshold"], row["rule"], row["at"], row["group"]) == (18, "challenge", 18, "all")
+        )
+        assert (check["near_minors_passed"], check["champion_near_minors_passed"]) == (0, 0.5)
+        assert check["near_minors_passed_difference"] == -0.5
+        assert (check["baseline_near_minors_passed"], check["baseline_adults_refused"]) == (1, 0)
+        assert all("champion_at" in one for one in found["age_checks"])
+        for held in found["slices"]:
+            assert held["champion_differences"]["age_mae"]["value"] < -1.5
+        assert "champion: adults refused" in found["report"]
+        assert "Every group beside the baseline and the champion" in found["report"]
 
     def test_a_worse_one_does_not_and_the_sentence_has_the_interval_and_the_margin(self, champion, evaluate):
         (reason,) = evaluate(faces(2), champion, age_error=4)["reasons"]

@@ -60,3 +60,29 @@ def test_the_difference_of_any_figure_is_drawn_in_pairs():
     found = intervals.differences(ours, theirs, 200, 0)["gender_auc"]
     assert found.value is not None and found.value > ends(found)[0] > 0
     assert intervals.differences(ours, ours, 200, 0)["gender_auc"][:3] == (0, 0, 0)
+
+
+def test_differences_of_many_shares_at_once_are_those_of_one_at_a_time():
+    rng = np.random.default_rng(7)
+    person = rng.integers(0, 60, 300).astype(str)
+    women = np.array(["female"] * 300)
+    said = [rng.choice(["female", "male"], 300, p=p) for p in ([0.8, 0.2], [0.7, 0.3])]
+    ours, theirs = (table(person=person, gender=women, predicted_gender=held) for held in said)
+    rows = np.arange(100, 300)
+    right = [(held == "female")[rows, None] for held in said]
+    pairs = intervals.Pairs(rows, np.hstack([right[0], right[1]]), np.hstack([right[1], right[1]]))
+    persons = np.unique(person, return_inverse=True)[1]
+    ((one, none),) = intervals.share_differences(persons, [pairs], 300, 0)
+    (alone,) = intervals.measure(ours, [rows], {"theirs": theirs}, 300, 0)
+    assert one.value == pytest.approx(alone.differences["theirs"]["gender_accuracy"].value)
+    assert ends(one) == pytest.approx(ends(alone.differences["theirs"]["gender_accuracy"]), abs=0.015)
+    assert none[:3] == (0, 0, 0)
+    assert one.faces == 200
+
+
+def test_shares_of_nobody_have_no_difference():
+    nobody = intervals.Pairs(np.arange(0), np.empty((0, 2), bool), np.empty((0, 2), bool))
+    assert intervals.share_differences(np.arange(9), [nobody], 100, 0) == [
+        [intervals.Difference(None, None, None, 0, 0)] * 2
+    ]
+    assert intervals.share_differences(np.arange(9), [], 100, 0) == []

@@ -9,7 +9,7 @@ import pytest
 from pyarrow import parquet
 
 from components.ingest.labels import COLUMNS, FilterSettings, SplitSettings, fold_of, reject_of, split_of, write_labels
-from components.ingest.sources.settings import SourceSettings
+from components.ingest.sources.settings import SourceSettings, TableSettings
 from components.step.settings import build
 from schemas.error import VisageError
 from schemas.record import FaceRecord
@@ -243,6 +243,25 @@ def test_the_list_has_every_row_with_its_split_or_its_reason(tmp_path, capsys, s
     assert "rows                         6\nkept                         3\n" in shown
     assert "  unsafe_path                1  the path leads out of the photos' folder" in shown
     assert list(out.parent.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_the_list_has_a_tables_own_columns_of_kept_rows_and_of_rejects(tmp_path, suffix):
+    lines = ["path,age,gender,camera,note", "1.jpg,30,f,X100,", "2.jpg,300,m,,late", "3.jpg,30", "4.jpg,31,m,K 1000,x"]
+    (tmp_path / "faces.csv").write_text("\n".join(lines) + "\n")
+    own = TableSettings(columns=("note", "camera"))
+    source = SourceSettings(kind="table", path=str(tmp_path / "faces.csv"), table=own)
+    out = tmp_path / f"labels{suffix}"
+    write_labels(source, FilterSettings(), SplitSettings(), out)
+    listed = parquet.read_table(out).to_pylist() if suffix == ".parquet" else list(csv.DictReader(out.open()))
+    assert tuple(listed[0]) == (*COLUMNS, "label_note", "label_camera")
+    told = [(line["reason"] or None, line["label_note"] or None, line["label_camera"] or None) for line in listed]
+    assert told == [
+        (None, None, "X100"),
+        ("age_out_of_range", "late", None),
+        ("malformed_row", None, None),
+        (None, "x", "K 1000"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from components.photo import PhotoSettings
 from components.register import STEP
 from components.register.settings import Settings
 from components.registry.learned_from import LearnedFrom
+from components.report import markdown
 from components.step import StepContext, Surroundings, Tracker, execute
 from schemas.error import VisageError
 from schemas.example import FaceExample
@@ -57,7 +58,8 @@ class TestWhatIsRegistered:
         assert version.tags["visage.data_fingerprint"] == "ingest-fingerprint"
         assert version.tags["visage.input.train"] == "train-fingerprint"
         assert version.tags["age_mae"] == "5.25"
-        assert "| age: mean absolute error, years | 5.25 | – | 12.00 |" in version.description
+        row = ["age: mean absolute error, years", "5.25", "–", "12.00"]
+        assert f"| {markdown.WIDE.join(row)} |" in version.description
         assert version.description.startswith("Estimates age")
         model = mlflow.models.get_model_info(version.uri)
         assert model.signature.inputs.input_names() == ["image"]

@@ -62,6 +62,16 @@ def test_what_does_not_help_on_folds_is_left_out():
     assert calibrate.fit(told(100, 0), BINS) == calibrate.Calibration(), "too few faces to know"
 
 
+def test_the_limits_of_an_age_are_not_those_of_ages_a_few_years_off():
+    """Nine in ten errors are within 1.645 standard deviations, here of half the root of the claimed variance."""
+    rng = np.random.default_rng(0)
+    ages = rng.integers(0, 101, 5000).astype(float)
+    std = np.where(np.abs(ages - 42) <= 2, 1.0, 8.0)
+    limits = calibrate.interval_limits(ages, ages - rng.normal(0, std), np.full(5000, 4.0))
+    assert limits.high[42] == pytest.approx(1.645 / 2, abs=0.4)
+    assert limits.high[30] == pytest.approx(1.645 * 8 / 2, abs=1.5)
+
+
 def test_unknown_labels_do_not_count():
     some = told(1000, 0)
     some.ages[:500], some.female[:700] = np.nan, np.nan
