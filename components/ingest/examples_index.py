@@ -33,7 +33,7 @@ LISTED = pa.schema([column for column in COLUMNS if column.name != "own_labels"]
 def making(settings: PhotoSettings) -> str:
     """Digest of all that decides which face is made of a photo: the settings, the code, and the libraries' versions."""
     files = sorted(Path(photo.__file__).parent.glob("*.py"))
-    libraries = _LIBRARIES
+    libraries = [*_LIBRARIES]
     if settings.turn_faces:
         files += sorted(file for file in Path(detection.__file__).parent.rglob("*") if file.suffix in (".py", ".onnx"))
         libraries += _LIBRARIES_THAT_TURN

@@ -121,7 +121,7 @@ def counted(found: list[list[Size]], there: list[int], smallest: int) -> dict[st
     of the team, which has a blurred crowd behind it that nobody counted.
     """
     pairs = [(sum(min(size) >= smallest for size in sizes), held) for sizes, held in zip(found, there, strict=True)]
-    recall = {kind: sum(min(n, held) for n, held in pairs if held in numbers) for kind, numbers in COUNTED.items()}
+    recall: dict[str, float] = {kind: sum(min(n, held) for n, held in pairs if held in numbers) for kind, numbers in COUNTED.items()}
     extra = sum(max(0, n - held) for n, held in pairs if held not in COUNTED["team"])
     return recall | {"too_many": extra}
 

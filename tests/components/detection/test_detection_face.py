@@ -76,7 +76,7 @@ class TestTheFaceOnAPhotoThatStandsTurned:
         photo = Image.new("L", (300, 200))
         photo.paste(255, (40, 50, 100, 90))
         back = TURNS[turn]
-        left, top, right, bottom = (photo.transpose(back) if back is not None else photo).getbbox()
+        left, top, right, bottom = (photo.transpose(back) if back is not None else photo).getbbox() or (0, 0, 0, 0)
         found = Detection(left, top, right, bottom, 0.9, ((left + 5.0, top + 9.0),))
         held = found.turned(turn, *photo.size)
         assert (held.left, held.top, held.right, held.bottom) == (40, 50, 100, 90)

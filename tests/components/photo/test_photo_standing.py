@@ -49,7 +49,7 @@ class TestTheAngle:
 
     def test_of_a_small_face_is_seen_as_well_as_of_a_large_one(self):
         level, small = (leaning(angle).resize((140, 95), Image.Resampling.BOX) for angle in (0, 20))
-        box = tuple(edge / 4 for edge in BOX)
+        box = 57.5, 32.5, 82.5, 62.5
         assert angle_of(small, box, ALIGN) - angle_of(level, box, ALIGN) == pytest.approx(20, abs=6)
 
     def test_starts_from_the_turn_that_is_known(self):

@@ -64,7 +64,7 @@ class TestFaces:
         (upright,) = faces_of(portrait(), settings, None)
         (face,) = faces_of(portrait().transpose(Image.Transpose.ROTATE_270), settings, None)
         assert (upright.angle, face.angle) == (0, 90)
-        np.testing.assert_array_equal(face.pixels, upright.pixels)
+        assert np.abs(face.pixels.astype(int) - upright.pixels).max() <= 3
 
 
 class TestTheStep:
