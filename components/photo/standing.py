@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 _SIDE = 320
 """The square around a face is looked at in so many pixels, a small one enlarged: of a leaning face of less than some 150 pixels,
 the network puts the eyes where those of an upright one would be."""
+_MARGIN = 0.4
+"""What is looked at around a box, as a share of it: with the settings' margin a face might be small there, or cut off."""
 _LEVEL = 5
 """Degrees. Of a large face too it sees some two thirds of the angle; the face is turned back by what was seen, and looked at
 again until less than this was left to see."""
@@ -26,8 +28,8 @@ _looking = threading.local()
 def angle_of(photo: Image.Image, box: Box | None, settings: PhotoSettings, turn: int | None = None) -> float:
     """Degrees, clockwise, by which a face stands turned on the photo; 0 where the settings want no face turned.
 
-    The detector looks at the square that is to be cut out, and of the faces there at the most certain one on its middle. Where it
-    sees none, or the eyes tell nothing, the face is taken to stand upright.
+    The detector looks at the square around the box, and of the faces there at the most certain one on its middle. Where it sees
+    none, or the eyes tell nothing, the face is taken to stand upright.
 
     Args:
         photo: upright, as far as it says so.
@@ -46,7 +48,7 @@ def angle_of(photo: Image.Image, box: Box | None, settings: PhotoSettings, turn:
         return 0.0
     from components.detection.face import LARGEST_LEAN, within_half_turn
 
-    place = square(photo.size, box, settings)
+    place = square(photo.size, box, settings.model_copy(update={"margin": _MARGIN}))
     if turn is None:
         found = _on_middle(cut(photo, *place, _SIDE), settings.turns) if settings.turns else None
         turn = found.turn if found else 0

@@ -161,6 +161,7 @@ def leaning_portraits(portraits: list[Image.Image], plain: "PhotoSettings") -> I
     With `turns` a portrait may also be taken for one that stands turned by a quarter.
     """
     from components.detection.detect import detector
+    from components.detection.face import within_half_turn
     from components.score.faces import faces_of
 
     smaller = [small_photo(photo) for photo in portraits]
@@ -174,7 +175,7 @@ def leaning_portraits(portraits: list[Image.Image], plain: "PhotoSettings") -> I
                 found = faces_of(photo.rotate(-lean, Image.Resampling.BICUBIC, expand=True), settings, find)
                 if before and found:
                     first, second = (max(held, key=lambda face: face.score or 0) for held in (before, found))
-                    wrong.append(abs(second.angle - first.angle - lean))
+                    wrong.append(abs(within_half_turn(second.angle - first.angle - lean)))
             yield (
                 f"{name}: by {lean}",
                 {"found": len(wrong), "median": round(statistics.median(wrong), 1), "most": round(max(wrong), 1)},

@@ -52,6 +52,12 @@ class TestTheAngle:
         box = 57.5, 32.5, 82.5, 62.5
         assert angle_of(small, box, ALIGN) - angle_of(level, box, ALIGN) == pytest.approx(20, abs=6)
 
+    def test_does_not_depend_on_the_margin_that_is_cut_out_with_the_face(self):
+        for margin in (0, 2):
+            assert angle_of(leaning(20), BOX, PhotoSettings(align=True, margin=margin)) == angle_of(
+                leaning(20), BOX, ALIGN
+            )
+
     def test_starts_from_the_turn_that_is_known(self):
         photo = leaning(0).crop((90, 0, 470, 380)).rotate(-90)
         box = (140, 130, 240, 250)
@@ -61,8 +67,10 @@ class TestTheAngle:
     def test_is_nothing_unless_the_settings_ask(self):
         assert angle_of(leaning(30), BOX, PhotoSettings()) == 0
 
-    @pytest.mark.parametrize("box", [(400, 10, 540, 140), (0, 0, 30, 30), (-400, -400, 40, 40), None])
-    def test_is_nothing_where_no_face_is(self, box):
+    @pytest.mark.parametrize(
+        "box", [(100, 10, 300, 210), (400, 10, 540, 140), (0, 0, 30, 30), (-400, -400, 40, 40), None]
+    )
+    def test_is_nothing_where_no_face_is_on_the_middle(self, box):
         photo = leaning(30) if box else scene(300, 200)
         assert angle_of(photo, box, BOTH) == 0
 
