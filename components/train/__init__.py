@@ -9,12 +9,13 @@
 - learner: the model in training, one step, one validation;
 - optimizer: optimizer, learning rate, moving average of the weights;
 - balance: what rare labels count;
-- devices: what it runs on;
+- devices, hosts: what it runs on, and where of several;
 - checkpoint: what a killed run goes on from;
 - curves, report: how it went, as a table, as pictures and as a page.
 """
 
 from components.step import Step
+from components.train import hosts
 from components.train.run import run
 from components.train.settings import Settings
 from schemas.record import TRAIN, VALIDATION
@@ -30,4 +31,5 @@ STEP = Step(
     resumable=True,
     gates=("validate",),
     pages=("curves", "report"),
+    host_number=hosts.number,
 )
