@@ -21,7 +21,7 @@ setup(
     packages=find_packages(include=["pipeline*", "components*", "schemas*"]),
     package_data={
         "components": ["report/templates/*.html"],
-        "components.score.yunet": ["*.onnx", "LICENSE"],
+        "components.detection.yunet": ["*.onnx", "LICENSE"],
         "pipeline": ["recipes/*.yaml"],
         "schemas": ["*.pbtxt"],
     },

@@ -43,8 +43,11 @@ def arrow_schema() -> Any:
 
     `archive`, `path`: where the photo is; `sha256`: hex digest of the photo file; `face_index`: from 0, null without a face;
     `face_count`: faces found on the photo; `box_*`: pixels in the upright photo, right and bottom exclusive;
-    `detection_score`: 0 to 1, null if detection was skipped; `age`: expected value, years; `age_std`: its standard deviation;
-    `age_low`, `age_high`: 5th and 95th percentile, years; `age_class`: the likeliest one, null for a model that tells years;
+    `detection_score`: 0 to 1, null if detection was skipped; `angle`: degrees, clockwise, by which the face stands turned on the
+    upright photo and was turned back for the model, more than -180, at most 180; 0 where none was turned, as with a model whose
+    settings `photo.align` and `photo.turns` are off, or where no eyes were seen; null without a face;
+    `age`: expected value, years; `age_std`: its standard deviation; `age_low`, `age_high`: 5th and 95th percentile, years;
+    `age_class`: the likeliest one, null for a model that tells years;
     `gender`: the likelier one; `gender_probability`: of that one, 0.5 to 1; `model_name`, `model_version`: in the registry;
     `precision`: of the model's arithmetic, `float32` or `bfloat16`; `scored_at`: UTC.
     """
@@ -62,6 +65,7 @@ def arrow_schema() -> Any:
             ("box_right", pa.int32()),
             ("box_bottom", pa.int32()),
             ("detection_score", pa.float32()),
+            ("angle", pa.float32()),
             ("age", pa.float32()),
             ("age_std", pa.float32()),
             ("age_low", pa.float32()),

@@ -10,7 +10,7 @@ from components.step.imports import imported_names
 from pipeline.dag import STEPS
 
 PROJECT = Path(__file__).parents[1]
-ROOMS = {"beam_job", "drift", "estimator", "photo", "registry", "report", "step", "storage"}
+ROOMS = {"beam_job", "detection", "drift", "estimator", "photo", "registry", "report", "step", "storage"}
 """What steps share."""
 
 HEAVY = {"tensorflow", "keras", "apache_beam", "tensorflow_data_validation", "mlflow", "scipy", "pandas", "pyarrow"}

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components import photo
+from components import detection, photo
 from components.ingest.face_tables import COLUMNS
 from components.photo import PhotoSettings
 from schemas.arrow_files import parquet as pq
@@ -33,13 +33,20 @@ LISTED = pa.schema([column for column in COLUMNS if column.name != "own_labels"]
 def making(settings: PhotoSettings) -> str:
     """Digest of all that decides which face is made of a photo: the settings, the code, and the libraries' versions."""
     files = sorted(Path(photo.__file__).parent.glob("*.py"))
+    libraries = [*_LIBRARIES]
+    if settings.turn_faces:
+        files += sorted(file for file in Path(detection.__file__).parent.rglob("*") if file.suffix in (".py", ".onnx"))
+        libraries += _LIBRARIES_THAT_TURN
     code = [(file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files]
-    libraries = [(name, _version(name)) for name in _LIBRARIES]
-    return hashlib.sha256(json.dumps([settings.model_dump(mode="json"), code, libraries]).encode()).hexdigest()
+    versions = [(name, _version(name)) for name in libraries]
+    return hashlib.sha256(json.dumps([settings.model_dump(mode="json"), code, versions]).encode()).hexdigest()
 
 
 _LIBRARIES = ("pillow", "simplejpeg", "pi-heif", "pillow-jxl-plugin")
 """What decodes photos and makes them smaller."""
+
+_LIBRARIES_THAT_TURN = ("opencv-python-headless",)
+"""What looks how faces stand."""
 
 
 def _version(distribution: str) -> str:

@@ -16,5 +16,16 @@ from components.photo.decode import open_photo
 from components.photo.encode import Face, face_of
 from components.photo.formats import is_picture_name
 from components.photo.settings import PhotoRejected, PhotoSettings
+from components.photo.standing import angle_of
 
-__all__ = ["Box", "Face", "PhotoRejected", "PhotoSettings", "crop_face", "face_of", "is_picture_name", "open_photo"]
+__all__ = [
+    "Box",
+    "Face",
+    "PhotoRejected",
+    "PhotoSettings",
+    "angle_of",
+    "crop_face",
+    "face_of",
+    "is_picture_name",
+    "open_photo",
+]

@@ -10,10 +10,17 @@ Box = tuple[float, float, float, float]
 """A face as (left, top, right, bottom), pixels of the upright photo, right and bottom exclusive."""
 
 
-def crop_face(photo: Image.Image, box: Box | None, settings: PhotoSettings) -> Image.Image:
+def crop_face(photo: Image.Image, box: Box | None, settings: PhotoSettings, angle: float = 0) -> Image.Image:
     """The face with its margin, square, at most `settings.size` a side; pixels beyond the edge repeat the edge.
 
     Without a box the whole picture is the face, and no margin is added.
+
+    Args:
+        photo: upright, as far as it says so.
+        box: of the face, as it stands on the photo.
+        settings: how faces are taken.
+        angle: degrees, clockwise, by which the face stands turned on the photo; it is turned back by as much, around the middle
+            of its box.
 
     Raises:
         PhotoRejected: `photo_too_small`.
@@ -22,6 +29,32 @@ def crop_face(photo: Image.Image, box: Box | None, settings: PhotoSettings) -> I
     size = min(settings.size, max(1, round(side)))
     if size == round(side):
         left, top, side = round(left), round(top), size  # no resizing, so no shift by parts of a pixel either
+    return cut(photo, left, top, side, size, angle)
+
+
+def cut(photo: Image.Image, left: float, top: float, side: float, size: int, angle: float = 0) -> Image.Image:
+    """A square of the photo, made `size` pixels, turned back by an angle; what lies beyond the photo's edge repeats the edge."""
+    quarters = round(angle / 90)
+    lean = angle - 90 * quarters
+    face = _cut_leaning(photo, left, top, side, size, lean) if lean else _cut(photo, left, top, side, size)
+    turn = _QUARTERS[quarters % 4]
+    return face.transpose(turn) if turn is not None else face
+
+
+_QUARTERS = (None, Image.Transpose.ROTATE_90, Image.Transpose.ROTATE_180, Image.Transpose.ROTATE_270)
+"""What turns a face back that stands turned by so many quarters of a circle, clockwise."""
+
+
+def _cut_leaning(photo: Image.Image, left: float, top: float, side: float, size: int, lean: float) -> Image.Image:
+    """The square, turned back by less than a quarter: cut out with what its corners need, at its last size, then turned."""
+    around = math.ceil(size * (math.sqrt(2) - 1) / 2) + 1
+    beyond = side / size * around
+    larger = _cut(photo, left - beyond, top - beyond, side + 2 * beyond, size + 2 * around)
+    level = larger.rotate(lean, Image.Resampling.BICUBIC)
+    return level.crop((around, around, around + size, around + size))
+
+
+def _cut(photo: Image.Image, left: float, top: float, side: float, size: int) -> Image.Image:
     scale = size / side
     inner = max(left, 0), max(top, 0), min(left + side, photo.width), min(top + side, photo.height)
     x0, y0, x1, y1 = (round((edge - start) * scale) for edge, start in zip(inner, (left, top, left, top), strict=True))

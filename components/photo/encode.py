@@ -11,6 +11,7 @@ from components.photo.crop import Box, crop_face, square
 from components.photo.decode import decoded, opened
 from components.photo.orient import turn_of
 from components.photo.settings import PhotoSettings
+from components.photo.standing import angle_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +39,20 @@ def face_of(data: bytes, box: Box | None, settings: PhotoSettings) -> Face:
 
     Raises:
         PhotoRejected: as `open_photo` and `crop_face`.
+        VisageError: the settings want faces turned, and the detector's weights are not what they should be.
     """
     photo = opened(data, settings)
     stored = _stored_form(photo, data, box, settings)
-    if stored is None:
-        if box is None:
-            _decode_smaller(photo, settings)
-        face = crop_face(decoded(photo, data), box, settings)
+    if stored is None and box is None:
+        _decode_smaller(photo, settings)
+    face = decoded(photo, data)
+    square(face.size, box, settings)
+    angle = angle_of(face, box, settings)
+    if stored is None or angle:
+        face = crop_face(face, box, settings, angle)
         buffer = io.BytesIO()
         face.save(buffer, "JPEG", quality=settings.quality)
         stored = buffer.getvalue()
-    else:
-        face = decoded(photo, data)
-        square(face.size, box, settings)
     return Face(stored, face.height, face.width, hashlib.sha256(face.tobytes()).digest())
 
 

@@ -1,5 +1,7 @@
 """How faces are taken from photos, and what is said of a photo that cannot be used."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from components.step.settings import Section
@@ -22,6 +24,19 @@ class PhotoSettings(Section):
         100_000_000, ge=1, description="a photo file with more bytes is rejected before it is opened"
     )
     quality: int = Field(95, ge=50, le=100, description="JPEG quality of stored faces")
+    align: bool = Field(
+        False, description="faces are turned until the eyes are level, where the detector sees the eyes of a face"
+    )
+    turns: tuple[Literal[90, 180, 270], ...] = Field(
+        (),
+        description="degrees, clockwise, by which photos may stand turned without saying so: they are looked at in these turns "
+        "too, and faces are turned upright; [90, 180, 270] for all, [] for none",
+    )
+
+    @property
+    def turn_faces(self) -> bool:
+        """Whether it is looked how a face stands."""
+        return self.align or bool(self.turns)
 
 
 class PhotoRejected(Exception):

@@ -108,6 +108,7 @@ def _register(
     import mlflow
     from mlflow.entities import Metric
 
+    turn_faces = _photo(ingested).turn_faces
     with explaining_mlflow_errors():
         # With the run and not among the model's files: who was photographed is nothing to hand out with each copy of the model.
         mlflow.log_artifact(str(files.parent / registry.PERSONS))
@@ -115,11 +116,11 @@ def _register(
             logged = mlflow.pyfunc.log_model(
                 name=name,
                 python_model=str(served_files.MODEL),
-                code_paths=served_files.copy_code(files.parent / "code"),
+                code_paths=served_files.copy_code(files.parent / "code", turn_faces),
                 artifacts={held.stem: str(held) for held in sorted(files.iterdir())},
                 signature=_signature(),
                 input_example=_example(),
-                pip_requirements=served_files.requirements(),
+                pip_requirements=served_files.requirements(turn_faces),
                 tags=dict(tags),
             )
         now = int(time.time() * 1000)
@@ -192,11 +193,15 @@ def _files(
             f"An input of register cannot be used: {error}", "Run the step that makes it again."
         ) from error
     LearnedFrom.of(inputs["ingest"]).write(files / learned_from.FILE)
-    photo = PhotoSettings.model_validate(ingested.settings.get("photo", {}))
-    (files / "photo.json").write_text(photo.model_dump_json(indent=1) + "\n")
+    (files / "photo.json").write_text(_photo(ingested).model_dump_json(indent=1) + "\n")
     (files / "card.md").write_text(card.text(name, metrics, origin))
     card.write_page(files / "report.html", name, card.blocks(metrics, origin), inputs["evaluate"], page.Surround())
     return files
+
+
+def _photo(ingested: Manifest) -> PhotoSettings:
+    """How the faces were taken that the model learned from."""
+    return PhotoSettings.model_validate(ingested.settings.get("photo", {}))
 
 
 def _lineage(context: StepContext, manifests: Mapping[str, Manifest]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from components.estimator import saved
-from components.photo import PhotoRejected, PhotoSettings, crop_face, open_photo
+from components.photo import PhotoRejected, PhotoSettings, angle_of, crop_face, open_photo
 from schemas.score import prediction_columns
 
 BATCH = 256
@@ -53,7 +53,9 @@ class FaceModel(PythonModel):
         rejects: list[str | None] = [None] * len(rows)
         for place, row in enumerate(rows.to_dict("records")):
             try:
-                faces.append(np.asarray(crop_face(open_photo(_picture(row), self.photo), None, self.photo)))
+                photo = open_photo(_picture(row), self.photo)
+                angle = angle_of(photo, None, self.photo)
+                faces.append(np.asarray(crop_face(photo, None, self.photo, angle)))
                 places.append(place)
             except PhotoRejected as rejected:
                 rejects[place] = str(rejected)

@@ -11,7 +11,6 @@ from apache_beam.metrics import Metrics
 
 from components.beam_job import errors_reach_driver
 from components.score import parts, plan
-from components.score.detect import detector
 from components.score.parts import Counts
 from components.score.plan import Plan, Stretch
 from components.score.staged_model import StagedModel, fetch
@@ -99,8 +98,7 @@ class ScoreParts(beam.DoFn):
             with explaining(self._places.plan):
                 self._plan = plan.read(self._places.plan)
             self._model = fetch(self._places.model, self._work.precision)
-            kind = self._work.detector
-            self._detector = detector(kind, self._work.min_score) if kind else None
+            self._detector = self._work.finder()
 
     def process(self, stretch: Stretch) -> Iterator[Any]:
         folder, work = self._places.parts, self._work

@@ -7,7 +7,6 @@ from typing import Any
 from components import registry
 from components.estimator import precision, saved
 from components.score import plan
-from components.score.detect import detector
 from components.score.settings import ScoreSettings
 from components.score.staged_model import ready
 from components.score.work import Work, score_part
@@ -40,7 +39,6 @@ def score(settings: ScoreSettings, folder: Path) -> tuple[list[dict[str, Any]], 
     computed = precision.chosen(settings.precision)
     work = Work.of(settings, version, model, computed, datetime.now(UTC), planned.parts)
     estimator = ready(saved.load(model / "estimator"), computed)
-    finder = detector(work.detector, work.min_score) if work.detector else None
     with Reader(planned.sources, work.photo.max_bytes) as reader:
-        part = score_part(work, planned, 0, reader, estimator, finder)
+        part = score_part(work, planned, 0, reader, estimator, work.finder())
     return part.scores.to_pylist(), [Reject(**row) for row in part.rejects.to_pylist()]

@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from components.detection.detect import detector
+from components.detection.face import Detector
 from components.estimator.saved import Estimator, Predictions
 from components.photo import PhotoRejected, PhotoSettings, open_photo
 from components.registry import ModelVersion
 from components.score.batches import squares
-from components.score.faces import Detector, Face, faces_of
+from components.score.faces import Face, faces_of
 from components.score.parts import Counts, Part
 from components.score.pictures import Picture
 from components.score.plan import Plan
@@ -69,6 +71,14 @@ class Work:
             batch=wanted.batch,
             pictures=_pictures_by_part(wanted.pictures, parts),
         )
+
+    def finder(self) -> Detector | None:
+        """A detector of the kind that the work wants; None where every picture is a face.
+
+        Raises:
+            VisageError: its weights are not what they should be.
+        """
+        return detector(self.detector, self.min_score, self.photo.turns) if self.detector else None
 
 
 def _pictures_by_part(count: int, parts: int) -> dict[int, int]:
@@ -136,11 +146,11 @@ class _Rows:
         self.photos += 1
         self.without_face += not faces
         for index, face in enumerate(faces):
-            self._add(archive, path, sha256, index, len(faces), *face.box, face.score)
+            self._add(archive, path, sha256, index, len(faces), *face.box, face.score, face.angle)
             self._face.append(self.faces)
             self.faces += 1
         if not faces:
-            self._add(archive, path, sha256, None, 0, None, None, None, None, None)
+            self._add(archive, path, sha256, None, 0, None, None, None, None, None, None)
             self._face.append(None)
 
     def _add(self, *values: Any) -> None:
@@ -166,7 +176,7 @@ class _Rows:
 
 _OWN_COLUMNS = (
     *("archive", "path", "sha256", "face_index", "face_count"),
-    *("box_left", "box_top", "box_right", "box_bottom", "detection_score"),
+    *("box_left", "box_top", "box_right", "box_bottom", "detection_score", "angle"),
 )
 
 

@@ -16,7 +16,13 @@ PROJECT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("components", "schemas")
 
 
-_NAMED_OTHERWISE = {"PIL": "pillow", "yaml": "PyYAML", "sklearn": "scikit-learn", "google": "protobuf"}
+_NAMED_OTHERWISE = {
+    "PIL": "pillow",
+    "cv2": "opencv-python-headless",
+    "google": "protobuf",
+    "sklearn": "scikit-learn",
+    "yaml": "PyYAML",
+}
 """Distributions that are not called like the package that the project imports; to ask the environment takes a second."""
 
 

@@ -38,9 +38,9 @@ def detector_and_model(model: Path, kind: str, count: int) -> float:
     """Detector, crop and model on decoded photos, by as many threads as there are cores."""
     import tensorflow as tf
 
+    from components.detection.detect import detector
     from components.photo import PhotoSettings, open_photo
     from components.score.batches import squares
-    from components.score.detect import detector
     from components.score.faces import faces_of
 
     tf.config.threading.set_intra_op_parallelism_threads(1)

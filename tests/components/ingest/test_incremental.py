@@ -7,12 +7,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import components.ingest.extract
-from components import photo
+from components import detection, photo
+from components.detection import yunet
 from components.ingest import examples_index
 from components.photo import PhotoSettings
 from schemas.error import VisageError
+from tests.components.detection.drawn_faces import jpeg, portrait
 from tests.components.ingest.made_up import Archive, all_examples, ingest, picture, rejects, shard_bytes, stored
 
 
@@ -146,6 +149,43 @@ def test_a_library_that_makes_faces_counts_by_its_version(library, monkeypatch):
     given = importlib.metadata.version
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0" if name == library else given(name))
     assert examples_index.making(PhotoSettings()) != before
+
+
+def test_what_sees_how_faces_stand_counts_where_they_are_turned(monkeypatch, tmp_path):
+    turned, plain = PhotoSettings(align=True), PhotoSettings()
+    kept = [
+        examples_index.making(plain),
+        examples_index.making(turned),
+        examples_index.making(PhotoSettings(turns=(90,))),
+    ]
+    assert len(set(kept)) == 3
+    given = importlib.metadata.version
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib.metadata, "version", lambda name: "0" if "opencv" in name else given(name))
+        assert examples_index.making(plain) == kept[0] and examples_index.making(turned) != kept[1]
+    package = shutil.copytree(Path(detection.__file__).parent, tmp_path / "detection")
+    monkeypatch.setattr(detection, "__file__", str(package / "__init__.py"))
+    for name in ("face.py", "turns.py", f"yunet/{yunet.WEIGHTS}"):
+        before = examples_index.making(turned)
+        (package / name).write_bytes((package / name).read_bytes() + b"\n")
+        assert examples_index.making(turned) != before
+    assert examples_index.making(plain) == kept[0]
+
+
+def test_faces_that_were_not_turned_are_not_used_where_they_are_to_be(decoded, tmp_path):
+    settings = ["photo.align=true", "photo.turns=[90]"]
+    source = Archive(tmp_path / "faces")
+    for number in range(12):
+        source.add(f"{number}.jpg", jpeg(portrait(number).transpose(Image.Transpose.ROTATE_270).rotate(15)))
+    ingest(source.write(), tmp_path / "plain")
+    decoded.clear()
+    ingest(source.write(), tmp_path / "turned", *settings, previous=tmp_path / "plain")
+    assert len(decoded) == 12
+    assert shard_bytes(tmp_path / "turned") != shard_bytes(tmp_path / "plain")
+    decoded.clear()
+    ingest(source.write(), tmp_path / "again", *settings, previous=tmp_path / "turned")
+    assert decoded == []
+    assert shard_bytes(tmp_path / "again") == shard_bytes(tmp_path / "turned")
 
 
 @pytest.mark.parametrize("damage", ["shard", "listing", "no listing"])

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from components.photo import PhotoSettings
 from tests.components.register import made_up
 
 
@@ -39,11 +40,23 @@ def store(tmp_path, monkeypatch, empty_registry) -> Path:
 @pytest.fixture(scope="session")
 def registered(tmp_path_factory, made, empty_registry) -> str:
     """Address of a registry with one champion; not to be changed."""
+    return register(made, tmp_path_factory.mktemp("registered"), empty_registry)
+
+
+@pytest.fixture(scope="session")
+def registered_that_turns(tmp_path_factory, empty_registry) -> str:
+    """Address of a registry whose champion learned from faces that were turned upright; not to be changed."""
+    made, root = tmp_path_factory.mktemp("made"), tmp_path_factory.mktemp("registered")
+    made_up.artifacts(made, made_up.metrics(), PhotoSettings(size=64, align=True, turns=(90, 180, 270)))
+    return register(made, root, empty_registry)
+
+
+def register(made: Path, root: Path, empty_registry: Path) -> str:
+    """Register the model of some artifacts in a registry in a folder; gives its address."""
     from components.register import STEP
     from components.register.settings import Settings
     from components.step import StepContext
 
-    root = tmp_path_factory.mktemp("registered")
     shutil.copyfile(empty_registry, root / "mlflow.db")
     address = f"sqlite:///{root / 'mlflow.db'}"
     (root / "out").mkdir()

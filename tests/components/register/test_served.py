@@ -17,8 +17,10 @@ from mlflow.pyfunc import scoring_server
 from PIL import Image
 
 from components import registry
+from components.detection.yunet import WEIGHTS
 from components.estimator import saved
 from components.photo import PhotoSettings, crop_face, open_photo
+from tests.components.detection.drawn_faces import jpeg, portrait
 from tests.components.register.installed import install
 
 
@@ -64,6 +66,41 @@ def test_a_picture_gives_the_numbers_of_the_estimator_itself(served):
     np.testing.assert_allclose(answer["age_high"], wanted.age_high, rtol=1e-5)
     assert list(answer["gender"]) == ["female" if share >= 0.5 else "male" for share in wanted.female]
     assert answer["reject"].isna().all()
+
+
+def test_a_model_of_faces_that_were_turned_turns_them_too_and_brings_all_that_it_needs(registered_that_turns, tmp_path):
+    upright = jpeg(portrait())
+    turned = jpeg(Image.open(io.BytesIO(upright)).transpose(Image.Transpose.ROTATE_270))
+    program = """
+import base64, mlflow, pandas, pathlib, sys
+model = mlflow.pyfunc.load_model("models:/visage@champion")
+import components.photo
+assert "code" in components.photo.__file__, components.photo.__file__
+rows = [base64.b64encode(pathlib.Path(name).read_bytes()).decode() for name in sys.argv[1:]]
+print(*model.predict(pandas.DataFrame({"image": rows}))["age"])
+"""
+    for name, data in {"upright.jpg": upright, "turned.jpg": turned}.items():
+        (tmp_path / name).write_bytes(data)
+    around = os.environ | {"MLFLOW_TRACKING_URI": registered_that_turns}
+    command = [sys.executable, "-P", "-c", program, "upright.jpg", "turned.jpg"]
+    done = subprocess.run(command, cwd=tmp_path, env=around, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    ages = [float(age) for age in done.stdout.splitlines()[-1].split()]
+    assert ages[1] == pytest.approx(ages[0], abs=0.3)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", registered_that_turns)
+        model = Path(mlflow.artifacts.download_artifacts("models:/visage@champion", dst_path=str(tmp_path / "model")))
+    detection = model / "code" / "components" / "detection"
+    assert {path.name for path in (detection / "yunet").iterdir()} == {"__init__.py", "LICENSE", WEIGHTS}
+    assert "opencv-python-headless" in (model / "requirements.txt").read_text()
+
+
+def test_a_model_of_faces_as_they_stand_brings_no_detector(registered, tmp_path):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", registered)
+        model = Path(mlflow.artifacts.download_artifacts("models:/visage@champion", dst_path=str(tmp_path)))
+    assert not (model / "code" / "components" / "detection").exists()
+    assert "opencv" not in (model / "requirements.txt").read_text()
 
 
 def test_base64_may_have_line_breaks(served):

@@ -4,16 +4,23 @@ from pathlib import Path
 import pytest
 
 from components.registry.mlflow_server import PATIENCE, client
-from tests.components.register.conftest import empty_registry, made, registered
+from tests.components.register.conftest import empty_registry, made, registered, registered_that_turns
 from tests.components.storage.conftest import s3, s3_client
 
-__all__ = ["empty_registry", "made", "registered", "s3", "s3_client"]
+__all__ = ["empty_registry", "made", "registered", "registered_that_turns", "s3", "s3_client"]
 
 
 @pytest.fixture
 def model(registered, monkeypatch) -> str:
     """A reference to the registered champion; the registry is not to be changed."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", registered)
+    return "visage@champion"
+
+
+@pytest.fixture
+def model_that_turns(registered_that_turns, monkeypatch) -> str:
+    """A reference to a champion that learned from faces that were turned upright; the registry is not to be changed."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", registered_that_turns)
     return "visage@champion"
 
 

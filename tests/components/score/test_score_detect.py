@@ -1,160 +1,20 @@
-"""Face detection, on drawn faces and, where it is there, on real photos."""
+"""Faces that are looked for: what a detector finds becomes a row a face."""
 
-import csv
-import hashlib
-import io
 import json
-import os
-import subprocess
-import sys
-import zipfile
-from functools import cache
-from importlib.resources import files
-from pathlib import Path
 
-import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from components.photo import PhotoSettings, crop_face, open_photo
-from components.score import STEP, yunet
-from components.score.detect import detector
-from components.score.faces import Detection, faces_of
+from components.detection.detect import detector
+from components.detection.face import Detection
+from components.photo import PhotoSettings, angle_of, crop_face
+from components.score import STEP
+from components.score.faces import faces_of
 from components.score.settings import Settings
 from components.step import StepContext
-from pipeline.demo.people import Person
-from pipeline.demo.scene import PORTRAIT, Shot, take
-from schemas.error import VisageError
-
-PROJECT = Path(__file__).parents[3]
-SHARED = Path(os.environ.get("VISAGE_SHARED_DATA") or PROJECT.parent / "shared" / "data")
-needs_photos = pytest.mark.skipif(not (SHARED / "photos.zip").is_file(), reason=f"no photos.zip in {SHARED}")
-
-
-@cache
-def portrait(seed: int = 5, side: int = 240) -> Image.Image:
-    """A drawn face."""
-    shot = Shot(Person(1, seed), 30, 2020, PORTRAIT, (side, side), (seed,))
-    return Image.open(io.BytesIO(take(shot))).convert("RGB")
-
-
-def group(*places: tuple[int, int], size: tuple[int, int] = (1000, 600)) -> Image.Image:
-    """A grey photo with a portrait at every place (its left upper corner)."""
-    photo = Image.new("RGB", size, (120, 125, 130))
-    for place in places:
-        photo.paste(portrait(), place)
-    return photo
-
-
-def jpeg(photo: Image.Image) -> bytes:
-    held = io.BytesIO()
-    photo.save(held, "JPEG", quality=92)
-    return held.getvalue()
-
-
-@pytest.fixture(scope="module", params=["fast", "thorough"])
-def find(request):
-    return detector(request.param, None)
-
-
-class TestDetectors:
-    def test_every_face_is_found_once_and_where_it_is(self, find):
-        places = [(40, 60), (380, 300), (720, 20)]
-        found = sorted(find(group(*places)), key=lambda held: held.left)
-        assert len(found) == 3
-        for held, (left, top) in zip(found, places, strict=True):
-            assert left <= held.left < held.right <= left + 240 and top <= held.top < held.bottom <= top + 240
-            assert held.right - held.left > 80 and 0.5 <= held.score <= 1
-
-    def test_no_face_is_found_where_there_is_none(self, find):
-        noise = np.random.default_rng(1).integers(0, 255, (300, 400, 3), np.uint8)
-        assert find(Image.fromarray(noise)) == [] == find(Image.new("RGB", (400, 300), (200, 200, 200)))
-
-    @pytest.mark.parametrize("size", [(1, 1), (900, 1), (2500, 20), (24, 23), (30, 31), (32, 32), (160, 32), (640, 10)])
-    def test_photos_of_any_shape_are_looked_at(self, find, size):
-        assert find(Image.new("RGB", size)) == []
-
-    def test_a_large_photo_gives_boxes_in_its_own_pixels(self, find):
-        (held,) = find(group((380, 200)).resize((4000, 2400)))
-        assert 1520 <= held.left < held.right <= 2480 and 800 <= held.top < held.bottom <= 1760
-
-    def test_the_same_photo_gives_the_same_boxes_whatever_was_seen_before_and_on_however_many_threads(self, find):
-        photo = group((40, 60), (720, 20))
-        first = find(photo)
-        find(portrait().resize((100, 70)))
-        assert find(photo) == first
-        threads = cv2.getNumThreads()
-        try:
-            cv2.setNumThreads(2)
-            assert find(photo) == first
-        finally:
-            cv2.setNumThreads(threads)
-
-    @pytest.mark.parametrize("kind", ["fast", "thorough"])
-    def test_a_job_keeps_its_cores_for_its_workers(self, kind):
-        cv2.setNumThreads(2)
-        detector(kind, None)
-        assert cv2.getNumThreads() == 1
-
-    @pytest.mark.parametrize("side", [48, 240, 640, 1500])
-    def test_a_face_that_fills_the_photo_is_found_at_any_size(self, find, side):
-        (held,) = find(portrait().crop((70, 70, 170, 170)).resize((side, side)))
-        assert held.right - held.left > 0.4 * side
-
-    def test_a_face_brings_its_eyes_nose_and_mouth(self, find):
-        (held,) = find(group((380, 200)).resize((2000, 1200)))
-        right_eye, left_eye, nose, right_mouth, left_mouth = held.landmarks
-        assert held.left < right_eye[0] < nose[0] < left_eye[0] < held.right
-        assert right_mouth[0] < left_mouth[0]
-        assert held.top < max(right_eye[1], left_eye[1]) < nose[1] < min(right_mouth[1], left_mouth[1]) < held.bottom
-
-    def test_a_higher_threshold_finds_fewer(self):
-        assert detector("fast", 0.99)(group((40, 60))) == []
-
-    def test_the_thorough_one_finds_a_face_cut_in_half_and_says_where_its_other_half_would_be(self):
-        photo = group((380, 200)).crop((490, 0, 1000, 600))
-        (held,) = detector("thorough", 0.85)(photo)
-        assert held.left < -20 < 20 < held.right
-        assert detector("fast", 0.85)(photo) == []
-
-    def test_the_thorough_one_finds_smaller_faces(self):
-        crowd = Image.new("RGB", (1600, 900), (120, 125, 130))
-        small = portrait().resize((40, 40), Image.Resampling.HAMMING)
-        for place in range(100, 1600, 300):
-            crowd.paste(small, (place, 400))
-        assert len(detector("thorough", None)(crowd)) == 5
-        assert len(detector("fast", None)(crowd)) < 5
-
-
-class TestTheNetwork:
-    @pytest.mark.parametrize(("harm", "message"), [(b"\0", "is not the file of weights"), (None, "cannot be read")])
-    def test_other_weights_are_not_loaded(self, monkeypatch, tmp_path, harm, message):
-        if harm:
-            (tmp_path / yunet.WEIGHTS).write_bytes((files(yunet) / yunet.WEIGHTS).read_bytes()[:-1] + harm)
-        monkeypatch.setattr(yunet, "files", lambda package: tmp_path)
-        with pytest.raises(VisageError, match=message):
-            detector("fast", None)
-
-    def test_the_weights_come_with_an_installed_package_and_their_licence_too(self, tmp_path):
-        build = [sys.executable, "setup.py", "-q", "build_py", "--build-lib", str(tmp_path)]
-        egg = ["egg_info", "--egg-base", str(tmp_path)]
-        subprocess.run([*build[:3], *egg, *build[3:]], cwd=PROJECT, check=True, capture_output=True)
-        installed = tmp_path / "components" / "score" / "yunet"
-        assert {path.name for path in installed.iterdir()} == {"__init__.py", "LICENSE", yunet.WEIGHTS}
-        assert hashlib.sha256((installed / yunet.WEIGHTS).read_bytes()).hexdigest() == yunet.SHA256
-
-    def test_nothing_is_printed(self, tmp_path):
-        photo = tmp_path / "photo.png"
-        group((40, 60)).save(photo)
-        code = (
-            "import sys; from PIL import Image; from components.score.detect import detector\n"
-            "photo = Image.open(sys.argv[1])\n"
-            "assert len(detector('fast', None)(photo)) == len(detector('thorough', None)(photo)) == 1"
-        )
-        ran = subprocess.run([sys.executable, "-c", code, photo], cwd=PROJECT, check=True, capture_output=True)
-        assert (ran.stdout, ran.stderr) == (b"", b"")
+from tests.components.detection.drawn_faces import group, jpeg, portrait
 
 
 class TestFaces:
@@ -178,6 +38,33 @@ class TestFaces:
     def test_without_a_detector_the_whole_picture_is_the_face(self):
         (face,) = faces_of(portrait(), self.SETTINGS, None)
         assert face.box == (0, 0, 240, 240) and face.score is None and face.pixels.shape == (64, 64, 3)
+        assert face.angle == 0
+
+    def test_eyes_are_levelled_as_ingest_levels_them(self):
+        photo, align = group((40, 60)).rotate(25, center=(160, 180)), self.SETTINGS.model_copy(update={"align": True})
+        box = (110, 120, 210, 240)
+        found = [Detection(*box, 0.9)]
+        (plain,), (level,) = (faces_of(photo, settings, lambda _: found) for settings in (self.SETTINGS, align))
+        assert plain.angle == 0 and plain.box == level.box == box
+        assert level.angle == angle_of(photo, box, align) == pytest.approx(-25, abs=6)
+        np.testing.assert_array_equal(level.pixels, np.asarray(crop_face(photo, box, self.SETTINGS, level.angle)))
+
+    def test_faces_on_a_photo_that_stands_turned_are_turned_upright(self):
+        photo = group((380, 200))
+        settings = self.SETTINGS.model_copy(update={"turns": (90, 180, 270)})
+        find = detector("fast", None, settings.turns)
+        (upright,) = faces_of(photo, settings, find)
+        for turn, angle in ((Image.Transpose.ROTATE_270, 90), (Image.Transpose.ROTATE_180, 180)):
+            (face,) = faces_of(photo.transpose(turn), settings, find)
+            assert face.angle == angle
+            assert np.abs(face.pixels.astype(int) - upright.pixels).mean() < 6
+
+    def test_a_whole_picture_that_stands_turned_is_turned_too(self):
+        settings = PhotoSettings(size=64, turns=(90,))
+        (upright,) = faces_of(portrait(), settings, None)
+        (face,) = faces_of(portrait().transpose(Image.Transpose.ROTATE_270), settings, None)
+        assert (upright.angle, face.angle) == (0, 90)
+        assert np.abs(face.pixels.astype(int) - upright.pixels).max() <= 3
 
 
 class TestTheStep:
@@ -201,40 +88,20 @@ class TestTheStep:
         ]
         for row in rows[:3]:
             assert row["box_left"] < row["box_right"] and row["detection_score"] >= 0.5 and row["age"] is not None
+            assert row["angle"] == 0
         empty = rows[3]
         assert empty["sha256"] and all(
-            empty[name] is None for name in ("box_left", "detection_score", "age", "age_low", "gender")
+            empty[name] is None for name in ("box_left", "detection_score", "angle", "age", "age_low", "gender")
         )
         assert json.loads((output / "summary.json").read_text())["faces"] == 3
 
-
-@needs_photos
-@pytest.mark.slow
-class TestRealPhotos:
-    """Against faces counted by eye; components/score/README.md has the whole table."""
-
-    @pytest.fixture(scope="class")
-    @staticmethod
-    def photos() -> list[tuple[dict, Image.Image]]:
-        settings = PhotoSettings()
-        with zipfile.ZipFile(SHARED / "photos.zip") as archive, (SHARED / "photos.csv").open() as table:
-            rows = list(csv.DictReader(table))
-            return [(row, open_photo(archive.read(row["path"]), settings)) for row in rows]
-
-    def test_as_many_faces_are_found_as_there_are_and_none_on_the_banner(self, photos, find):
-        for row, photo in photos:
-            there = int(row["faces"])
-            found = sum(min(held.right - held.left, held.bottom - held.top) >= 20 for held in find(photo))
-            if there == 7:
-                # Of the selfie the fast one may miss the face that the edge cuts in half.
-                assert found in (6, 7), row["path"]
-            elif there == 25:
-                # Of the team 25 were counted for certain, two more are likely.
-                assert 25 <= found <= 27, row["path"]
-            else:
-                assert found == there, row["path"]
-
-    def test_the_thorough_one_finds_the_whole_selfie(self, photos):
-        find = detector("thorough", None)
-        (selfie,) = (photo for row, photo in photos if row["faces"] == "7")
-        assert len(find(selfie)) == 7
+    @pytest.mark.parametrize("faces", ["detect", "whole"])
+    def test_a_model_scores_with_the_settings_it_was_trained_with(self, model_that_turns, tmp_path, output, faces):
+        photo = tmp_path / "photo.jpg"
+        photo.write_bytes(jpeg(portrait().rotate(-20).transpose(Image.Transpose.ROTATE_270)))
+        settings = Settings.model_validate(
+            {"score": {"photos": [str(photo)], "model": model_that_turns, "faces": faces}, "beam": {"workers": 1}}
+        )
+        STEP.run(settings, StepContext({}, output))
+        (row,) = pq.read_table(output / "scores").to_pylist()
+        assert row["angle"] == pytest.approx(110, abs=8)

@@ -22,7 +22,7 @@ def project(tmp_path, monkeypatch):
         "components/c/__init__.py": "",
         "components/c/types.py": "",
         "schemas/__init__.py": "",
-        "schemas/words.py": "from PIL import Image\nimport mlflow\n",
+        "schemas/words.py": "from PIL import Image\nimport cv2, mlflow\n",
     }
     for name, text in sources.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -45,4 +45,4 @@ def test_files_are_followed_through_functions_and_packages(project):
 
 def test_packages_are_told_by_the_names_under_which_pip_knows_them(project):
     files = imports.project_files(project / "components/a/work.py")
-    assert imports.distributions(files) == ["PyYAML", "mlflow", "numpy", "pillow"]
+    assert imports.distributions(files) == ["PyYAML", "mlflow", "numpy", "opencv-python-headless", "pillow"]

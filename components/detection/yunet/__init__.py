@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import numpy as np
 
-from components.score.faces import Detection
+from components.detection.face import Detection
 from schemas.error import VisageError
 
 WEIGHTS = "face_detection_yunet_2023mar.onnx"

@@ -4,14 +4,16 @@ Both look at shrunk copies of the photo, so what they take in memory does not gr
 at a time.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
-from components.score.faces import Detection, Detector
-from components.score.yunet import network
+from components.detection.face import Detection, Detector
+from components.detection.shrunk import shrunk
+from components.detection.turns import in_turns
+from components.detection.yunet import network
 
 
 @dataclass(frozen=True)
@@ -52,12 +54,13 @@ _MIGHT_BE = 0.5
 """Score from which something might be a face."""
 
 
-def detector(kind: str, min_score: float | None) -> Detector:
+def detector(kind: str, min_score: float | None, turns: Sequence[int] = ()) -> Detector:
     """The detector of a kind.
 
     Args:
         kind: `fast` or `thorough`.
         min_score: a detection that is less certain is left out; None for the detector's own thresholds.
+        turns: degrees, clockwise, by which photos may stand turned, of 90, 180 and 270.
 
     Raises:
         VisageError: the network's weights are not what they should be.
@@ -79,7 +82,7 @@ def detector(kind: str, min_score: float | None) -> Detector:
                 largest = max(largest, _longer_side(face) * scale)
         return _distinct(found)
 
-    return faces
+    return in_turns(faces, max(look.side for look in looks), turns)
 
 
 def _pictures(photo: Image.Image, looks: Iterable[Look]) -> Iterator[tuple[Look, np.ndarray, float]]:
@@ -92,19 +95,11 @@ def _pictures(photo: Image.Image, looks: Iterable[Look]) -> Iterator[tuple[Look,
     for look in looks:
         if max(smaller.size) < min(look.side, max(photo.size)):
             smaller, scale = photo, 1.0
-        smaller, shrunk = _shrunk(smaller, look.side)
-        scale *= shrunk
+        smaller, further = shrunk(smaller, look.side)
+        scale *= further
         if (scale, look.frame) not in seen:
             seen.add((scale, look.frame))
             yield look, np.asarray(smaller), scale
-
-
-def _shrunk(photo: Image.Image, side: int) -> tuple[Image.Image, float]:
-    scale = max(1.0, max(photo.size) / side)
-    if scale > 1:
-        size = max(1, round(photo.width / scale)), max(1, round(photo.height / scale))
-        photo = photo.resize(size, Image.Resampling.BILINEAR, reducing_gap=1.0)
-    return photo, scale
 
 
 def _framed(picture: np.ndarray, frame: int) -> np.ndarray:
