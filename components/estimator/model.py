@@ -58,11 +58,25 @@ def _means(told: Sequence[Mapping[str, KerasTensor]]) -> dict[str, KerasTensor]:
 
 def _vector(features: KerasTensor, settings: EstimatorSettings) -> KerasTensor:
     """The trunk: a map to a vector, through the dense layers that the heads share."""
-    pool = layers.Flatten if settings.trunk.pooling == "flatten" else layers.GlobalAveragePooling2D
-    x = pool()(features)
+    x = _pooled(features, settings.trunk.pooling)
     if settings.trunk.dense:
         return _dense(x, settings.trunk.dense, settings.trunk.dropout)
     return layers.Dropout(settings.trunk.dropout)(x) if settings.trunk.dropout else x
+
+
+def _pooled(features: KerasTensor, how: str) -> KerasTensor:
+    """A map as a vector.
+
+    The weighted average is the global depthwise convolution of Chen et al., "MobileFaceNets", CCBR 2018: on a face that was
+    cropped, eyes and mouth have their places, and what they say counts differently. It begins as the plain average.
+    """
+    if how == "average":
+        return layers.GlobalAveragePooling2D()(features)
+    if how == "weighted":
+        height, width = features.shape[1:3]
+        alike = keras.initializers.Constant(1 / (height * width))
+        features = layers.DepthwiseConv2D((height, width), use_bias=False, depthwise_initializer=alike)(features)
+    return layers.Flatten()(features)
 
 
 def _dense(x: KerasTensor, units: tuple[int, ...], dropout: float) -> KerasTensor:
