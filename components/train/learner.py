@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from components.estimator import heads, losses, model, pixels, saved
+from components.estimator.backbones import folded
 from components.step import Tracker
 from components.train import checkpoint, devices
 from components.train.optimizer import Average, optimizer, schedule
@@ -86,6 +87,7 @@ class Learner:
     def start(self, batches: tf.data.Dataset) -> None:
         """What comes before the first step; the batches are the faces of the training split as they are."""
         pixels.fit(self.model, (images for images, _ in batches))
+        folded.unfold(self.model, (images.numpy() for images, _ in batches))
         if self._average:
             self._average.restart()
 

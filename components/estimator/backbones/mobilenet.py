@@ -1,8 +1,7 @@
 """MobileNet (Howard et al., 2017) of keras.applications with the weights of a graph of TensorFlow.js.
 
 A converter folds batch normalisation into the convolutions before it, as far as it can. What is left after a convolution is a
-factor and a summand a channel, and this is what the layer's batch normalisation is given: with mean 0 and variance 1 it does in
-inference what the graph does.
+factor and a summand a channel, and this is what the layer's batch normalisation is given.
 """
 
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from dataclasses import dataclass, replace
 import keras
 import numpy as np
 
+from components.estimator.backbones import folded
 from components.estimator.backbones.tfjs import Graph, Node
 from schemas.error import VisageError
 
@@ -66,16 +66,8 @@ def take_weights(network: keras.Model, graph: Graph, source: str) -> None:
                 f"{wanted[0]} and {wanted[1]} are expected.",
                 _WANTED,
             )
-        norm = network.get_layer(f"{layer.name}_bn")
         layer.kernel.assign(convolution.kernel)
-        norm.set_weights(
-            [
-                convolution.scale,
-                convolution.shift,
-                np.zeros_like(convolution.scale),
-                np.full_like(convolution.scale, 1 - norm.epsilon),
-            ]
-        )
+        folded.fold(network.get_layer(f"{layer.name}_bn"), convolution.scale, convolution.shift)
 
 
 _WANTED = "The weights that are wanted are those of MobileNet, version 1, of full width."

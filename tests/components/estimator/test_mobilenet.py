@@ -131,7 +131,7 @@ def test_a_graph_is_for_mobilenet_only(tmp_path):
 
 
 def test_weights_that_are_missing_name_the_command_that_fetches_them(tmp_path):
-    with pytest.raises(VisageError, match="missing.weights.h5") as caught:
+    with pytest.raises(VisageError, match=r"missing\.weights\.h5") as caught:
         model.build(estimator(tmp_path / "missing.weights.h5"))
     assert "visage weights faceres" in caught.value.hint
 
