@@ -72,6 +72,7 @@ def main() -> None:
     parser.add_argument(
         "--estimator", type=Path, action="append", default=[], help="folder of a trained one of ours; repeatable"
     )
+    parser.add_argument("--draw", type=int, default=0, metavar="SEED", help="as quality.py takes it")
     parser.add_argument("--images", type=int, help="take no more than this many test images: a quick look")
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=[peer.key for peer in PEERS], help="of the peers")
     parser.add_argument(
@@ -82,7 +83,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     archive = quality.archive()
-    faces = quality.drawn_faces(archive)
+    faces = quality.drawn_faces(archive, arguments.draw)
     (_, tested), *_ = quality.split(faces, "a", AgeSettings())
     tested = tested[: arguments.images]
     ours = [
