@@ -130,7 +130,8 @@ def _convert(graph: Path, out: Path) -> None:
     """
     from keras import applications
 
-    from components.estimator.backbones import mobilenet, tfjs
+    from components.estimator import tfjs
+    from components.estimator.backbones import mobilenet
 
     network = applications.MobileNet(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3))
     mobilenet.take_weights(network, tfjs.read(graph), str(graph))

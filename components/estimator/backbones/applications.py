@@ -10,7 +10,8 @@ from typing import Any
 import keras
 from keras import KerasTensor, applications
 
-from components.estimator.backbones import mobilenet, tfjs
+from components.estimator import tfjs
+from components.estimator.backbones import mobilenet
 from components.estimator.settings import ApplicationSettings
 from schemas.error import VisageError
 

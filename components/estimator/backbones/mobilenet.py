@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from components.estimator.backbones import folded
-from components.estimator.backbones.tfjs import Graph, Node
+from components.estimator.tfjs import Graph, Node
 from schemas.error import VisageError
 
 _CONVOLUTIONS = ("Conv2D", "_FusedConv2D", "DepthwiseConv2dNative", "FusedDepthwiseConv2dNative")

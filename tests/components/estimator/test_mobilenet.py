@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from components.estimator import model
-from components.estimator.backbones import mobilenet, tfjs
+from components.estimator import model, tfjs
+from components.estimator.backbones import mobilenet
 from components.estimator.settings import EstimatorSettings
 from schemas.error import VisageError
 from tests.components.estimator.made_graphs import random_mobilenet, write_graph

@@ -6,7 +6,8 @@ of files whose bytes, one after the other, hold the weights in the order in whic
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ def read(path: Path) -> Graph:
     Raises:
         VisageError: it is no graph model, or its weights are missing, cut short or of a kind that is not known.
     """
-    try:
+    with _explained(path):
         held = json.loads(path.read_bytes())
         nodes = [
             Node(
@@ -70,6 +71,24 @@ def read(path: Path) -> Graph:
         weights: dict[str, np.ndarray] = {}
         for group in held["weightsManifest"]:
             weights |= _weights(group["weights"], b"".join(_shard(path, name) for name in group["paths"]), path)
+    return Graph(nodes, weights)
+
+
+def files(path: Path) -> list[str]:
+    """Names of the files of weights that a JSON file has beside it.
+
+    Raises:
+        VisageError: it is no graph model.
+    """
+    with _explained(path):
+        return [name for group in json.loads(path.read_bytes())["weightsManifest"] for name in group["paths"]]
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turns what goes wrong in reading a file into a message about it."""
+    try:
+        yield
     except OSError as error:
         weights_of_it = "" if error.filename == str(path) else f"names the file of weights {error.filename}, which "
         raise VisageError(
@@ -81,7 +100,6 @@ def read(path: Path) -> Graph:
             f"{path} is no graph model of TensorFlow.js: {type(error).__name__}: {error}.",
             "It wants the JSON file of one, with `modelTopology` and `weightsManifest`; layers models are not read.",
         ) from error
-    return Graph(nodes, weights)
 
 
 def _shard(path: Path, name: str) -> bytes:
