@@ -208,7 +208,7 @@ def node(cache: Path, name: str, *packages: str) -> Path:
 
 def works(python: str) -> bool:
     found = shutil.which(python)
-    return bool(found) and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0
+    return found is not None and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0
 
 
 def run(command: list[str], folder: Path, failure: str, preexec_fn: Callable[[], None] | None = None) -> None:

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
-Attributes = dict[str, object]
+Attributes = dict[str, Any]
 
 
 def random_mobilenet(size: int = 32) -> keras.Model:
@@ -81,14 +82,14 @@ class _Writer:
         depthwise, name = isinstance(layer, keras.layers.DepthwiseConv2D), layer.name
         if fused or not depthwise:
             kernel = kernel * (scale[:, None] if depthwise else scale)
-        strides = {"strides": {"list": {"i": ["1", *map(str, layer.strides), "1"]}}}
-        kernel = self.constant(f"{name}/kernel", kernel)
+        strides: Attributes = {"strides": {"list": {"i": ["1", *map(str, layer.strides), "1"]}}}
+        weights = self.constant(f"{name}/kernel", kernel)
         if fused:
             bias = self.constant(f"{name}/bias", shift)
             return self.node(
-                name, "FusedDepthwiseConv2dNative" if depthwise else "_FusedConv2D", (at, kernel, bias), strides
+                name, "FusedDepthwiseConv2dNative" if depthwise else "_FusedConv2D", (at, weights, bias), strides
             )
-        at = self.node(name, "DepthwiseConv2dNative" if depthwise else "Conv2D", (at, kernel), strides)
+        at = self.node(name, "DepthwiseConv2dNative" if depthwise else "Conv2D", (at, weights), strides)
         if depthwise:
             at = self.node(f"{name}/mul_1", "Mul", (at, self.constant(f"{name}/mul", scale)))
         at = self.node(f"{name}/add_1", "Add", (at, self.constant(f"{name}/sub", shift)))

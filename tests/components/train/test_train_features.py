@@ -103,6 +103,7 @@ def test_weights_without_statistics_get_those_of_the_training_faces_before_the_f
 def test_files_of_weights_beside_a_graph_count_in_the_identity_of_a_training(few, tmp_path):
     graph = write_graph(tmp_path / "model.json", random_mobilenet())
     settings = recipe({"size": 32, "backbone": {"kind": "mobilenet", "weights": str(graph)}})
+    assert STEP.files_outside
     place, names = STEP.files_outside(settings)
     assert sorted(tmp_path / name for name in names) == sorted(tmp_path.glob("*.bin"))
     assert place == str(tmp_path)
