@@ -4,6 +4,7 @@ VGG16 (Simonyan and Zisserman, ICLR 2015), ResNet50 (He et al., CVPR 2016), Effi
 MobileNet (Howard et al., 2017), MobileNetV3 (Howard et al., ICCV 2019), ConvNeXt (Liu et al., CVPR 2022).
 """
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,10 @@ def features(image: KerasTensor, settings: ApplicationSettings) -> KerasTensor:
     try:
         network: keras.Model = make(include_top=False, weights=weights, input_shape=image.shape[1:], **options)
     except Exception as error:  # keras.utils.get_file raises nothing narrower when it cannot fetch
+        reason = textwrap.shorten(str(error), 400, placeholder=" ...")  # of other shapes Keras shows the numbers too
         raise VisageError(
-            f"The backbone {settings.kind} with weights {settings.weights} cannot be made: {error}", _hint(settings)
+            f"The backbone {settings.kind} with weights {settings.weights} cannot be made: {reason}",
+            _hint(settings),
         ) from error
     if graph:
         mobilenet.take_weights(network, graph, settings.weights)

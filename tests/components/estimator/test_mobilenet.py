@@ -136,6 +136,15 @@ def test_weights_that_are_missing_name_the_command_that_fetches_them(tmp_path):
     assert "visage weights faceres" in caught.value.hint
 
 
+def test_weights_of_another_network_are_one_message(tmp_path):
+    other = keras.applications.MobileNet(include_top=False, weights=None, input_shape=(32, 32, 3), alpha=0.25)
+    other.save_weights(tmp_path / "other.weights.h5")
+    with pytest.raises(VisageError, match=r"other\.weights\.h5 cannot be made: .*conv1") as caught:
+        model.build(estimator(tmp_path / "other.weights.h5"))
+    assert len(str(caught.value)) < 700
+    assert "\n" not in str(caught.value)
+
+
 def test_the_rest_of_a_graph_may_be_any(published, another, tmp_path):
     """Heads are no part of the backbone, and a graph may end with the features."""
     graph = write_graph(tmp_path / "model.json", published)
