@@ -114,10 +114,21 @@ def adopt(client: Any, name: str, alias: str, before: Sequence[str]) -> None:
     if not listed:
         for number, version in enumerate([*reversed(before), str(found)], 1):
             entry = Entry(f"{PREFIX}{number:06}", PROMOTED, version, why="before there was this list", done=True)
-            client.set_registered_model_tag(name, entry.key, entry.text())
+            _enter_once(client, name, entry)
     elif listed[-1].done and champions(listed)[-1:] != [str(found)]:
         entry = Entry(f"{_next(listed)}-moved", PROMOTED, str(found), why="the alias was moved in MLflow", done=True)
+        _enter_once(client, name, entry)
+
+
+def _enter_once(client: Any, name: str, entry: Entry) -> None:
+    """Enter a line that another process may enter too at this moment: MLflow's store refuses the second of two new tags."""
+    from mlflow.exceptions import MlflowException
+
+    try:
         client.set_registered_model_tag(name, entry.key, entry.text())
+    except MlflowException:
+        if client.get_registered_model(name).tags.get(entry.key) != entry.text():
+            raise
 
 
 def _next(listed: Sequence[Entry]) -> str:

@@ -174,6 +174,7 @@ def of_lock() -> str:
     return hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else ""
 
 
+@cache
 def _files(step: str, pages: tuple[str, ...]) -> list[Path]:
     components = imports.PROJECT / "components"
     package = components / step
@@ -206,6 +207,7 @@ class _WithoutProse(ast.NodeTransformer):
         return self.generic_visit(node)
 
 
+@cache
 def _meaning(file: Path) -> str:
     """Digest of what a module does: its syntax tree, without prose and places."""
     tree = _WithoutProse().visit(ast.parse(file.read_bytes()))

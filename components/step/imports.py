@@ -10,6 +10,7 @@ import sys
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 PROJECT = Path(__file__).resolve().parents[2]
 _PACKAGES = ("components", "schemas")
@@ -34,15 +35,15 @@ def project_files(*start: Path, without: Collection[Path] = ()) -> list[Path]:
             waiting += [
                 path for name in imported_names(file) if name.split(".")[0] in _PACKAGES for path in _files_of(name)
             ]
-            waiting += [path for path in _files_named(file) if path.suffix == ".py"]
-            if _imports_by_made_up_names(file):
+            waiting += [path for path in _read(file).files if path.suffix == ".py"]
+            if _read(file).by_made_up_names:
                 waiting += sorted(file.parent.glob("[!_]*.py"))
     return sorted(found)
 
 
 def data_files(files: Iterable[Path]) -> list[Path]:
     """Files of the project other than source that some source files name; sorted."""
-    return sorted({path for file in files for path in _files_named(file) if path.suffix != ".py"})
+    return sorted({path for file in files for path in _read(file).files if path.suffix != ".py"})
 
 
 def distributions(files: Iterable[Path]) -> list[str]:
@@ -81,30 +82,41 @@ def _files_of(module: str) -> Iterator[Path]:
     return (file for file in files if file.is_file())
 
 
+class _Read(NamedTuple):
+    """What is read out of a module's source, all at once: to parse it takes the time.
+
+    Attributes:
+        imported: dotted names that it imports.
+        files: beside it, or in `schemas`, that it names in a text of its own.
+        by_made_up_names: whether it calls `import_module(f"{__name__}.…")`.
+    """
+
+    imported: tuple[str, ...]
+    files: tuple[Path, ...]
+    by_made_up_names: bool
+
+
 @cache
+def _read(file: Path) -> _Read:
+    tree = ast.parse(file.read_bytes())
+    nodes = list(ast.walk(tree))
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    names = [text for text in texts if "." in text and "/" not in text and len(text) < 100]
+    places = [place / name for name in names for place in (file.parent, PROJECT / "schemas")]
+    return _Read(
+        tuple(_names(tree)),
+        tuple(place for place in places if place != file and place.is_file()),
+        any(_imports_by_made_up_name(node) for node in nodes if isinstance(node, ast.Call)),
+    )
+
+
 def imported_names(file: Path) -> tuple[str, ...]:
     """Dotted names that a file imports; of `from a import b`, both `a` and `a.b`, which may be a module."""
-    return tuple(_names(ast.parse(file.read_bytes())))
+    return _read(file).imported
 
 
-@cache
-def _files_named(file: Path) -> tuple[Path, ...]:
-    """Files beside a module, or in `schemas`, that it names in a text of its own."""
-    tree = ast.parse(file.read_bytes())
-    texts = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    names = [text for text in texts if "." in text and "/" not in text and len(text) < 100]
-    places = (file.parent, PROJECT / "schemas")
-    return tuple(
-        place / name for name in names for place in places if (place / name).is_file() and place / name != file
-    )
-
-
-def _imports_by_made_up_names(file: Path) -> bool:
-    """Whether a module calls `import_module(f"{__name__}.…")`."""
-    return any(
-        isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func) and "__name__" in ast.unparse(node)
-        for node in ast.walk(ast.parse(file.read_bytes()))
-    )
+def _imports_by_made_up_name(call: ast.Call) -> bool:
+    return "import_module" in ast.unparse(call.func) and "__name__" in ast.unparse(call)
 
 
 def _names(tree: ast.AST) -> Iterator[str]:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from components import registry
 from components.registry import history, mlflow_server, model_versions
@@ -184,6 +185,27 @@ class TestTwoAtOnce:
         monkeypatch.setattr(model_versions, "client", lambda: clients[-1])
         OPERATIONS[first]()
         assert outcome() in explained
+
+    def test_a_line_that_another_process_enters_at_the_same_moment_is_there_once(self, held, monkeypatch):
+        real = client()
+        refused = []
+
+        class Second:
+            """A client whose first new tag was set by somebody else between the store's look and its own insert."""
+
+            def __getattr__(self, name):
+                return getattr(real, name)
+
+            def set_registered_model_tag(self, name, key, value):
+                real.set_registered_model_tag(name, key, value)
+                if not refused:
+                    refused.append(key)
+                    raise MlflowException("UNIQUE constraint failed: registered_model_tags.key")
+
+        monkeypatch.setattr(model_versions, "client", Second)
+        registry.promote("faces/3")
+        assert [entry.version for entry in registry.champions("faces")] == ["2", "3"]
+        assert len(refused) == 1
 
     @pytest.mark.slow
     def test_processes_that_promote_at_the_same_time_are_all_in_the_list(self, held):

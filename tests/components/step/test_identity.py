@@ -173,7 +173,7 @@ def project(tmp_path, monkeypatch):
 
 
 def of_code():
-    for cached in (imports.imported_names, imports._files_named):
+    for cached in (imports._read, identity._files, identity._meaning):
         cached.cache_clear()
     return identity.of_code.__wrapped__("a", ("plots",))
 
