@@ -17,7 +17,6 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from components.estimator import tfjs
 from components.estimator.settings import ApplicationSettings
 from components.step import Step
 from components.train.run import run
@@ -27,6 +26,8 @@ from schemas.record import TRAIN, VALIDATION
 
 def _weights_beside_graph(settings: Settings) -> tuple[str, Iterable[str]]:
     """Where a graph has its files of weights, and their names."""
+    from components.estimator import tfjs
+
     backbone = settings.estimator.backbone
     if not isinstance(backbone, ApplicationSettings) or not backbone.weights_are_a_graph:
         return "", ()
