@@ -62,6 +62,7 @@ setup(
             f"apache-beam[aws,gcp]>=2.77,<2.78; {NEWER_SET}",
             "adlfs>=2024.12",
             "gcsfs>=2025.3",
+            "kubernetes>=30.1",  # in the image: from within Kubeflow, the train step starts a Job with it
             "s3fs>=2025.3",
         ],
         "gpu": [

@@ -9,19 +9,18 @@ import os
 import subprocess
 import time
 import uuid
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from components.registry import datasets, history, mlflow_server
+from components.registry import history, mlflow_server
 from components.registry.mlflow_server import PATIENCE, explaining_mlflow_errors
 from components.step import Step, Tracker, identity, imports
 from components.step.settings import Section, dotted
-from pipeline.metric_queue import MetricQueue
-from schemas.artifact import Manifest, read_manifest
+from pipeline import figures
+from pipeline.figures import MlflowTracker
 from schemas.error import VisageError
 from schemas.redaction import redact, redacted
 
@@ -129,33 +128,6 @@ def owner_of(folder: Path) -> str:
     return mark
 
 
-class MlflowTracker(Tracker):
-    """Sends metrics and tags to a run of MLflow while the step goes on, and progress to whoever watches."""
-
-    def __init__(self, client: "MlflowClient", run_id: str, watcher: Tracker) -> None:
-        self.client, self.run_id, self.watcher = client, run_id, watcher
-        self.told: set[str] = set()
-        self.queue = MetricQueue(client, run_id)
-
-    def metric(self, name: str, value: float, step: int | None = None) -> None:
-        self.watcher.metric(name, value, step)
-        self.told.add(name)
-        self.queue.metric(name, value, step)
-
-    def progress(self, done: int, total: int | None, unit: str) -> None:
-        self.watcher.progress(done, total, unit)
-
-    def tag(self, name: str, value: str) -> None:
-        self.watcher.tag(name, value)
-        self.queue.tag(name, redact(value))
-
-    def reports(self, folder: Path, globs: Sequence[str]) -> None:
-        with explaining_mlflow_errors():
-            for file in sorted({file for pattern in globs for file in folder.glob(pattern)}):
-                inside = file.relative_to(folder).parent
-                self.client.log_artifact(self.run_id, str(file), None if inside == Path() else str(inside))
-
-
 @contextmanager
 def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: Tracker) -> Iterator[MlflowTracker]:
     """The child run of a step, active while the step runs.
@@ -192,41 +164,6 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
         tracker.queue.close()
 
 
-def record(
-    tracker: MlflowTracker,
-    step: Step,
-    manifest: Manifest,
-    folder: Path,
-    inputs: Mapping[str, Path] = MappingProxyType({}),
-) -> None:
-    """Keep in the child run what came out: counts, time, lineage, data sets and the files worth showing.
-
-    Args:
-        tracker: of the child run.
-        step: that ran.
-        manifest: of what it made.
-        folder: of what it made.
-        inputs: folder of every input artifact, by the input's name.
-    """
-    client, run_id = tracker.client, tracker.run_id
-    ingested = manifest if step.name == "ingest" else read_manifest(inputs["ingest"]) if "ingest" in inputs else None
-    with explaining_mlflow_errors():
-        if ingested and step.splits:
-            used = datasets.of_splits(ingested, step.splits)
-            for run in (run_id, client.get_run(run_id).data.tags["mlflow.parentRunId"]):
-                client.log_inputs(run, used)
-        # What was told has a course of epochs already, and this would be one point more.
-        counts = {name: value for name, value in manifest.counts.items() if name not in tracker.told}
-        told = {name: str(value) for name, value in counts.items() if isinstance(value, str | bool)}
-        made_from = {f"{identity.INPUT_TAG}{source}": digest for source, digest in manifest.inputs.items()}
-        figures = {"seconds": manifest.seconds, **{name: value for name, value in counts.items() if name not in told}}
-        _log(client, run_id, figures, {**told, "visage.fingerprint": manifest.fingerprint, **made_from})
-        if step.name == "ingest":
-            parent = client.get_run(run_id).data.tags["mlflow.parentRunId"]
-            client.set_tag(parent, "visage.data_fingerprint", manifest.fingerprint)
-    tracker.reports(folder, step.report_globs)
-
-
 def record_reuse(pipeline_run: PipelineRun, step: Step, fingerprint: str) -> str:
     """Keep in the parent run that a step was not run, as its artifact was there; gives the parent's id.
 
@@ -236,7 +173,7 @@ def record_reuse(pipeline_run: PipelineRun, step: Step, fingerprint: str) -> str
     with explaining_mlflow_errors():
         client = mlflow_server.client()
         parent = _open_parent(client, _experiment(client, pipeline_run.root), pipeline_run)
-        _log(client, parent, {}, _tags_of_reused({step.name: fingerprint}))
+        figures.send(client, parent, {}, _tags_of_reused({step.name: fingerprint}))
     return parent
 
 
@@ -266,20 +203,20 @@ def parent_run(pipeline_run: PipelineRun) -> Iterator[None]:
     close(pipeline_run, "FINISHED", {}, {})
 
 
-def close(pipeline_run: PipelineRun, status: str, figures: Mapping[str, Any], reused: Mapping[str, str]) -> None:
+def close(pipeline_run: PipelineRun, status: str, counts: Mapping[str, Any], reused: Mapping[str, str]) -> None:
     """End the parent run, and what of its children was left open.
 
     Args:
         pipeline_run: whose parent it is.
         status: `FINISHED`, `FAILED` or `KILLED`.
-        figures: of the whole run.
+        counts: figures of the whole run.
         reused: fingerprint of the artifact of every step that was not run anew.
     """
     with explaining_mlflow_errors():
         client = mlflow_server.client()
         experiment = _experiment(client, pipeline_run.root)
         parent = _parent(client, experiment, pipeline_run)
-        _log(client, parent, figures, _tags_of_reused(reused))
+        figures.send(client, parent, counts, _tags_of_reused(reused))
         for child in _runs(client, experiment, pipeline_run.key):
             if child.info.status == "RUNNING" and child.info.run_id != parent:
                 client.set_terminated(child.info.run_id, "KILLED")
@@ -319,6 +256,15 @@ def close_abandoned(pipeline_run: PipelineRun) -> None:
         for run in client.search_runs([experiment], query):
             if run.data.tags.get(RUN_TAG) != pipeline_run.key:
                 client.set_terminated(run.info.run_id, "KILLED")
+
+
+def newest_run_of(pipeline_run: PipelineRun, step: Step) -> str:
+    """The child run of a step's last try, wherever it ran; empty where it has none."""
+    with explaining_mlflow_errors():
+        client = mlflow_server.client()
+        runs = _runs(client, _experiment(client, pipeline_run.root), pipeline_run.key)
+    tries = [run.info for run in runs if run.data.tags.get(STEP_TAG) == step.name]
+    return max(tries, key=lambda held: (held.start_time, held.run_id)).run_id if tries else ""
 
 
 def _experiment(client: "MlflowClient", root: str) -> str:
@@ -371,18 +317,6 @@ def _open_parent(client: "MlflowClient", experiment: str, pipeline_run: Pipeline
 def _tags_of_reused(reused: Mapping[str, str]) -> dict[str, str]:
     tags = {f"{_REUSED}{step}": fingerprint for step, fingerprint in reused.items()}
     return tags | ({"visage.data_fingerprint": reused["ingest"]} if "ingest" in reused else {})
-
-
-def _log(client: "MlflowClient", run_id: str, figures: Mapping[str, Any], tags: Mapping[str, str]) -> None:
-    """Send figures and tags to a run at once; MLflow's client makes as many requests of it as its limits want.
-
-    What is no number among the figures is left out.
-    """
-    from mlflow.entities import Metric, RunTag
-
-    now = time.time_ns() // 1_000_000
-    metrics = [Metric(name, float(value), now, 0) for name, value in figures.items() if isinstance(value, int | float)]
-    client.log_batch(run_id, metrics, tags=[RunTag(name, value) for name, value in tags.items()])
 
 
 def _parents(client: "MlflowClient", experiment: str, key: str) -> list[str]:

@@ -112,11 +112,6 @@ RULES = (
     ),
     Rule(r"visage step ingest .*source\.kind=.*", "visage step ingest --help", "imdb_wiki is the default"),
     Rule(
-        r"visage step (ingest|validate) .*--staging PLACE.*",
-        r"visage step \1 --help",
-        "a cluster's places; tests/pipeline/kubeflow/test_train_job.py starts them",
-    ),
-    Rule(
         r"visage step ingest .*beam\.runner=(?:portable|flink|spark|dataflow).*",
         "visage step ingest --help",
         "a cluster; tests/cluster starts it on Prism",

@@ -45,10 +45,12 @@ class Staging:
     Args:
         place: a folder, or a URL such as s3://bucket/visage.
         run: key of the pipeline run, which a retry of a step has too; empty where there is none: nothing unfinished is kept.
+        first: whether this is the first of the hosts that do the step's work together, or the only one. The others take what is
+            staged, so that all begin with the same, and stage nothing.
     """
 
-    def __init__(self, place: str, run: str = "") -> None:
-        self.place, self.run = place.rstrip("/"), run
+    def __init__(self, place: str, run: str = "", *, first: bool = True) -> None:
+        self.place, self.run, self.first = place.rstrip("/"), run, first
 
     def manifest_of(self, step: Step, fingerprint: str) -> Manifest | None:
         """The manifest of a step's artifact; None where it is not staged.
@@ -90,6 +92,8 @@ class Staging:
         Raises:
             VisageError: the place cannot be written.
         """
+        if not self.first:
+            return
         inside = sorted(str(file.relative_to(final)) for file in final.rglob("*") if file.is_file())
         base, copy = f"{self.place}/artifacts/{step.name}/{manifest.fingerprint[:16]}", uuid.uuid4().hex
         known = {"manifest": asdict(artifact.read_manifest(final)), "folder": copy, "files": inside}
@@ -118,6 +122,9 @@ class Staging:
             if left:
                 log.info("goes on with what was done before, in %s", where)
             sender.take_as_sent()
+        if not self.first:
+            yield
+            return
         sender.start()
         try:
             yield

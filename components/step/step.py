@@ -116,6 +116,8 @@ class Step:
             marked `external_path` name; the place is empty where there are none.
         nothing_to_do: says from the settings why the step would have nothing to do; empty where it has.
         is_current: whether an artifact that is there still says what is so, in these surroundings; asked before it is reused.
+        host_number: gives the number, from 0, of this host among those that do the step's work together; the first one's artifact
+            counts.
     """
 
     name: str
@@ -133,3 +135,4 @@ class Step:
     files_outside: Callable[[Any], tuple[str, Iterable[str]]] | None = None
     nothing_to_do: Callable[[Any], str] | None = None
     is_current: Callable[[Path, Surroundings], bool] | None = None
+    host_number: Callable[[], int] | None = None

@@ -9,7 +9,7 @@
 - learner: the model in training, one step, one validation;
 - optimizer: optimizer, learning rate, moving average of the weights;
 - balance: what rare labels count;
-- devices: what it runs on;
+- devices, hosts: what it runs on, and where of several;
 - checkpoint: what a killed run goes on from;
 - curves, report: how it went, as a table, as pictures and as a page.
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 
 from components.estimator.settings import ApplicationSettings
 from components.step import Step
+from components.train import hosts
 from components.train.run import run
 from components.train.settings import Settings
 from schemas.record import TRAIN, VALIDATION
@@ -47,4 +48,5 @@ STEP = Step(
     gates=("validate",),
     pages=("curves", "report"),
     files_outside=_weights_beside_graph,
+    host_number=hosts.number,
 )

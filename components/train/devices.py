@@ -15,15 +15,10 @@ from contextlib import contextmanager
 import keras
 import tensorflow as tf
 
+from components.train.hosts import HOSTS, JOB_INDEX
 from schemas.error import VisageError
 
 log = logging.getLogger("visage.train")
-
-HOSTS = "VISAGE_TRAIN_HOSTS"
-"""Environment variable: `NAME:PORT` of every host, with commas between, in the order of their numbers."""
-
-JOB_INDEX = "JOB_COMPLETION_INDEX"
-"""Environment variable that Kubernetes sets in every pod of an indexed Job: the pod's number, from 0."""
 
 
 def strategy() -> tf.distribute.Strategy:

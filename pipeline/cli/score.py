@@ -22,11 +22,12 @@ from components.step import Surroundings, Tracker, execute, identity
 from components.step.identity import Identity
 from components.step.settings import Section, dotted, marked_fields
 from components.storage.names import absolute, is_remote, joined
-from pipeline import tracking
+from pipeline import figures, tracking
 from pipeline.cli.arguments import Commands, add_recipe, add_root
+from pipeline.figures import MlflowTracker
 from pipeline.local import display
 from pipeline.recipe import Recipe
-from pipeline.tracking import MlflowTracker, PipelineRun
+from pipeline.tracking import PipelineRun
 from schemas.artifact import Manifest, is_whole, partial_folder, read_manifest
 from schemas.error import VisageError
 from schemas.redaction import redacted
@@ -131,7 +132,7 @@ class _Job:
         partial.mkdir(parents=True, exist_ok=True)
         with self._tracked(owner=tracking.owner_of(partial)) as tracker:
             manifest = execute(score.STEP, self.settings, {}, final, tracker, self.around, self.known)
-            tracking.record(tracker, score.STEP, manifest, final)
+            figures.record(tracker, score.STEP, manifest, final)
         (final / tracking.OWNER_FILE).unlink(missing_ok=True)
         return manifest
 
@@ -147,7 +148,7 @@ class _Job:
         with self._tracked(owner=hashlib.sha256(self.out.encode()).hexdigest()) as tracker:
             manifest = at_url.execute(self.out, self.settings, tracker, self.around, self.known)
             with at_url.brought_home(self.out) as held:
-                tracking.record(tracker, score.STEP, manifest, held)
+                figures.record(tracker, score.STEP, manifest, held)
         return manifest
 
     def _is_done(self, held: Path) -> bool:

@@ -1,12 +1,13 @@
 """`visage step`: one step alone, with its run in MLflow, on a person's machine or in a container of the cluster."""
 
 import argparse
+import json
 import logging
 import os
 import shutil
 import time
-from collections.abc import Mapping
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,10 +18,11 @@ from components.step.identity import Identity, of_step
 from components.step.reuse import behind_the_champion
 from components.step.settings import Section
 from components.step.staging import Staging
+from components.storage.names import is_remote
 from pipeline.cli.arguments import Commands
 from pipeline.kubeflow import outputs as kubeflow_outputs
 from pipeline.recipe import Recipe
-from schemas.artifact import Manifest, partial_folder, read_manifest
+from schemas.artifact import Manifest, is_whole, partial_folder, read_manifest
 from schemas.error import VisageError
 
 log = logging.getLogger("visage.step")
@@ -45,6 +47,20 @@ def add(commands: Commands) -> None:
         default="",
         metavar="PLACE",
         help="folder or URL in which artifacts are kept to be reused, and what a retry of an unfinished step goes on from",
+    )
+    cluster.add_argument(
+        "--staged",
+        action="append",
+        default=[],
+        nargs=2,
+        metavar=("STEP", "FINGERPRINT"),
+        help="artifact of an earlier step, taken from --staging; repeatable",
+    )
+    cluster.add_argument(
+        "--job",
+        default="",
+        metavar="JSON",
+        help="a Job of Kubernetes that does the work: this process starts it, waits, and takes what it made from --staging",
     )
     cluster.add_argument("--kubeflow-ui", default="", metavar="URL", help="Kubeflow Pipelines in a browser, for links")
     cluster.add_argument("--mlflow-ui", default="", metavar="URL", help="MLflow in a browser, for links")
@@ -71,27 +87,33 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
     Raises:
         VisageError: wrong settings or inputs, the tracking server is away, or the step failed.
     """
-    from pipeline import tracking
+    from pipeline import figures, tracking
 
     changed = recipe.of(step).model_dump(mode="json", exclude_defaults=True)
     settings = command.settings_of(step, arguments, changed)
     outputs = kubeflow_outputs.parse(arguments.executor_input, arguments.page)
     reason = step.nothing_to_do(settings) if step.nothing_to_do else ""
-    inputs = command.inputs_of(step, arguments)
+    first = not step.host_number or step.host_number() == 0
+    staging = Staging(arguments.staging, arguments.run, first=first)
+    inputs = command.inputs_of(step, _with_staged(arguments, staging))
     name = os.environ.get("VISAGE_RECIPE") or recipe.name  # a container is told what its settings come from
     surroundings = command.surroundings_of(step, settings, name, tracking.git_commit())
     key = arguments.run or f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{step.name}"
     link = f"{arguments.kubeflow_ui}/#/runs/details/{key}" if arguments.kubeflow_ui else ""
     pipeline_run = tracking.PipelineRun(key, name, commit=surroundings.commit, kubeflow=link)
-    tracked = bool(surroundings.tracking_uri)
+    tracked = bool(surroundings.tracking_uri) and first
+    server = arguments.mlflow_ui or surroundings.tracking_uri
     run_id = ""
     whole = nullcontext() if arguments.run or not tracked else tracking.parent_run(pipeline_run)
     with folder_for(arguments.out) as out, whole:
-        work = _Work(step, settings, inputs, out, surroundings, Staging(arguments.staging, arguments.run))
+        work = _Work(step, settings, inputs, out, surroundings, staging)
         reused = not reason and work.reuse()
         if reused:
             manifest = read_manifest(out)
             run_id = tracking.record_reuse(pipeline_run, step, manifest.fingerprint) if tracked else ""
+        elif arguments.job:
+            manifest = work.do_by_job(arguments.job, arguments.kubeflow_ui)
+            run_id = tracking.newest_run_of(pipeline_run, step) if tracked else ""
         elif not tracked:
             if reason:
                 _skip(step, reason, out)
@@ -103,16 +125,51 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
                     tracker.tag("visage.skipped", reason)
                     _skip(step, reason, out)
                     return
-                manifest, run_id = work.do(tracker), tracker.run_id
-                tracking.record(tracker, step, manifest, out, inputs)
+                run_id = tracker.run_id
+                with _leading_to(run_id, server):
+                    manifest = work.do(tracker)
+                figures.record(tracker, step, manifest, out, inputs)
         if outputs:
-            server = arguments.mlflow_ui or surroundings.tracking_uri
             page = tracking.page_of(run_id, server) if run_id else ""
             outputs.write(step, out, manifest, {"mlflow_run": page} if page else {})
     if reused:
         print(f"{step.name}: reused from {arguments.staging}, as nothing that it depends on has changed")
     else:
         command.report(manifest, arguments.out)
+
+
+@contextmanager
+def _leading_to(run_id: str, server: str) -> Iterator[None]:
+    """If the step fails, its message ends with the address of its run in MLflow, where its reports are."""
+    from pipeline import tracking
+
+    try:
+        yield
+    except VisageError as error:
+        page = ""
+        with suppress(VisageError):  # if the server is away too, the step's own failure is what must be told
+            page = tracking.page_of(run_id, server)
+        if not page:
+            raise
+        hint = f"{error.hint}\n" if error.hint else ""
+        raise VisageError(error.message, f"{hint}Its run in MLflow: {page}", usage=error.usage) from error
+
+
+def _with_staged(arguments: argparse.Namespace, staging: Staging) -> argparse.Namespace:
+    """The arguments, with the inputs that are taken from the staging place; they come to lie beside the output."""
+    from pipeline import dag
+
+    if not arguments.staged:
+        return arguments
+    if not staging.place or is_remote(arguments.out):
+        raise VisageError("--staged wants --staging, and --out on this machine.", usage=True)
+    out, fetched = Path(arguments.out).absolute(), []
+    for name, fingerprint in arguments.staged:
+        folder = out.with_name(f".{out.name}.inputs") / name
+        if not is_whole(folder) and not staging.fetch(dag.named(name), fingerprint, folder):
+            raise VisageError(f"--staged {name} {fingerprint}: {staging.place} holds no such artifact.")
+        fetched.append([name, str(folder)])
+    return argparse.Namespace(**{**vars(arguments), "input": [*arguments.input, *fetched]})
 
 
 def _skip(step: Step, reason: str, out: Path) -> None:
@@ -162,6 +219,26 @@ class _Work:
             shutil.rmtree(self.out)
             return False
         return True
+
+    def do_by_job(self, text: str, kubeflow: str) -> Manifest:
+        """Have a Job run the step on hosts of its own, and take what it staged."""
+        from pipeline.kubeflow import job, train_job
+
+        try:
+            asked = json.loads(text)
+        except ValueError as error:
+            raise VisageError(f"--job is not JSON: {error}", usage=True) from error
+        if not self.staging.place or not self.staging.run:
+            raise VisageError("--job wants --staging and --run too.", usage=True)
+        made = {name: read_manifest(folder) for name, folder in self.inputs.items()}
+        words = train_job.command(self.settings, self.staging.run, self.staging.place, made, kubeflow)
+        job.run(train_job.named(asked, self.staging.run, self.identity.digest, words))
+        if not self.staging.fetch(self.step, self.identity.digest, self.out):
+            raise VisageError(
+                f"The Job is done, and {self.staging.place} does not hold what it should have made.",
+                "Give hosts and steps the same image, and let the hosts write there.",
+            )
+        return read_manifest(self.out)
 
     def do(self, tracker: Tracker) -> Manifest:
         """Run the step; the way to its artifact is staged, and then the artifact."""

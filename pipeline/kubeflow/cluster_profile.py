@@ -207,6 +207,13 @@ class ClusterProfile(_Plain):
     secrets: tuple[Secret, ...] = ()
     volumes: tuple[Volume, ...] = ()
     image_folders: tuple[FolderInPod, ...] = Field((), description="folders of the image that photos may lie in")
+    train_hosts: int = Field(
+        0,
+        ge=0,
+        le=1000,
+        description="hosts that train together: pods of a Job that the train step starts, each with what `steps.train` says; "
+        "0: it trains in its own pod",
+    )
     links: Links = Links()
     steps: _Pods = Field(_Pods(), description=f"of each step: {', '.join(step.name for step in STEPS)}")
 
@@ -225,6 +232,14 @@ class ClusterProfile(_Plain):
         for mount in mounts:
             if mounts.count(mount) > 1:
                 raise ValueError(f"two volumes or secrets are mounted at {mount}")
+        return self
+
+    @model_validator(mode="after")
+    def _hosts_share_a_place(self) -> Self:
+        if self.train_hosts and not self.staging:
+            raise ValueError(
+                "train_hosts wants staging: what the hosts train from, and what they have trained, goes by way of it"
+            )
         return self
 
     def pod(self, step: str) -> Pod:

@@ -4,13 +4,14 @@ Settings travel as one pipeline parameter, so that a run can be started with oth
 """
 
 import inspect
+import json
 from pathlib import Path
 from typing import Any
 
 from components.step import Step
 from pipeline.dag import STEPS, in_order
-from pipeline.kubeflow import pods
-from pipeline.kubeflow.cluster_profile import ClusterProfile
+from pipeline.kubeflow import pods, train_job
+from pipeline.kubeflow.cluster_profile import ClusterProfile, Pod
 from pipeline.kubeflow.outputs import METRICS, OUTPUT, PAGE, page_kind
 from pipeline.kubeflow.places import demand_visible
 from pipeline.recipe import Recipe
@@ -59,7 +60,7 @@ def compile_pipeline(recipe: Recipe, profile: ClusterProfile, out: Path) -> None
                 usage=True,
             )
     demand_visible(recipe.settings, profile)
-    components = {step.name: dsl.container_component(_component(step, profile)) for step in STEPS}
+    components = {step.name: dsl.container_component(_component(step, profile, recipe)) for step in STEPS}
 
     @dsl.pipeline(name=PIPELINE, description=recipe.description or "From photos to a registered model and to scores")
     def visage(settings: dict = changed) -> None:
@@ -75,7 +76,7 @@ def compile_pipeline(recipe: Recipe, profile: ClusterProfile, out: Path) -> None
                     **{f"{name}_artifact": tasks[name].outputs[OUTPUT] for name in step.inputs},
                 )
                 _surround(task, step.name, recipe)
-                pods.set_up(task, profile.pod(step.name), profile)
+                pods.set_up(task, _pod(step, profile), profile)
                 tasks[step.name] = task
 
     try:
@@ -105,7 +106,16 @@ def _end_run(profile: ClusterProfile) -> Any:
     return end_run
 
 
-def _component(step: Step, profile: ClusterProfile) -> Any:
+def _starts_job(step: Step, profile: ClusterProfile) -> bool:
+    return step.name == "train" and profile.train_hosts > 0
+
+
+def _pod(step: Step, profile: ClusterProfile) -> Pod:
+    pod = profile.pod(step.name)
+    return train_job.starter(pod) if _starts_job(step, profile) else pod
+
+
+def _component(step: Step, profile: ClusterProfile, recipe: Recipe) -> Any:
     """A function such as `dsl.container_component` takes, with one parameter for each input and output of the step."""
     from kfp import dsl
 
@@ -123,6 +133,8 @@ def _component(step: Step, profile: ClusterProfile) -> Any:
             arguments += ["--input", name, given[name].path]
         if profile.staging:
             arguments += ["--staging", profile.staging]
+        if _starts_job(step, profile):
+            arguments += ["--job", json.dumps(train_job.manifest(profile, recipe.name))]
         for option, address in (("--kubeflow-ui", profile.links.kubeflow), ("--mlflow-ui", profile.links.mlflow)):
             arguments += [option, address] if address else []
         if PAGE in given:

@@ -18,7 +18,7 @@ from typing import Any
 from components.step import Step, Surroundings, Tracker, execute, log_setup
 from components.step.identity import Identity
 from components.step.settings import Section
-from pipeline import tracking
+from pipeline import figures, tracking
 from pipeline.tracking import PipelineRun
 from schemas.artifact import Manifest
 from schemas.error import VisageError
@@ -132,7 +132,7 @@ def run_step(
         def work() -> Manifest:
             with tracking.step_run(pipeline_run, step, settings, Watcher(step.name)) as tracker:
                 manifest = execute(step, settings, inputs, final, tracker, surroundings, known)
-                tracking.record(tracker, step, manifest, final, inputs)
+                figures.record(tracker, step, manifest, final, inputs)
                 return manifest
 
         return _explained(work)

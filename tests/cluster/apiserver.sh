@@ -4,9 +4,10 @@
 #   tests/cluster/apiserver.sh FOLDER     the first time it builds the server: Go, some ten minutes of CPU, 6 GB
 #   tests/cluster/apiserver.sh /var/tmp/apiserver
 #
-# Wants go, kubectl, python3 with PyYAML, and etcd on the PATH or in FOLDER (Debian: apt-get download etcd-server; dpkg -x). There is
-# no kubelet and no controller: objects are stored and defaulted, admission judges them, and nothing starts. So the pods that
-# controllers would make are put to the server as well, on trial.
+# Wants go, kubectl, the project's environment (PYTHON, else .venv/bin/python), python3 with PyYAML, and etcd on the PATH or in FOLDER
+# (Debian: apt-get download etcd-server; dpkg -x). There is no kubelet and no controller: objects are stored and defaulted, admission
+# judges them, and nothing starts. So the pods that controllers would make are put to the server as well, on trial, and the tests of
+# the step that starts a Job play the controllers.
 set -euo pipefail
 folder=$(realpath -m "${1:?folder}")
 cd "$(dirname "$0")/../.."
@@ -85,7 +86,9 @@ held["spec"]["finalizers"] = []
 json.dump(held, sys.stdout)' | kubectl replace --raw /api/v1/namespaces/visage/finalize -f - >/dev/null
 }
 
-for build in overlays/single-node overlays/production jobs/train jobs/train-hosts; do
+kubectl create namespace kubeflow >/dev/null
+kubectl -n kubeflow create serviceaccount pipeline-runner >/dev/null
+for build in overlays/single-node overlays/production jobs/train jobs/train-hosts kubeflow; do
     echo "$build:"
     kubectl kustomize "$manifests/$build" > "$state/built.yaml"
     if grep -q '^kind: Namespace' "$state/built.yaml"; then
@@ -112,7 +115,7 @@ for held in filter(None, yaml.safe_load_all(open(sys.argv[1]))):
     print("---")
     yaml.safe_dump({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": pod["spec"]}, sys.stdout)
 PODS
-    kubectl create --dry-run=server --warnings-as-errors -f "$state/pods.yaml"
+    [ ! -s "$state/pods.yaml" ] || kubectl create --dry-run=server --warnings-as-errors -f "$state/pods.yaml"
 done
 
 echo "A pod that may become root is refused:"
@@ -127,14 +130,35 @@ demand() {
     said=$(kubectl auth can-i $1 --as "$2" 2>/dev/null || true)
     [ "$said" = "$3" ] || { echo "May $2 $1? The server says ${said:-nothing}, and it should say $3."; exit 1; }
 }
-for what in "create jobs" "delete jobs" "patch cronjobs" "get pods/log"; do
+for what in "create jobs" "delete jobs" "patch cronjobs" "get pods --subresource=log"; do
     demand "$what" anna yes
 done
-for what in "get secrets" "create pods" "create pods/exec" "patch deployments" "create cronjobs" "create rolebindings"; do
+for what in "get secrets" "create pods" "create pods --subresource=exec" "patch deployments" "create cronjobs" "create rolebindings"; do
     demand "$what" anna no
     for account in visage mlflow; do
         demand "$what" "system:serviceaccount:visage:$account" no
     done
 done
 demand "create jobs" system:serviceaccount:visage:visage no
+
+echo "The account of Kubeflow's runs can start a Job, look at it and remove it, and nothing else:"
+runner=system:serviceaccount:kubeflow:pipeline-runner
+for what in "create jobs" "get jobs" "delete jobs" "list pods" "get pods --subresource=log"; do
+    demand "$what -n kubeflow" "$runner" yes
+    demand "$what -n visage" "$runner" no
+done
+for what in "patch jobs" "create pods" "get secrets" "create services" "delete pods" "create rolebindings"; do
+    demand "$what -n kubeflow" "$runner" no
+done
+
+echo "A step starts its Job with that account:"
+mkdir "$state/cluster"
+for user in admin runner; do
+    cp "$KUBECONFIG" "$state/cluster/$user"
+    kubectl config set-context --current --namespace kubeflow --kubeconfig "$state/cluster/$user" >/dev/null
+done
+kubectl config set-credentials admin --token "$(kubectl -n kubeflow create token pipeline-runner)" \
+    --kubeconfig "$state/cluster/runner" >/dev/null
+VISAGE_TEST_CLUSTER=$state/cluster "${PYTHON:-.venv/bin/python}" -m pytest -n0 -p no:cacheprovider -W ignore tests/pipeline/kubeflow/test_job.py
+
 echo "All is as it should be, on Kubernetes $version."

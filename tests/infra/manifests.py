@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 KUBERNETES = Path(__file__).parents[2] / "infra" / "kubernetes"
-BUILDS = ("overlays/single-node", "overlays/production", "jobs/train", "jobs/train-hosts")
+BUILDS = ("overlays/single-node", "overlays/production", "jobs/train", "jobs/train-hosts", "kubeflow")
 """The kustomizations that somebody applies."""
 
 VERSION = "1.34"

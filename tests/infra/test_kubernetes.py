@@ -10,6 +10,7 @@ import pytest
 from components.step.command import inputs_of
 from pipeline import dag, recipe
 from pipeline.cli import parser
+from pipeline.kubeflow import train_job
 from tests.infra import manifests
 from tests.infra.manifests import BUILDS, VERSION, containers, pod_specs
 
@@ -59,11 +60,22 @@ def test_every_pod_meets_the_restricted_standard_and_writes_to_volumes_only(obje
             assert "/tmp" in {mount["mountPath"] for mount in container["volumeMounts"]}, name
 
 
-def test_no_pod_has_a_token_of_kubernetes_and_no_account_a_role(objects):
-    assert not named(objects, "RoleBinding") and not named(objects, "ClusterRoleBinding")
-    for name, pod in pod_specs(objects).items():
-        assert pod["automountServiceAccountToken"] is False, name
-        assert pod["serviceAccountName"] != "default", name
+def test_no_pod_has_a_token_of_kubernetes_and_no_account_a_role_but_that_of_kubeflows_runs(builds):
+    for build, objects in builds.items():
+        bound = [name for kind in ("RoleBinding", "ClusterRoleBinding") for name in named(objects, kind)]
+        assert bound == (["visage-train-hosts"] if build == "kubeflow" else []), build
+        for name, pod in pod_specs(objects).items():
+            assert pod["automountServiceAccountToken"] is False, name
+            assert pod["serviceAccountName"] != "default", name
+
+
+def test_kubeflows_runs_may_start_a_job_look_at_it_and_remove_it_and_no_more(builds):
+    (role,) = named(builds["kubeflow"], "Role").values()
+    may = {(kind, verb) for rule in role["rules"] for kind in rule["resources"] for verb in rule["verbs"]}
+    assert may == {("jobs", "create"), ("jobs", "get"), ("jobs", "delete"), ("pods", "list"), ("pods/log", "get")}
+    (binding,) = named(builds["kubeflow"], "RoleBinding").values()
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "pipeline-runner", "namespace": "kubeflow"}]
 
 
 def test_every_container_asks_for_cores_and_memory_and_has_a_limit_of_memory(objects):
@@ -144,7 +156,7 @@ def test_nobody_can_reach_what_he_is_not_let_to(builds):
 
 
 def test_every_service_and_budget_finds_pods(objects):
-    labels = []
+    labels = [{train_job.HOST_LABEL: "true"}]  # pods of the Job that the compiled pipeline starts
     for each in objects:
         spec = each.get("spec") or {}
         spec = spec["jobTemplate"]["spec"] if each["kind"] == "CronJob" else spec

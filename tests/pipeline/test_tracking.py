@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,20 +64,6 @@ def test_one_parent_a_pipeline_run_and_one_child_a_step(finished):
     assert sorted(child.data.tags["visage.step"] for child in children) == ["double", "draw", "square", "total"]
     assert {child.info.status for child in children} == {"FINISHED"}
     assert parents[-1].data.metrics["total.result"] == 24, "figures of all steps, to compare pipeline runs"
-
-
-def test_a_child_holds_settings_metrics_time_and_lineage(finished):
-    _, client, outcome = finished
-    total = runs(client, "tags.`visage.step` = 'total' and attributes.status = 'FINISHED'")[-1]
-    assert total.data.params["toy.value"] == "4"
-    assert [point.value for point in client.get_metric_history(total.info.run_id, "result")] == [24]
-    assert total.data.metrics["seconds"] >= 0
-    manifest = outcome.manifests["total"]
-    assert total.data.tags["visage.fingerprint"] == manifest.fingerprint
-    assert total.data.tags["visage.input.double"] == manifest.inputs["double"]
-    assert total.data.tags["visage.recipe"] == "toy"
-    assert total.data.tags["visage.lock"] == manifest.lock
-    assert total.data.tags["visage.git_commit"] == tracking.git_commit()
 
 
 def test_every_run_ends_as_it_ended(finished):
@@ -169,56 +154,6 @@ def test_two_first_runs_on_one_store_share_the_experiment(store, monkeypatch):
 
     monkeypatch.setattr(client, "get_experiment_by_name", too_early)
     assert tracking._experiment(client, "") == experiment
-
-
-@pytest.fixture
-def requests(monkeypatch) -> list[str]:
-    """Names of the requests by which figures and tags come to the store, as they come."""
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    made: list[str] = []
-
-    def noted(name, ask):
-        def asked(*given, **named):
-            made.append(name)
-            return ask(*given, **named)
-
-        return asked
-
-    for name in ("log_batch", "log_metric", "set_tag"):
-        monkeypatch.setattr(SqlAlchemyStore, name, noted(name, getattr(SqlAlchemyStore, name)))
-    return made
-
-
-def test_the_figures_of_a_run_go_in_as_few_requests_as_mlflow_takes(store, requests):
-    client, _ = store
-    figures = {f"figure.{number}": float(number) for number in range(1500)}
-    reused = {"ingest": "0123abcd", "validate": "4567cdef"}
-    tracking.close(tracking.PipelineRun("many", "toy"), "FINISHED", figures | {"told": "in words"}, reused)
-    assert requests == ["log_batch", "log_batch"], "a thousand figures and tags a request"
-    (parent,) = runs(client, "tags.`visage.run` = 'many'")
-    assert parent.data.metrics == figures
-    assert {name: parent.data.tags[f"visage.reused.{name}"] for name in reused} == reused
-    assert parent.data.tags["visage.data_fingerprint"] == "0123abcd"
-
-
-def test_what_a_step_counted_goes_in_one_request(finished, store, requests):
-    client, _ = store
-    _, _, outcome = finished
-    step, told_already = toy.STEPS[3], 24.0
-    counts = {"result": 7, "photos": 12, "share": 0.5, "tried": True, "by": "hand", "groups": {"a": 1}}
-    manifest = replace(outcome.manifests["total"], counts=counts)
-    with tracking.step_run(tracking.PipelineRun("counts", "toy"), step, toy.Settings(), Tracker()) as tracker:
-        tracker.metric("result", told_already)
-        tracker.queue.flush()
-        requests.clear()
-        tracking.record(tracker, step, manifest, outcome.artifacts["total"])
-        assert requests == ["log_batch"]
-    held = client.get_run(tracker.run_id).data
-    assert held.metrics == {"result": told_already, "photos": 12, "share": 0.5, "seconds": manifest.seconds}
-    assert (held.tags["tried"], held.tags["by"]) == ("True", "hand")
-    assert held.tags["visage.fingerprint"] == manifest.fingerprint
-    assert {name: held.tags[f"visage.input.{name}"] for name in manifest.inputs} == manifest.inputs
 
 
 class TestStepsInContainers:
@@ -321,6 +256,16 @@ class TestStepsInContainers:
         assert capsys.readouterr().out == f"{key}: {status}\n"
         (parent,) = runs(client, f"tags.`visage.run` = '{key}' and tags.`visage.step` = 'pipeline'")
         assert parent.info.status == status
+
+    def test_the_run_of_a_step_is_that_of_its_last_try_wherever_it_ran(self, store):
+        client, _ = store
+        asked = tracking.PipelineRun("last-try", "toy")
+        assert tracking.newest_run_of(asked, dag.STEPS[0]) == ""
+        for fail in (True, False):
+            self.container(dag.STEPS[0], "last-try", fail)
+        self.container(dag.STEPS[1], "last-try")
+        last = client.get_run(tracking.newest_run_of(asked, dag.STEPS[0]))
+        assert (last.data.tags["visage.step"], last.info.status) == ("ingest", "FINISHED")
 
     def test_a_step_that_was_reused_has_finished(self, store, capsys):
         client, _ = store

@@ -188,7 +188,7 @@ class TestTwoAtOnce:
 
     def test_a_line_that_another_process_enters_at_the_same_moment_is_there_once(self, held, monkeypatch):
         real = client()
-        refused = []
+        refused: list[str] = []
 
         class Second:
             """A client whose first new tag was set by somebody else between the store's look and its own insert."""

@@ -169,6 +169,24 @@ def test_nobody_else_goes_on_with_it(step, run, digest, tmp_path):
         assert not (tmp_path / ".b.partial").exists()
 
 
+def test_of_several_hosts_all_begin_with_what_the_first_staged_and_none_of_the_others_stages_anything(
+    place, made, tmp_path
+):
+    first, second = tmp_path / ".a.partial", tmp_path / ".b.partial"
+    with pytest.raises(KeyboardInterrupt), Staging(place, "run-1").carried(RESUMABLE, DIGEST, first):
+        epoch(first, 1)
+        raise KeyboardInterrupt
+    other = Staging(place, "run-1", first=False)
+    with pytest.raises(KeyboardInterrupt), other.carried(RESUMABLE, DIGEST, second):
+        assert content(second) == {"last": b"1", "weights-1": b"weights 1"}
+        epoch(second, 2)
+        raise KeyboardInterrupt
+    assert staged(place) == {"last": b"1", "weights-1": b"weights 1"}
+    with other.carried(RESUMABLE, DIGEST, second):
+        other.keep(STEP, tmp_path / "made", made)
+    assert staged(place) == {"last": b"1", "weights-1": b"weights 1"}, "what the first has staged is its own to remove"
+
+
 def test_a_checkpoint_never_comes_before_what_it_names(tmp_path):
     """Of files that are sent one after another, those that were written first go first, whatever they are called."""
     partial = tmp_path / ".a.partial"

@@ -1,9 +1,11 @@
 """One step alone, as a container of the cluster runs it."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from mlflow import MlflowClient
 from PIL import Image
 
 from pipeline.cli import main
@@ -74,6 +76,31 @@ def test_an_artifact_that_is_reused_is_shown_in_kubeflow_too(ingest, tmp_path, c
     assert shown[0] == shown[1]
     assert shown[0][0]["uri"] == artifact["uri"] and shown[0][0]["metadata"]["examples"] == 40
     assert "<html" in shown[0][1]
+
+
+def test_a_step_that_fails_says_where_its_run_in_mlflow_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
+    missing = ["--set", f"source.path={tmp_path / 'missing'}", "--mlflow-ui", "https://mlflow.example.com"]
+    assert main(["step", "ingest", *missing, "--out", str(tmp_path / "out")]) != 0
+    told = re.search(
+        r"Its run in MLflow: https://mlflow.example.com/#/experiments/\d+/runs/(\w+)\n", capsys.readouterr().err
+    )
+    assert told
+    run = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").get_run(told[1])
+    assert (run.data.tags["visage.step"], run.info.status) == ("ingest", "FAILED")
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--staged", "ingest", "0123abcd"], "--staged wants --staging"),
+        (["--staged", "ingest", "0123abcd", "--staging", "STAGING"], "holds no such artifact"),
+    ],
+)
+def test_an_input_that_is_not_staged_is_one_message(more, told, tmp_path, capsys):
+    more = [word.replace("STAGING", str(tmp_path / "staging")) for word in more]
+    assert main(["step", "validate", *more, "--out", str(tmp_path / "out")]) != 0
+    assert told in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])

@@ -134,6 +134,8 @@ def test_what_is_given_on_the_command_line_goes_before_the_file():
         ("volumes: [{claim: Photos!, mount: /data}]", "small letters", ""),
         ("volumes: [{claim: a, mount: /data}, {claim: b, mount: /data/}]", "mounted at /data", ""),
         ("secrets: [{name: key}]", "say which variables", ""),
+        ("train_hosts: 2", "train_hosts wants staging", ""),
+        ("{train_hosts: -1, staging: s3://x}", "train_hosts", ""),
         ("env: {AWS_SECRET_ACCESS_KEY: hunter2}", "make a credential a secret of the cluster", ""),
         ("- image", "must hold settings", ""),
         ("image: [", "is not valid YAML", ""),

@@ -1,98 +1,244 @@
-"""Training on several hosts beside the compiled pipeline: a Job trains, and the pipeline takes from staging what it made.
+"""Training on several hosts within the compiled pipeline: the Job that the train step starts, and what comes of it.
 
-The hosts are processes on loopback that are given what the indexed Job of infra/kubernetes/jobs/train-hosts gives its pods.
+The hosts are processes on loopback that are given what the Job gives its pods.
 """
 
+import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import kubernetes_validate
 import pytest
 import yaml
+from mlflow import MlflowClient
 
-from components.train import devices
-from pipeline import recipe
+from components.train import hosts
+from pipeline import dag, recipe
+from pipeline.cli import parser
 from pipeline.demo.archive import draw_archive
+from pipeline.kubeflow import cluster_profile, train_job
 from pipeline.kubeflow.cluster_profile import ClusterProfile
 from pipeline.kubeflow.compile import compile_pipeline
 from schemas.artifact import read_manifest
 from tests.cluster.go_servers import free_port
+from tests.documented import PROJECT
+from tests.infra.manifests import VERSION
+from tests.pipeline.kubeflow.controllers import controllers
 from tests.pipeline.kubeflow.launcher import Run
 from tests.pipeline.kubeflow.test_compile import documents
 
 pytest.importorskip("kfp", reason="the extra [kubeflow] is not installed")
-pytestmark = [pytest.mark.long, pytest.mark.slow]
+
+EXAMPLE = PROJECT / "infra" / "kubeflow" / "hosts.yaml"
+BY_HAND = PROJECT / "infra" / "kubernetes" / "jobs" / "train-hosts" / "train-hosts.yaml"
+IN_NAMESPACE = PROJECT / "infra" / "kubernetes" / "kubeflow" / "train-hosts.yaml"
 
 
-JOB = Path(__file__).parents[3] / "infra" / "kubernetes" / "jobs" / "train-hosts" / "train-hosts.yaml"
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """The train step's container as compiled with the example, and its pod."""
+    out = tmp_path_factory.mktemp("compiled") / "visage.yaml"
+    chosen = recipe.load("default", ["source.path=s3://photos/imdb_crop"])
+    compile_pipeline(chosen, cluster_profile.load(EXAMPLE, {}), out)
+    pipeline, platform = documents(out)
+    pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    return pipeline["deploymentSpec"]["executors"]["exec-train"]["container"], pods["exec-train"]
 
 
-def container() -> list[str]:
-    """Arguments of the Job's container."""
-    (job,) = [held for held in yaml.safe_load_all(JOB.read_text()) if held["kind"] == "Job"]
-    (held,) = job["spec"]["template"]["spec"]["containers"]
-    return held["args"]
+@pytest.fixture(scope="module")
+def job(compiled):
+    """The Job that the compiled step starts."""
+    arguments = [word for word in compiled[0]["args"] if not word.startswith("{{$")]
+    manifest = json.loads(arguments[arguments.index("--job") + 1])
+    settings = recipe.load("default", ["train.epochs=3"]).of(dag.named("train"))
+    words = train_job.command(settings, "Run_1", "s3://visage-staging", {})
+    return train_job.named(manifest, "Run_1", "0123abcd", words)
 
 
-def start(arguments: list[str], place: Path, **environment: str) -> subprocess.Popen:
-    """Start a command of Visage's with a staging place, in which it finds and leaves artifacts."""
-    assert arguments[0] == "visage"
-    return subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", *arguments[1:], "--staging", str(place / "staging")],
-        cwd=place,
-        env={name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"} | environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+def objects(file: Path) -> dict[str, dict]:
+    return {held["kind"]: held for held in yaml.safe_load_all(file.read_text())}
 
 
-def said(process: subprocess.Popen) -> str:
-    output, _ = process.communicate()
-    assert process.returncode == 0, output
-    return output
+def test_the_job_is_right_by_the_schemas_of_kubernetes(job):
+    kubernetes_validate.validate(job, VERSION, strict=True)
 
 
-def test_what_a_job_of_two_hosts_trained_is_taken_by_the_pipeline(tmp_path):
+def test_the_step_that_starts_it_needs_no_gpu_and_outlasts_it(compiled, job):
+    container, pod = compiled
+    assert "accelerator" not in container["resources"] and container["resources"]["resourceMemoryRequest"] == "1Gi"
+    assert "tolerations" not in pod
+    assert container["image"] == job["spec"]["template"]["spec"]["containers"][0]["image"], "fingerprints must agree"
+    assert job["spec"]["activeDeadlineSeconds"] == 2 * 86400
+
+
+def test_a_host_is_given_what_the_profile_says_of_the_step(job):
+    assert (job["spec"]["completions"], job["spec"]["parallelism"]) == (2, 2)
+    spec = job["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    assert container["resources"] == {
+        "requests": {"cpu": "16", "memory": "64Gi"},
+        "limits": {"memory": "64Gi", "nvidia.com/gpu": "8"},
+    }
+    assert spec["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
+    env = {held["name"]: held.get("value") or held["valueFrom"]["secretKeyRef"] for held in container["env"]}
+    assert env["MLFLOW_TRACKING_URI"] == "http://mlflow.mlflow.svc:5000"
+    assert env["VISAGE_RECIPE"] == "default"
+    assert env["AWS_ACCESS_KEY_ID"] == {"name": "visage-bucket", "key": "access-key"}
+
+
+def test_volumes_and_files_of_secrets_are_mounted_into_hosts_too():
+    values = {
+        "train_hosts": 1,
+        "staging": "/staging",
+        "volumes": [{"claim": "staging", "mount": "/staging"}],
+        "secrets": [{"name": "company-ca", "files": "/etc/ca"}],
+        "service_account": "visage-pipelines",
+        "image_pull_secrets": ["registry"],
+        "image_pull_policy": "Always",
+        "steps": {"train": {"node_selector": {"disk": "ssd"}}},
+    }
+    job = train_job.manifest(ClusterProfile.model_validate(values), "demo")
+    named = train_job.named(job, "run", "0123abcd", ["visage"])
+    kubernetes_validate.validate(named, VERSION, strict=True)
+    spec = named["spec"]["template"]["spec"]
+    mounted = {held["name"]: held["mountPath"] for held in spec["containers"][0]["volumeMounts"]}
+    found = {mounted[held["name"]]: held for held in spec["volumes"]}
+    assert found["/staging"]["persistentVolumeClaim"] == {"claimName": "staging"}
+    assert found["/etc/ca"]["secret"] == {"secretName": "company-ca"}
+    assert (spec["serviceAccountName"], spec["imagePullSecrets"]) == ("visage-pipelines", [{"name": "registry"}])
+    assert (spec["nodeSelector"], spec["containers"][0]["imagePullPolicy"]) == ({"disk": "ssd"}, "Always")
+    assert hosts.HOSTS not in {held["name"] for held in spec["containers"][0]["env"]}, "one host trains alone"
+
+
+def test_its_name_is_the_same_on_every_try_and_another_for_another_run_or_other_work():
+    name = train_job.name_of("8f9d3c1e-0000-4000-8000-123456789012", "0123abcd")
+    assert name == train_job.name_of("8f9d3c1e-0000-4000-8000-123456789012", "0123abcd")
+    assert name.startswith("visage-train-8f9d3c1e-")
+    others = {train_job.name_of(run, digest) for run in ("a", "b", "A", "Ä", "x" * 200) for digest in ("0", "1")}
+    assert len(others) == 10
+    assert all(len(f"{held}-999") <= 63 for held in others | {name}), "a host's name"
+
+
+def test_hosts_find_each_other_by_the_service_of_the_namespace(job):
+    service, policy = objects(IN_NAMESPACE)["Service"], objects(IN_NAMESPACE)["NetworkPolicy"]
+    template = job["spec"]["template"]
+    assert template["spec"]["subdomain"] == service["metadata"]["name"]
+    assert service["spec"]["selector"].items() <= template["metadata"]["labels"].items()
+    assert policy["spec"]["podSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    (port,) = template["spec"]["containers"][0]["ports"]
+    assert {held["port"] for held in (*service["spec"]["ports"], *policy["spec"]["ingress"][0]["ports"])} == {
+        port["containerPort"]
+    }
+    env = {held["name"]: held.get("value") for held in template["spec"]["containers"][0]["env"]}
+    name = job["metadata"]["name"]
+    assert env[hosts.HOSTS] == f"{name}-0.visage-train:2222,{name}-1.visage-train:2222"
+
+
+def test_its_pods_are_those_of_the_job_that_is_started_by_hand(job):
+    """But for what the installations differ in, and for who tries again: there the Job does, here the step."""
+    mine, theirs = (held["spec"]["template"]["spec"] for held in (job, objects(BY_HAND)["Job"]))
+    differ = {"containers", "volumes", "subdomain", "serviceAccountName"}
+    assert {key: value for key, value in mine.items() if key not in differ} == {
+        key: value for key, value in theirs.items() if key not in differ
+    }
+    for key in ("name", "securityContext", "ports"):
+        assert mine["containers"][0][key] == theirs["containers"][0][key]
+    assert job["spec"]["backoffLimit"] == 0
+
+
+def test_what_stands_in_settings_is_not_filled_in_by_kubernetes():
+    job = train_job.manifest(ClusterProfile(train_hosts=1, staging="s3://x"), "demo")
+    named = train_job.named(job, "run", "0", ["visage", '{"source": {"path": "s3://a/$(HOME)"}}'])
+    assert named["spec"]["template"]["spec"]["containers"][0]["args"][1] == '{"source": {"path": "s3://a/$$(HOME)"}}'
+
+
+def test_its_command_is_one_that_visage_understands(job):
+    words = job["spec"]["template"]["spec"]["containers"][0]["args"]
+    arguments = parser().parse_args(words[1:])
+    assert (arguments.name, arguments.run, arguments.staging) == ("train", "Run_1", "s3://visage-staging")
+    assert json.loads(arguments.settings)["train"] == {"epochs": 3}
+
+
+class Hosts:
+    """The Job's pods, as processes of this machine, each with a disk of its own."""
+
+    def __init__(self, job, place: Path) -> None:
+        self.processes = []
+        (container,) = job.spec.template.spec.containers
+        addresses = ",".join(f"127.0.0.1:{free_port()}" for _ in range(job.spec.completions))
+        for number in range(job.spec.completions):
+            disk = place / f"host-{number}"
+            disk.mkdir()
+            env = {held.name: held.value for held in container.env} | {
+                hosts.HOSTS: addresses,
+                hosts.JOB_INDEX: str(number),
+            }
+            words = [word.replace("/work", str(disk)) for word in container.args]
+            assert words[0] == "visage"
+            self.processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-m", "pipeline.cli", *words[1:]],
+                    cwd=disk,
+                    env=os.environ | {"PYTHONPATH": str(PROJECT)} | env,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+            )
+
+    def end(self) -> None:
+        try:
+            said = [process.communicate()[0] for process in self.processes]
+        finally:
+            for process in self.processes:
+                process.kill()
+        assert [process.returncode for process in self.processes] == [0] * len(said), "\n".join(said)
+
+
+@pytest.mark.long
+@pytest.mark.slow
+def test_the_train_step_of_the_pipeline_has_two_hosts_train_and_takes_what_they_made(tmp_path, monkeypatch):
     draw_archive(tmp_path / "photos", photos=200, seed=3)
     changed = [f"source.path={tmp_path / 'photos'}", "score.photos=[]", "train.epochs=1", "train.average=0"]
-    (tmp_path / "recipe.yaml").write_text(recipe.as_yaml(recipe.load("demo", changed)))
     profile = {
         "tracking_uri": f"sqlite:///{tmp_path}/mlflow.db",
         "staging": str(tmp_path / "staging"),
         "image_folders": [str(tmp_path)],
+        "train_hosts": 2,
     }
-    chosen = recipe.load(str(tmp_path / "recipe.yaml"))
-    compile_pipeline(chosen, ClusterProfile.model_validate(profile), tmp_path / "visage.yaml")
-    night = Run(documents(tmp_path / "visage.yaml")[0], tmp_path, "night", {})
-    for name in ("ingest", "validate"):
-        code, output = night.do(name)
-        assert code == 0, output
-
-    work = tmp_path / "work"
-    common = ["visage", "step", "{}", "--recipe", str(tmp_path / "recipe.yaml")]
-    examples = ["--input", "ingest", str(work / "examples")]
-    for name, more in (
-        ("ingest", ["--out", str(work / "examples")]),
-        ("validate", [*examples, "--out", str(work / "validated")]),
-    ):
-        assert "reused from" in said(start([word.format(name) for word in common] + more, tmp_path))
-    hosts = ",".join(f"127.0.0.1:{free_port()}" for _ in range(2))
-    trainings = []
-    for index in ("0", "1"):
-        places = {"/etc/visage": str(tmp_path), "/work": str(work), "$(JOB_COMPLETION_INDEX)": index}
-        arguments = container()
-        for inside, here in places.items():
-            arguments = [word.replace(inside, here) for word in arguments]
-        trainings.append(start(arguments, tmp_path, **{devices.HOSTS: hosts, devices.JOB_INDEX: index}))
-    for number, training in enumerate(trainings):
-        assert "reused" not in said(training)
-        assert f"host {number + 1} of 2" in (work / f"trained-{number}" / "report.html").read_text()
-    made = [read_manifest(work / f"trained-{number}") for number in range(2)]
-    assert made[0].fingerprint == made[1].fingerprint
-
-    code, output = night.do("train")
+    compile_pipeline(recipe.load("demo", changed), ClusterProfile.model_validate(profile), tmp_path / "visage.yaml")
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    with controllers(tmp_path) as cluster:
+        night = Run(documents(tmp_path / "visage.yaml")[0], tmp_path, "night", {"KUBECONFIG": str(cluster.runner)})
+        for name in ("ingest", "validate"):
+            code, output = night.do(name)
+            assert code == 0, output
+        done = []
+        step = threading.Thread(target=lambda: done.append(night.do("train")))
+        step.start()
+        job = cluster.started()
+        try:
+            Hosts(job, tmp_path).end()
+            cluster.complete(job.metadata.name)
+            step.join(300)
+            assert cluster.all() == []
+        finally:
+            cluster.remove_all()
+            step.join(300)
+    ((code, output),) = done
     assert code == 0, output
-    assert "train: reused from" in output
-    assert read_manifest(night.artifact("train")) in made
+    assert f"started the Job {job.metadata.name}" in output
+    for number in range(2):
+        assert f"host {number + 1} of 2" in (tmp_path / f"host-{number}" / "trained" / "report.html").read_text()
+    assert read_manifest(night.artifact("train")) == read_manifest(tmp_path / "host-0" / "trained")
+    assert "host 1 of 2" in night.artifact("train", "page").read_text()
+
+    client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
+    (experiment,) = [held.experiment_id for held in client.search_experiments() if held.name == "visage"]
+    runs = client.search_runs([experiment], "tags.`visage.run` = 'night'")
+    assert sorted(run.data.tags["visage.step"] for run in runs) == ["ingest", "pipeline", "train", "validate"], (
+        "one run of training, not one a host"
+    )

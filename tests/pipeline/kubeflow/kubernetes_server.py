@@ -1,0 +1,151 @@
+"""As much of Kubernetes as a step that starts a Job asks for, over loopback: it keeps Jobs and shows pods, and runs nothing.
+
+The same tests run against a real server by tests/cluster/apiserver.sh.
+"""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+JOBS = "/apis/batch/v1/namespaces/kubeflow/jobs"
+PODS = "/api/v1/namespaces/kubeflow/pods"
+
+
+class Kubernetes(ThreadingHTTPServer):
+    """What was made.
+
+    Who shows `token` may what the role says, who shows `admin` all; `away` is how many requests it will not answer.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Requests)
+        self.jobs: dict[str, dict] = {}
+        self.pods: list[dict] = []
+        self.logs: dict[str, str] = {}
+        self.token, self.admin = "of-the-runner", "of-the-administrator"
+        self.away = 0
+        self.made = 0
+
+    def kubeconfig(self, token: str) -> str:
+        return json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": "test", "cluster": {"server": f"http://127.0.0.1:{self.server_port}"}}],
+                "users": [{"name": "test", "user": {"token": token}}],
+                "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": "kubeflow"}}],
+                "current-context": "test",
+            }
+        )
+
+
+class Requests(BaseHTTPRequestHandler):
+    server: Kubernetes
+
+    def do_GET(self):
+        path, asked = self.begin()
+        if path == JOBS:
+            self.answer({"kind": "JobList", "apiVersion": "batch/v1", "items": list(self.server.jobs.values())})
+        elif path.startswith(JOBS):
+            held = self.server.jobs.get(self.name())
+            self.answer(held) if held else self.fail(404, "not found")
+        elif path == PODS:
+            name, _, value = asked["labelSelector"][0].partition("=")
+            chosen = [pod for pod in self.server.pods if pod["metadata"]["labels"].get(name) == value]
+            self.answer({"kind": "PodList", "apiVersion": "v1", "items": chosen})
+        elif path.endswith("/log"):
+            self.send(self.server.logs[path.split("/")[-2]].encode(), "text/plain")
+
+    def do_POST(self):
+        path, _ = self.begin()
+        body = self.body()
+        if path == PODS:
+            self.server.pods.append(body)
+            return self.answer(body, 201)
+        name = body["metadata"]["name"]
+        if name in self.server.jobs:
+            return self.fail(409, f'jobs.batch "{name}" already exists')
+        if "restartPolicy" not in body["spec"]["template"]["spec"]:
+            return self.fail(422, "spec.template.spec.restartPolicy: Required value")
+        self.server.made += 1
+        body["metadata"] |= {"uid": f"uid-{self.server.made}", "namespace": "kubeflow"}
+        self.server.jobs[name] = body | {"status": {}}
+        return self.answer(self.server.jobs[name], 201)
+
+    def do_PATCH(self):
+        self.begin()
+        change = self.body()
+        held = self.server.jobs[self.name()]
+        held["status"] |= change.get("status", {})
+        if change.get("metadata", {}).get("finalizers", ()) is None and "deletionTimestamp" in held["metadata"]:
+            del self.server.jobs[self.name()]
+        self.answer(held)
+
+    def do_DELETE(self):
+        _, asked = self.begin()
+        if self.name() not in self.server.jobs:
+            return self.fail(404, "not found")
+        if asked["propagationPolicy"] == ["Foreground"]:
+            held = self.server.jobs[self.name()]
+            held["metadata"]["deletionTimestamp"] = datetime.now(UTC).isoformat()
+            held["metadata"]["finalizers"] = ["foregroundDeletion"]
+        else:
+            del self.server.jobs[self.name()]
+        return self.answer({"kind": "Status", "apiVersion": "v1", "status": "Success"})
+
+    def begin(self):
+        asked = urlsplit(self.path)
+        return asked.path, parse_qs(asked.query)
+
+    def parse_request(self):
+        """Refuse, before anything is done, whoever may not, and everybody while the server is away."""
+        if not super().parse_request():
+            return False
+        if self.server.away:
+            self.server.away -= 1
+            self.fail(503, "overburdened")
+            return False
+        told = self.headers["Authorization"]
+        if told not in (f"Bearer {self.server.token}", f"Bearer {self.server.admin}"):
+            self.fail(403, 'jobs.batch is forbidden: User "somebody" cannot create resource "jobs"')
+            return False
+        return True
+
+    def name(self):
+        return urlsplit(self.path).path.removeprefix(f"{JOBS}/").partition("/")[0]
+
+    def body(self):
+        return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def fail(self, status, message):
+        self.answer({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message}, status)
+
+    def answer(self, body, status=200):
+        self.send(json.dumps(body).encode(), "application/json", status)
+
+    def send(self, data, kind, status=200):
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def serving() -> Iterator[Kubernetes]:
+    """A server at a free port of the machine."""
+    with Kubernetes() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
