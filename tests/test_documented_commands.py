@@ -91,7 +91,7 @@ RULES = (
     Rule(r"visage.*agedb.*", "visage labels --help", "of a source that the page adds: tests of sources add it as well"),
     Rule(r"(visage)( --help)?", r"\1 --help"),
     Rule(
-        r"visage (compare|compile|demo-data|download|labels|run|schedule|schema|score|step(?: \w+)?|submit)",
+        r"visage (compare|compile|demo-data|download|labels|run|schedule|schema|score|step(?: \w+)?|submit|weights)",
         r"\g<0> --help",
         "a mention",
     ),
@@ -102,6 +102,14 @@ RULES = (
     Rule(r"visage recipes( \w+)?", says="demo"),
     Rule(r"visage download (\S+) --out \.", code=2, says="terms above must be accepted"),
     Rule(r"visage download .* --accept-terms", r"\g<0> --mirror $MIRROR", "7 GB; a server without them", 1, "404"),
+    Rule(r"visage weights (\w+) --out \S+", code=2, says="terms above must be accepted"),
+    Rule(
+        r"visage weights .* --accept-terms",
+        r"\g<0> --package gone.tgz",
+        "it needs the registry; tests/components/estimator/test_faceres.py does it without",
+        1,
+        "gone.tgz cannot be read",
+    ),
     Rule(r"visage step ingest .*source\.kind=.*", "visage step ingest --help", "imdb_wiki is the default"),
     Rule(
         r"visage step ingest .*beam\.runner=(?:portable|flink|spark|dataflow).*",

@@ -2,6 +2,8 @@
 
 - pixels: a stored face as a square of the input size, then as scaled values;
 - backbones: from values to a feature map, one file a family;
+- tfjs: graphs of TensorFlow.js with their weights, in which form some backbones are published;
+- faceres: fetches one of them;
 - heads: from features to an age distribution and a gender;
 - losses: what training minimises, each with its paper;
 - model: all of them, put together as the recipe says;

@@ -58,11 +58,12 @@ class StackSettings(Section):
 class ApplicationSettings(Section):
     """A published architecture from keras.applications, without its classifier."""
 
-    kind: Literal["vgg16", "resnet50", "efficientnetv2", "mobilenetv3", "convnext"]
+    kind: Literal["vgg16", "resnet50", "efficientnetv2", "mobilenet", "mobilenetv3", "convnext"]
     variant: str = Field("", description="size of the family, for instance s of efficientnetv2; empty: the smallest")
     weights: str = external_path(
         "none",
-        "none: trained from scratch; imagenet: the published weights, fetched once; or the path of their .h5 file",
+        "none: trained from scratch; imagenet: the published weights, fetched once; or the path of their .h5 file, of mobilenet "
+        "also of the .json file of a graph of TensorFlow.js",
     )
     trainable: bool = Field(True, description="whether training changes the backbone's weights")
 
@@ -70,7 +71,14 @@ class ApplicationSettings(Section):
     def _variant_exists(self) -> Self:
         if self.variant and self.variant not in VARIANTS[self.kind]:
             raise ValueError(f"variants of {self.kind}: {', '.join(VARIANTS[self.kind]) or 'none'}")
+        if self.weights_are_a_graph and self.kind != "mobilenet":
+            raise ValueError("a graph of TensorFlow.js (.json) is read for kind mobilenet only")
         return self
+
+    @property
+    def weights_are_a_graph(self) -> bool:
+        """Whether they are named as the JSON file of a graph of TensorFlow.js; Keras has files FILE.weights.json of its own."""
+        return self.weights.endswith(".json") and not self.weights.endswith(".weights.json")
 
     @property
     def size_of_family(self) -> str:
@@ -82,6 +90,7 @@ VARIANTS = {
     "vgg16": (),
     "resnet50": (),
     "efficientnetv2": ("b0", "b1", "b2", "b3", "s", "m", "l"),
+    "mobilenet": (),
     "mobilenetv3": ("small", "large"),
     "convnext": ("tiny", "small", "base", "large", "xlarge"),
 }

@@ -15,11 +15,27 @@
 - curves, report: how it went, as a table, as pictures and as a page.
 """
 
+from collections.abc import Iterable
+from pathlib import Path
+
+from components.estimator.settings import ApplicationSettings
 from components.step import Step
 from components.train import hosts
 from components.train.run import run
 from components.train.settings import Settings
 from schemas.record import TRAIN, VALIDATION
+
+
+def _weights_beside_graph(settings: Settings) -> tuple[str, Iterable[str]]:
+    """Where a graph has its files of weights, and their names."""
+    from components.estimator import tfjs
+
+    backbone = settings.estimator.backbone
+    if not isinstance(backbone, ApplicationSettings) or not backbone.weights_are_a_graph:
+        return "", ()
+    graph = Path(backbone.weights)
+    return str(graph.parent), tfjs.files(graph)
+
 
 STEP = Step(
     name="train",
@@ -32,5 +48,6 @@ STEP = Step(
     resumable=True,
     gates=("validate",),
     pages=("curves", "report"),
+    files_outside=_weights_beside_graph,
     host_number=hosts.number,
 )

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from components.estimator import backend, heads, losses, model, pixels, saved
+from components.estimator.backbones import folded
 from components.step import Tracker
 from components.train import checkpoint, devices
 from components.train.optimizer import Average, optimizer, schedule
@@ -96,6 +97,7 @@ class Learner:
     def start(self, batches: Iterable[Any]) -> None:
         """What comes before the first step; the batches are the faces of the training split as they are."""
         pixels.fit(self.model, (images for images, _ in batches))
+        folded.unfold(self.model, (np.asarray(images) for images, _ in batches))
         if self._average:
             self._average.restart()
 

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 
 from components.step import command, log_setup, native_log
-from pipeline.cli import cluster, compare, data, models, recipes, run, schema, score, step, ui
+from pipeline.cli import cluster, compare, data, models, recipes, run, schema, score, step, ui, weights
 from pipeline.cli.arguments import Commands, formatter
 
 _EPILOG = """\
@@ -46,5 +46,6 @@ def parser() -> argparse.ArgumentParser:
     schema.add(commands)
     cluster.add(commands)
     recipes.add(commands)
+    weights.add(commands)
     ui.add(commands)
     return whole

@@ -22,6 +22,7 @@ import logging
 import multiprocessing
 import os
 import random
+import shutil
 import sys
 import tempfile
 import time
@@ -97,15 +98,19 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=1, metavar="N", help="train so many parts beside each other")
     parser.add_argument("--draw", type=int, default=0, metavar="SEED", help="of the order in which images are drawn")
     parser.add_argument("--images", type=int, help="take no more than this many images: a quick look")
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="of protocols with one part: keep the trained estimator here"
+    )
     arguments = parser.parse_args()
     quiet()
 
     settings = recipe.load(arguments.recipe, arguments.set).of(STEP)
-    faces = read_faces(archive())
-    random.Random(arguments.draw).shuffle(faces)
+    faces = drawn_faces(archive(), arguments.draw)
     parts = split(faces[: arguments.images], arguments.protocol, settings.estimator.age)
+    if arguments.keep and (len(parts) > 1 or arguments.keep.exists()):
+        parser.error(f"--keep {arguments.keep}: one estimator is kept, in a folder that is not there yet")
     held = []
-    for number, told in enumerate(qualities(settings, parts, arguments.at_once), start=1):
+    for number, told in enumerate(qualities(settings, parts, arguments.at_once, arguments.keep), start=1):
         train, test = parts[number - 1]
         held.append(told)
         part = f", part {number} of {len(parts)}" if len(parts) > 1 else ""
@@ -128,19 +133,19 @@ def quiet() -> None:
     logging.getLogger("visage.step").setLevel(logging.WARNING)
 
 
-def qualities(settings: Settings, parts: Sequence[Part], at_once: int) -> Iterator[Quality]:
+def qualities(settings: Settings, parts: Sequence[Part], at_once: int, keep: Path | None = None) -> Iterator[Quality]:
     """Of every part in turn; some parts at once have a process each, which share the cores out among them."""
     cores = sorted(os.sched_getaffinity(0))
     at_once = min(at_once, len(cores))
     if at_once == 1:
-        yield from (quality(settings, train, test) for train, test in parts)
+        yield from (quality(settings, train, test, keep) for train, test in parts)
         return
     context = multiprocessing.get_context("spawn")
     shares = context.Queue()
     for first in range(at_once):
         shares.put(cores[first::at_once])
     with ProcessPoolExecutor(at_once, context, _has_cores, (shares,)) as pool:
-        yield from pool.map(quality, repeat(settings), *zip(*parts, strict=True))
+        yield from pool.map(quality, repeat(settings), *zip(*parts, strict=True), repeat(keep))
 
 
 def _has_cores(shares: Queue) -> None:
@@ -180,6 +185,13 @@ def archive() -> Path:
     return path
 
 
+def drawn_faces(path: Path, draw: int = 0) -> list[FaceExample]:
+    """The faces of an archive in the order in which protocols take them; another draw, another order."""
+    faces = read_faces(path)
+    random.Random(draw).shuffle(faces)
+    return faces
+
+
 def read_faces(path: Path, photo: PhotoSettings | None = None) -> list[FaceExample]:
     """The faces of an archive whose names are AGE_GENDER_RACE_TIME, gender 0 male and 1 female, in the order of names."""
     faces, seen = [], set()
@@ -208,8 +220,10 @@ def read_faces(path: Path, photo: PhotoSettings | None = None) -> list[FaceExamp
     return faces
 
 
-def quality(settings: Settings, train: Sequence[FaceExample], test: Sequence[FaceExample]) -> Quality:
-    """Train and look at the test images."""
+def quality(
+    settings: Settings, train: Sequence[FaceExample], test: Sequence[FaceExample], keep: Path | None = None
+) -> Quality:
+    """Train and look at the test images; the estimator is copied to `keep`."""
     with tempfile.TemporaryDirectory() as folder:
         examples, output = Path(folder) / "examples", Path(folder) / "train"
         output.mkdir()
@@ -218,6 +232,8 @@ def quality(settings: Settings, train: Sequence[FaceExample], test: Sequence[Fac
         clock, cpu = time.monotonic(), time.process_time()
         STEP.run(settings, StepContext({"ingest": examples}, output, tracker=Quiet()))
         minutes, cpu_minutes = (time.monotonic() - clock) / 60, (time.process_time() - cpu) / 60
+        if keep:
+            shutil.copytree(output / "estimator", keep)
         told = saved.load(output / "estimator").predict_jpegs([face.jpeg for face in test])
     return figures_of(told, train, test, settings.estimator.age.edges, minutes, cpu_minutes)
 

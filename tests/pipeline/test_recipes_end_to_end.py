@@ -56,6 +56,7 @@ FURTHER = {
     "dex": PUBLISHED + NARROW,
     "dex_ensemble": [*PUBLISHED, *NARROW, "ingest.split.folds=2", "train.folds=2"],
     "face2age_vgg16": PUBLISHED + NARROW,
+    "faceres_mobilenet": PUBLISHED,
     "strong": [*PUBLISHED, "estimator.backbone.variant=b0", "estimator.mirror=false", "train.average=0"],
 }
 """What a recipe needs besides: weights without a network, layers that are not as wide, a size that its layers leave some of."""

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.estimator import saved
+from components.estimator import heads, saved
 from components.estimator.settings import EstimatorSettings
 from components.step import StepContext, Tracker
 from components.train import STEP, dataset
 from components.train.balance import example_weights
+from components.train.learner import Learner
 from components.train.settings import Settings, TrainSettings
 from schemas.error import VisageError
+from tests.components.estimator.made_graphs import random_mobilenet, write_graph
 from tests.components.train.drawn_faces import write_examples
 
 STACK = {"kind": "stack", "layers": [{"filters": 4, "pool": 4, "norm": True}]}
@@ -84,6 +86,28 @@ def test_whitening_is_fitted_to_the_training_faces(few, tmp_path):
     _, estimator = trained(few, tmp_path / "out", recipe({"pixels": {"colour": "grey", "whiten": True}}))
     (matrix,) = (layer.matrix.numpy() for layer in estimator.network._flatten_layers() if layer.name == "whiten")
     assert np.abs(matrix - np.eye(len(matrix))).max() > 0.1
+
+
+def test_weights_without_statistics_get_those_of_the_training_faces_before_the_first_step(few, tmp_path):
+    graph = write_graph(tmp_path / "model.json", random_mobilenet())
+    settings = recipe({"size": 32, "backbone": {"kind": "mobilenet", "weights": str(graph)}})
+    learner = Learner(settings, heads.age_bins(settings.estimator.age), {}, 1, tf.distribute.get_strategy())
+    split = dataset.open_split(few, "train", settings.estimator, "never")
+    learner.start(dataset.validation_batches(split, settings.train))
+    for model in (learner.model, learner.ema_model):
+        norms = [layer for layer in model._flatten_layers() if layer.name.endswith("_bn")]
+        assert len(norms) == 27
+        assert all(norm.moving_mean.numpy().any() for norm in norms)
+
+
+def test_files_of_weights_beside_a_graph_count_in_the_identity_of_a_training(few, tmp_path):
+    graph = write_graph(tmp_path / "model.json", random_mobilenet())
+    settings = recipe({"size": 32, "backbone": {"kind": "mobilenet", "weights": str(graph)}})
+    assert STEP.files_outside
+    place, names = STEP.files_outside(settings)
+    assert sorted(tmp_path / name for name in names) == sorted(tmp_path.glob("*.bin"))
+    assert place == str(tmp_path)
+    assert STEP.files_outside(recipe()) == ("", ())
 
 
 def test_a_regression_knows_its_deviation_from_the_validation_split(few, tmp_path):
