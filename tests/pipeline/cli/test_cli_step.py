@@ -83,7 +83,7 @@ def test_a_step_that_fails_says_where_its_run_in_mlflow_is(tmp_path, monkeypatch
     missing = ["--set", f"source.path={tmp_path / 'missing'}", "--mlflow-ui", "https://mlflow.example.com"]
     assert main(["step", "ingest", *missing, "--out", str(tmp_path / "out")]) != 0
     told = re.search(
-        r"Its run in MLflow: https://mlflow.example.com/#/experiments/\d+/runs/(\w+)\n", capsys.readouterr().err
+        r"Its run in MLflow: https://mlflow.example.com/#/experiments/\d+/runs/(\w+)\?\S+\n", capsys.readouterr().err
     )
     assert told
     run = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").get_run(told[1])
