@@ -58,34 +58,11 @@ def _means(told: Sequence[Mapping[str, KerasTensor]]) -> dict[str, KerasTensor]:
 
 def _vector(features: KerasTensor, settings: EstimatorSettings) -> KerasTensor:
     """The trunk: a map to a vector, through the dense layers that the heads share."""
-    x = _pooled(features, settings.trunk.pooling)
+    pool = layers.Flatten if settings.trunk.pooling == "flatten" else layers.GlobalAveragePooling2D
+    x = pool()(features)
     if settings.trunk.dense:
         return _dense(x, settings.trunk.dense, settings.trunk.dropout)
     return layers.Dropout(settings.trunk.dropout)(x) if settings.trunk.dropout else x
-
-
-def _pooled(features: KerasTensor, how: str) -> KerasTensor:
-    """A map as a vector."""
-    if how == "weighted":
-        return WeightedAverage(name="weighted_average")(features)
-    return (layers.Flatten() if how == "flatten" else layers.GlobalAveragePooling2D())(features)
-
-
-@keras.saving.register_keras_serializable("visage")
-class WeightedAverage(layers.Layer):
-    """An average over the map in which every channel learns what each place counts: [N, h, w, c] to [N, c].
-
-    The global depthwise convolution of Chen et al., "MobileFaceNets", CCBR 2018: on a face that was cropped, eyes and mouth have
-    their places, and what they say counts differently. It begins as the plain average. Not a layer of Keras, since TensorFlow's
-    depthwise convolution takes gigabytes for windows of 16 places and more.
-    """
-
-    def build(self, shape: tuple) -> None:
-        alike = keras.initializers.Constant(1 / (shape[1] * shape[2]))
-        self.kernel = self.add_weight(name="kernel", shape=shape[1:], initializer=alike)
-
-    def call(self, features: KerasTensor) -> KerasTensor:
-        return keras.ops.sum(features * self.kernel, axis=(1, 2))
 
 
 def _dense(x: KerasTensor, units: tuple[int, ...], dropout: float) -> KerasTensor:

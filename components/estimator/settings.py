@@ -117,11 +117,7 @@ BackboneSettings = Annotated[
 class TrunkSettings(Section):
     """What the heads share after the backbone."""
 
-    pooling: Literal["weighted", "average", "flatten"] = Field(
-        "weighted",
-        description="how a feature map becomes a vector. weighted: an average in which every channel learns what each place "
-        "counts; average: all places alike; flatten: all places one after another",
-    )
+    pooling: Literal["average", "flatten"] = Field("average", description="how a feature map becomes a vector")
     dense: tuple[int, ...] = Field((), description="units of dense layers with ReLU")
     dropout: float = Field(
         0.3, ge=0, lt=1, description="after every dense layer; after the pooling where there is none"

@@ -70,22 +70,8 @@ def test_a_branch_a_task_shares_nothing_after_the_backbone():
 
 
 def test_a_frozen_backbone_trains_its_head_only():
-    trunk = {"pooling": "average", "dense": [8]}
-    built = model.build(estimator(backbone={"kind": "vgg16", "trainable": False}, trunk=trunk))
+    built = model.build(estimator(backbone={"kind": "vgg16", "trainable": False}, trunk={"dense": [8]}))
     assert len(built.trainable_variables) == 2 * 3  # kernel and bias of the dense layer and of two heads
-
-
-def test_the_weighted_average_begins_as_the_plain_one_and_learns_what_a_place_counts():
-    weighted, plain = (model.build(estimator(backbone=TINY, trunk={"pooling": how})) for how in ("weighted", "average"))
-    (place,) = (number for number, weight in enumerate(weighted.weights) if "weighted_average" in weight.path)
-    plain.set_weights([*weighted.get_weights()[:place], *weighted.get_weights()[place + 1 :]])
-    face = np.random.default_rng(0).uniform(0, 255, (1, *weighted.input.shape[1:])).astype(np.float32)
-    np.testing.assert_allclose(weighted(face)["age"], plain(face)["age"], rtol=1e-3, atol=1e-5)
-    kernel = weighted.weights[place]
-    upper_half = np.arange(kernel.shape[0]) < kernel.shape[0] / 2
-    kernel.assign(upper_half[:, None, None] * np.ones(kernel.shape))
-    assert not np.allclose(weighted(face)["age"], plain(face)["age"], rtol=1e-3)
-    assert any(variable is kernel for variable in weighted.trainable_variables)
 
 
 @pytest.mark.parametrize("side", [32, 47])
