@@ -1,22 +1,13 @@
 """Face detection, on drawn faces and, where it is there, on real photos."""
 
-import csv
-import os
-import zipfile
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from components.detection.detect import detector
-from components.photo import PhotoSettings, open_photo
 from tests.components.detection.drawn_faces import group, portrait
-
-PROJECT = Path(__file__).parents[3]
-SHARED = Path(os.environ.get("VISAGE_SHARED_DATA") or PROJECT.parent / "shared" / "data")
-needs_photos = pytest.mark.skipif(not (SHARED / "photos.zip").is_file(), reason=f"no photos.zip in {SHARED}")
+from tests.components.detection.real_photos import needs_photos, real_photos
 
 
 @pytest.fixture(scope="module", params=["fast", "thorough"])
@@ -101,10 +92,7 @@ class TestRealPhotos:
     @pytest.fixture(scope="class")
     @staticmethod
     def photos() -> list[tuple[dict, Image.Image]]:
-        settings = PhotoSettings()
-        with zipfile.ZipFile(SHARED / "photos.zip") as archive, (SHARED / "photos.csv").open() as table:
-            rows = list(csv.DictReader(table))
-            return [(row, open_photo(archive.read(row["path"]), settings)) for row in rows]
+        return real_photos()
 
     def test_as_many_faces_are_found_as_there_are_and_none_on_the_banner(self, photos, find):
         for row, photo in photos:

@@ -1,21 +1,12 @@
 """Photos that stand turned and do not say so."""
 
-import csv
-import os
-import zipfile
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
 
 from components.detection.detect import detector
-from components.photo import PhotoSettings, open_photo
 from tests.components.detection.drawn_faces import group
-
-PROJECT = Path(__file__).parents[3]
-SHARED = Path(os.environ.get("VISAGE_SHARED_DATA") or PROJECT.parent / "shared" / "data")
-needs_photos = pytest.mark.skipif(not (SHARED / "photos.zip").is_file(), reason=f"no photos.zip in {SHARED}")
+from tests.components.detection.real_photos import needs_photos, real_photos
 
 ALL = (90, 180, 270)
 TURNED = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
@@ -85,10 +76,7 @@ class TestRealPhotos:
     @pytest.fixture(scope="class")
     @staticmethod
     def photos() -> list[tuple[dict, Image.Image]]:
-        settings = PhotoSettings()
-        with zipfile.ZipFile(SHARED / "photos.zip") as archive, (SHARED / "photos.csv").open() as table:
-            rows = list(csv.DictReader(table))
-            return [(row, open_photo(archive.read(row["path"]), settings)) for row in rows]
+        return real_photos()
 
     def test_upright_photos_do_not_change(self, photos):
         plain, find = detector("fast", None), detector("fast", None, ALL)
