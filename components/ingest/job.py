@@ -27,7 +27,7 @@ from components.ingest.duplicates import keep_one, keep_one_split, settled
 from components.ingest.exclusion import Exclusion
 from components.ingest.extract import FaceExtractor
 from components.ingest.face_cache import FaceCache
-from components.ingest.face_tables import pack_faces, parts_of, unpack_faces
+from components.ingest.face_tables import pack_faces, parts_of, table_of, unpack_faces
 from components.ingest.faces import Rows, write_rows
 from components.ingest.pieces import LEFT_OUT, Piece, write_contents, write_rejects_piece, write_shard
 from components.ingest.processes import running
@@ -180,19 +180,19 @@ class ExtractFaces(beam.DoFn):
                 yield from _packed(faces)
                 records = others
             if self._processes and len(records) >= FEW:
-                blocks, rejects = self._processes.take(records)
-                yield from blocks
+                rows, rejects = self._processes.take(records)
+                yield from _packed(table_of(rows))
                 yield from _rejected(rejects)
             else:
                 taken = self._taker.take(records)
                 self._spool.add(taken, len(records))
                 yield from _rejected(taken.rejects)
             if self._spool.is_full:
-                yield from _packed(self._spool.flush())
+                yield from _packed(table_of(self._spool.flush()))
 
     def finish_bundle(self) -> Iterator[Any]:
         with errors_reach_driver(self._staging):
-            for block in _packed(self._spool.flush()):
+            for block in _packed(table_of(self._spool.flush())):
                 yield GlobalWindows.windowed_value(block)
 
 

@@ -1,8 +1,8 @@
 """Stacked bars as an SVG: a page that needs no other chart is spared matplotlib, whose import takes longer than many a step."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from itertools import count
 
 _WIDTH, _HEIGHT = 495, 330
 _LEFT, _TOP, _RIGHT, _BOTTOM = 62, 34, 405, 282
@@ -50,12 +50,12 @@ def stacked(
         yield f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>'
         below = [0] * len(bars)
         for name, counts in series.items():
-            for number, held in enumerate(counts):
-                if held:
-                    left, top = x(number * width), y(below[number] + held)
+            for number, count in enumerate(counts):
+                if count:
+                    left, top = x(number * width), y(below[number] + count)
                     size = f'width="{x((number + 1) * width) - left:.1f}" height="{y(below[number]) - top:.1f}"'
                     yield f'<rect x="{left:.1f}" y="{top:.1f}" {size} fill="{colours[name]}"/>'
-            below = [low + held for low, held in zip(below, counts, strict=True)]
+            below = [low + count for low, count in zip(below, counts, strict=True)]
         yield f'<path d="M{_LEFT} {_TOP}V{_BOTTOM}H{_RIGHT}" fill="none" stroke="#222222"/>'
         for value in range(0, highest + 1, step):
             yield f'<path d="M{_LEFT - 4} {y(value):.1f}H{_LEFT}" stroke="#222222"/>'
@@ -76,7 +76,7 @@ def stacked(
 
 def _step(highest: int) -> int:
     """The least of 1, 2, 5, 10, 20, 50, ... of which so many steps reach the highest value."""
-    for power in count():
+    for power in itertools.count():
         for digit in (1, 2, 5):
             if digit * 10**power * _STEPS >= highest:
                 return digit * 10**power
