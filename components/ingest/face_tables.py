@@ -70,9 +70,11 @@ def places_of(table: pa.Table) -> list[Place]:
 
 def pack_faces(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    # The local runner keeps what went through a shuffle, several times, to its end.
-    with ipc.new_stream(sink, COLUMNS, options=ipc.IpcWriteOptions(compression="lz4")) as stream:
-        stream.write_table(table)
+    # The local runner keeps what went through a shuffle, several times, to its end. Threads would wait longer for each other
+    # than some hundred rows take to be compressed, and each chunk of a table would cost as much as a table.
+    options = ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+    with ipc.new_stream(sink, COLUMNS, options=options) as stream:
+        stream.write_table(table.combine_chunks())
     return sink.getvalue().to_pybytes()
 
 
