@@ -28,7 +28,8 @@ def stacked(
         across: name of the level axis, with its unit.
         up: name of the upright axis.
         width: of a bar, in units of the level axis; the first bar begins at 0.
-        series: by the name in the legend, a count for each bar, as many in each series, from the lowest to the highest.
+        series: by the name in the legend, empty for none, a count for each bar, as many in each series, from the lowest to the
+            highest.
         colours: of the series.
         every: units of the level axis between two of its labels.
     """
@@ -66,7 +67,7 @@ def stacked(
         yield _text((_LEFT + _RIGHT) / 2, 20, "middle", title, "font-size='15'")
         yield _text((_LEFT + _RIGHT) / 2, _BOTTOM + 38, "middle", across)
         yield _text(0, 0, "middle", up, f"transform='translate(14 {(_TOP + _BOTTOM) / 2}) rotate(-90)'")
-        for number, name in enumerate(series):
+        for number, name in enumerate(filter(None, series)):
             yield f'<rect x="{_RIGHT + 12}" y="{_TOP + 20 * number}" width="12" height="12" fill="{colours[name]}"/>'
             yield _text(_RIGHT + 29, _TOP + 20 * number + 11, "start", name)
         yield "</svg>\n"

@@ -38,6 +38,10 @@ def test_axes_tell_round_numbers_up_to_the_highest_bar():
     assert texts(drawn({"b": [1]}))[:2] == ["0", "1"]
 
 
+def test_a_series_without_a_name_is_not_in_the_legend():
+    assert texts(drawn({"": [1]}))[-1] == "count"
+
+
 def test_nothing_at_all_is_empty_axes():
     svg = drawn({})
     assert boxes(svg, "#0000ff") == [] and "<title>" in texts(svg)
