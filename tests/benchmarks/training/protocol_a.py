@@ -66,7 +66,7 @@ def run(
     print(f"the weights of round {kept} are kept", flush=True)
 
     network = model.inference(learner.ema_model, settings.estimator)
-    calibration = calibrate.fit(calibrate.tell(network, held_out.batches(saved.BATCH)), age_bins)
+    calibration = calibrate.fit(calibrate.predict(network, held_out.batches(saved.BATCH)), age_bins)
     metadata = {"settings": settings.estimator.model_dump(mode="json")}
     estimator = saved.Estimator(network, settings.estimator.size, age_bins, metadata, calibration)
     told = estimator.predict_squares(decoded(test, settings.estimator.size, age).images)
