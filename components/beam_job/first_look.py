@@ -138,7 +138,7 @@ def _see_source(source: str) -> None:
     hint = "Name a place that the workers reach as well: a URL, or a folder on a disk that they share."
     try:
         if names.is_remote(place):
-            is_there = next(remote.found(place), None) is not None
+            is_there = next(remote.list_files(place), None) is not None
         else:
             path = Path(place)
             is_there = path.exists() or next(glob.iglob(place, recursive=True), None) is not None  # noqa: PTH207
