@@ -8,7 +8,7 @@ import pytest
 from components.register import card, description
 from tests.components.register import made_up
 
-WHOLE = description.WholeCard("7" * 20, f"m-{'a' * 32}", "b" * 32)
+LOCATION = description.CardLocation("7" * 20, f"m-{'a' * 32}", "b" * 32)
 SECTIONS = [
     "Intended use",
     "How good it is",
@@ -37,7 +37,7 @@ def origin(**changed: Any) -> card.Origin:
 
 
 def described(*, made_of: card.Origin | None = None, **metrics: Any) -> str:
-    return description.text(made_up.metrics(**metrics), made_of or origin(), WHOLE)
+    return description.text(made_up.metrics(**metrics), made_of or origin(), LOCATION)
 
 
 def sections(text: str) -> list[str]:
