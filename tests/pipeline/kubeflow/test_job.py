@@ -29,7 +29,7 @@ NAME = JOB["metadata"]["name"]
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    monkeypatch.setattr(job, "EVERY", 0.05)
+    monkeypatch.setattr(job, "POLL_SECONDS", 0.05)
     with controllers(tmp_path) as held:
         monkeypatch.setenv("KUBECONFIG", str(held.runner))
         yield held
@@ -123,7 +123,7 @@ SCRIPT = """
 import json, sys
 from components.step.command import guarded
 from pipeline.kubeflow import job
-job.EVERY = 0.05
+job.POLL_SECONDS = 0.05
 sys.exit(guarded(lambda: job.run(json.loads(sys.argv[1])), debug=False))
 """
 

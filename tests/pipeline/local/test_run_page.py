@@ -38,7 +38,7 @@ def test_follows_the_run_and_looks_again_only_while_it_goes_on(tmp_path):
     run = started(tmp_path)
     assert states(tmp_path) == ["waiting"] * 4 and 'http-equiv="refresh"' in text(tmp_path)
     run.step_started("draw", tmp_path / "logs" / "draw.log")
-    run._drawn = 0
+    run._last_drawn = 0
     run.step_progress("draw", 3, 12, "things")
     assert states(tmp_path)[0] == "running" and "3 of 12 things" in text(tmp_path)
     run.step_whole("draw", *made(tmp_path, "draw", age_mae=5.25, warnings=["Something is odd."]), reused=False)
