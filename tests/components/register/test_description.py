@@ -21,13 +21,25 @@ SECTIONS = [
 
 
 def group(value: str, age_mae: float, gender_accuracy: float = 0.9, **changed: Any) -> dict[str, Any]:
-    held = {"slice": "age", "value": value, "examples": 50, "age_mae": age_mae, "gender_accuracy": gender_accuracy}
-    return held | changed
+    slice_metrics = {
+        "slice": "age",
+        "value": value,
+        "examples": 50,
+        "age_mae": age_mae,
+        "gender_accuracy": gender_accuracy,
+    }
+    return slice_metrics | changed
 
 
-def check(threshold: int, wanted: float, at: float | None, **changed: Any) -> dict[str, Any]:
-    held = {"threshold": threshold, "rule": "challenge", "group": "all", "false_acceptance": wanted, "at": at}
-    return held | {"at_adults_refused": 0.25, "near_minors": 123} | changed
+def check(threshold: int, false_acceptance: float, at: float | None, **changed: Any) -> dict[str, Any]:
+    figures = {
+        "threshold": threshold,
+        "rule": "challenge",
+        "group": "all",
+        "false_acceptance": false_acceptance,
+        "at": at,
+    }
+    return figures | {"at_adults_refused": 0.25, "near_minors": 123} | changed
 
 
 def origin(**changed: Any) -> card.Origin:

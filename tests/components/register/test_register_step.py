@@ -194,10 +194,10 @@ class TestAliases:
         look = registry.champion
 
         def look_and_be_late(name):
-            held = look(name)
+            champion = look(name)
             if not (store / "third").exists():
                 register(better, store / "third", "job-3")
-            return held
+            return champion
 
         monkeypatch.setattr(registry, "champion", look_and_be_late)
         late = register(better, store / "second", "job-2")
@@ -253,24 +253,24 @@ class TestIsCurrent:
         execute(STEP, Settings(), {step: made / step for step in STEP.inputs}, store / "artifact", Tracker())
         return store / "artifact"
 
-    def asked(self, artifact) -> bool:
+    def is_current(self, artifact) -> bool:
         assert STEP.is_current
         return STEP.is_current(artifact, Surroundings(champion=registry.champion("visage")))
 
     def test_an_old_root_with_a_new_server_registers_anew(self, made, store, empty_registry, monkeypatch):
         artifact = self.made_by_the_step(made, store)
-        assert self.asked(artifact)
+        assert self.is_current(artifact)
         shutil.copyfile(empty_registry, store / "another.db")
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store / 'another.db'}")
-        assert not self.asked(artifact)
+        assert not self.is_current(artifact)
 
     def test_when_the_champion_has_moved_the_step_names_the_one_that_scores_now(self, made, store):
         artifact = self.made_by_the_step(made, store)
         register(made, store / "other", "job-2")
         registry.promote("visage/2")
-        assert not self.asked(artifact)
+        assert not self.is_current(artifact)
         self.made_by_the_step(made, store)
-        assert self.asked(artifact)
+        assert self.is_current(artifact)
         registered = json.loads((artifact / "registered.json").read_text())
         assert (registered["version"], registered["scoring_version"]) == ("1", "2")
         assert len(registry.versions("visage")) == 2

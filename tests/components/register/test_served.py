@@ -26,9 +26,9 @@ from tests.components.register.installed import install
 
 def face(seed: int, side: int = 80) -> bytes:
     noise = np.random.default_rng(seed).integers(0, 255, (10, 10, 3), np.uint8)
-    held = io.BytesIO()
-    Image.fromarray(noise).resize((side, side)).save(held, "JPEG")
-    return held.getvalue()
+    buffer = io.BytesIO()
+    Image.fromarray(noise).resize((side, side)).save(buffer, "JPEG")
+    return buffer.getvalue()
 
 
 def text(jpeg: bytes) -> str:
@@ -122,19 +122,19 @@ def test_what_is_no_picture_costs_only_its_own_row(served):
 
 def test_no_file_of_the_server_is_read(ask, tmp_path):
     (tmp_path / "face.jpg").write_bytes(face(5))
-    status, said = ask(["path"], [str(tmp_path / "face.jpg")])
-    assert status == 400 and "image" in said
-    status, said = ask(["image", "path"], [None, str(tmp_path / "face.jpg")])
-    assert status == 400 or json.loads(said)["predictions"][0]["age"] is None
-    status, said = ask(["image"], [str(tmp_path / "face.jpg")])
-    assert json.loads(said)["predictions"][0]["reject"].startswith("not_a_photo: not base64")
+    status, answer = ask(["path"], [str(tmp_path / "face.jpg")])
+    assert status == 400 and "image" in answer
+    status, answer = ask(["image", "path"], [None, str(tmp_path / "face.jpg")])
+    assert status == 400 or json.loads(answer)["predictions"][0]["age"] is None
+    status, answer = ask(["image"], [str(tmp_path / "face.jpg")])
+    assert json.loads(answer)["predictions"][0]["reject"].startswith("not_a_photo: not base64")
 
 
 def test_a_request_without_pictures_is_told_what_to_send(ask):
-    status, said = ask(["image"])
-    assert status == 400 and "holds no picture" in said
-    status, said = ask(["picture"], [text(face(1))])
-    assert status == 400 and "missing inputs ['image']" in said
+    status, answer = ask(["image"])
+    assert status == 400 and "holds no picture" in answer
+    status, answer = ask(["picture"], [text(face(1))])
+    assert status == 400 and "missing inputs ['image']" in answer
 
 
 @pytest.mark.slow
