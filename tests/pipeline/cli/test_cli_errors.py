@@ -209,16 +209,16 @@ def outcome(arguments: list[str], capsys: pytest.CaptureFixture) -> tuple[int, s
 
 
 @pytest.mark.parametrize(
-    ("command", "arguments", "told"),
-    [(command, arguments, told) for command, cases in WRONG.items() for arguments, told in cases],
+    ("command", "arguments", "message"),
+    [(command, arguments, message) for command, cases in WRONG.items() for arguments, message in cases],
 )
-def test_a_mistake_is_one_message(command, arguments, told, place, capsys, monkeypatch):
+def test_a_mistake_is_one_message(command, arguments, message, place, capsys, monkeypatch):
     monkeypatch.chdir(place)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    code, said = outcome([command, *shlex.split(arguments)], capsys)
-    assert code in (1, 2), said
-    assert told in said
-    assert "Traceback" not in said
+    code, printed = outcome([command, *shlex.split(arguments)], capsys)
+    assert code in (1, 2), printed
+    assert message in printed
+    assert "Traceback" not in printed
     assert (place / "full" / "of-others").read_text() == "precious"
 
 

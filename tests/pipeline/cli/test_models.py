@@ -32,9 +32,9 @@ def tracking_uri(address, monkeypatch):
 def test_a_version_that_is_not_blessed_is_promoted_only_by_force_with_a_reason_that_is_kept(tmp_path, capsys):
     models.run("promote", "visage", "1", tmp_path)
     for version, why in (("2", "it is not blessed: There are only 28 test examples"), ("3", "not known to be blessed")):
-        for given in ({}, {"force": True}, {"reason": "looked through by hand"}):
+        for options in ({}, {"force": True}, {"reason": "looked through by hand"}):
             with pytest.raises(VisageError, match=why) as caught:
-                models.run("promote", "visage", version, tmp_path, **given)
+                models.run("promote", "visage", version, tmp_path, **options)
             assert f"promote {version} --force --reason" in caught.value.hint
     assert registry.resolve("visage@champion").version == "1"
     models.run("promote", "visage", "2", tmp_path, "looked through by hand", force=True)

@@ -51,7 +51,7 @@ def test_what_is_no_schema_is_not_approved(place, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["infer", "ingest"], "infer needs --out FILE."),
         (["diff", "own.pbtxt", "--out", "other.pbtxt"], "diff takes no --out."),
@@ -59,9 +59,9 @@ def test_what_is_no_schema_is_not_approved(place, capsys):
         (["diff", "nothing.pbtxt"], "nothing.pbtxt cannot be read"),
     ],
 )
-def test_wrong_usage_is_told(words, told, place, capsys):
+def test_wrong_usage_is_told(words, message, place, capsys):
     assert main(["schema", *words, "--schema", "own.pbtxt"]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert (place / "own.pbtxt").read_text() == place_of(None).read_text()
 
 

@@ -47,13 +47,13 @@ def test_follows_the_run_and_looks_again_only_while_it_goes_on(tmp_path):
     run.step_skipped("square", "there is nothing to square")
     run.end(DONE)
     assert states(tmp_path) == ["done", "reused", "skipped", "not reached"] and "refresh" not in text(tmp_path)
-    for wanted in (
+    for expected in (
         "<dt>age MAE, years</dt><dd>5.25</dd>",
         "1 min 5 s",
         "Something is odd.",
         "there is nothing to square",
     ):
-        assert wanted in text(tmp_path)
+        assert expected in text(tmp_path)
 
 
 def test_links_lead_to_the_pages_from_the_root_and_from_the_runs_own_folder(tmp_path):
