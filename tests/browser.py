@@ -68,10 +68,10 @@ class Seen:
 
 def chromium() -> str:
     """The browser; skips the test where there is none."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not found:
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not program:
         pytest.skip("there is no Chromium to look at pages with (apt-get install chromium)")
-    return found
+    return program
 
 
 def look(page: Path, width: int = PHONE, *, dark: bool = False) -> Seen:
@@ -109,7 +109,7 @@ def look(page: Path, width: int = PHONE, *, dark: bool = False) -> Seen:
             )
         finally:
             looked_at.unlink()
-    held = re.search(r"<pre>(.*?)</pre>", done.stdout, re.DOTALL)
-    assert held and held[1], f"the page told nothing: {done.stdout}\n{done.stderr}"
+    match = re.search(r"<pre>(.*?)</pre>", done.stdout, re.DOTALL)
+    assert match and match[1], f"the page told nothing: {done.stdout}\n{done.stderr}"
     console = re.findall(r"CONSOLE[^\]]*\] (.*)", done.stderr)
-    return Seen(**json.loads(html.unescape(held[1])), console=console)
+    return Seen(**json.loads(html.unescape(match[1])), console=console)

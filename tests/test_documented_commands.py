@@ -238,19 +238,19 @@ def environment(place) -> Iterator[dict[str, str]]:
     (place / "no archives").mkdir()
     mirror = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=place / "no archives"))
     threading.Thread(target=mirror.serve_forever).start()
-    with serving() as kubeflow, mirror, socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
+    with serving() as kubeflow, mirror, socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
         variables = os.environ | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(PROJECT),
             "ROOT": str(place / "pipeline-root"),
-            "PORT": str(held.getsockname()[1]),
+            "PORT": str(listener.getsockname()[1]),
             "KUBEFLOW": kubeflow.host,
             "MIRROR": f"http://127.0.0.1:{mirror.server_port}",
         }
         for name in [name for name in variables if name == "MLFLOW_TRACKING_URI" or name.startswith("PYTEST_")]:
             del variables[name]
-        held.close()
+        listener.close()
         yield variables
         mirror.shutdown()
 

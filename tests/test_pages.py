@@ -16,9 +16,9 @@ pytestmark = pytest.mark.slow
 
 
 def jpeg(side: int = 96) -> bytes:
-    held = io.BytesIO()
-    Image.new("RGB", (side, side), "#a08060").save(held, "JPEG")
-    return held.getvalue()
+    buffer = io.BytesIO()
+    Image.new("RGB", (side, side), "#a08060").save(buffer, "JPEG")
+    return buffer.getvalue()
 
 
 @pytest.fixture(scope="module")

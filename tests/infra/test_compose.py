@@ -117,12 +117,12 @@ class TestTimer:
 
     @pytest.mark.parametrize(("now", "waits"), [("2026-01-01 00:10:00", 1200), ("2026-01-01 00:30:00", 86400)])
     def test_it_waits_for_the_next_time_of_the_day(self, tmp_path, now, waits):
-        told = self.run(tmp_path, now, "true")
-        assert told[0] == str(waits)
+        sleeps = self.run(tmp_path, now, "true")
+        assert sleeps[0] == str(waits)
 
     def test_what_fails_is_tried_again_and_then_left_until_tomorrow(self, tmp_path):
-        told = self.run(tmp_path, "2026-01-01 00:10:00", "false")
-        assert told[:4] == ["1200", "600", "600", "0"]
+        sleeps = self.run(tmp_path, "2026-01-01 00:10:00", "false")
+        assert sleeps[:4] == ["1200", "600", "600", "0"]
 
     @staticmethod
     def run(folder: Path, now: str, command: str) -> list[str]:
