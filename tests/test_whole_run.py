@@ -143,9 +143,15 @@ def test_every_page_of_the_run_fits_a_phone_and_links_to_the_others(finished):
     assert {page.parent.parent.name for page in pages[1:]} == set(NAMES)
     assert pages[0].as_uri() in output
     for page in pages:
-        seen = browser.look(page)
-        assert (seen.console, seen.overflow, seen.broken, seen.without_alt, seen.unsorted) == ([], 0, 0, 0, 0), page
-        files = [unquote(urlparse(link).path) for link in seen.links if "#" not in link]
+        rendered = browser.look(page)
+        assert (rendered.console, rendered.overflow, rendered.broken, rendered.without_alt, rendered.unsorted) == (
+            [],
+            0,
+            0,
+            0,
+            0,
+        ), page
+        files = [unquote(urlparse(link).path) for link in rendered.links if "#" not in link]
         assert files and all(Path(file).exists() for file in files), page
 
 

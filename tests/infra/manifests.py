@@ -26,9 +26,9 @@ def kustomize() -> list[str]:
 
 def built(name: str, folder: Path) -> list[dict[str, Any]]:
     """All objects of a kustomization of a copy that `copy` made."""
-    done = subprocess.run([*kustomize(), str(folder / name)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+    completed = subprocess.run([*kustomize(), str(folder / name)], capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
+    return [manifest for manifest in yaml.safe_load_all(completed.stdout) if manifest]
 
 
 def copy(folder: Path) -> Path:

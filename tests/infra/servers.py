@@ -105,7 +105,7 @@ class Installation:
 
     def run(self, *command: str | Path, **more: str) -> str:
         """What a command prints, run with the server's environment; fails where it does."""
-        done = subprocess.run(
+        completed = subprocess.run(
             [str(word) for word in command],
             env=self.environment | more,
             capture_output=True,
@@ -113,8 +113,8 @@ class Installation:
             check=False,
             timeout=300,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        assert completed.returncode == 0, completed.stdout + completed.stderr
+        return completed.stdout
 
     def kill(self) -> None:
         """Kill -9 the server, with all that it has started."""

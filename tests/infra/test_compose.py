@@ -53,8 +53,8 @@ def loaded(installation: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_docker_would_take_it(installation):
-    done = loaded(installation)
-    assert done.returncode == 0, done.stderr
+    completed = loaded(installation)
+    assert completed.returncode == 0, completed.stderr
 
 
 @pytest.mark.slow
@@ -94,13 +94,13 @@ def test_no_secret_stands_in_it(compose, installation):
     for service in compose["services"].values():
         for name in service.get("environment", {}):
             assert not re.search("PASSWORD|SECRET|KEY", name) or name.endswith("_FILE")
-    made = {file.name for file in (installation / "secrets").iterdir()}
+    written_names = {file.name for file in (installation / "secrets").iterdir()}
     named = {
         name.removeprefix("secrets/")
         for service in compose["services"].values()
         for name in service.get("env_file", [])
     }
-    assert named | {"database"} == made
+    assert named | {"database"} == written_names
     assert (installation / "secrets").stat().st_mode & 0o077 == 0
 
 

@@ -137,14 +137,18 @@ def test_no_secret_stands_in_a_manifest_that_git_keeps(builds):
 
 
 def test_two_installations_have_passwords_of_their_own_and_keep_them(tmp_path):
-    made = []
+    secret_sets = []
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
         secrets = manifests.copy(tmp_path / name) / "overlays" / "single-node" / "secrets"
         assert {file.stat().st_mode & 0o077 for file in secrets.iterdir()} == {0}
-        made.append({file.name: file.read_text() for file in secrets.iterdir()})
-    assert made[0].keys() == made[1].keys() == {"mlflow-database.env", "mlflow-admin.env", "mlflow-client.env"}
-    assert not [name for name in made[0] if made[0][name] == made[1][name]]
+        secret_sets.append({file.name: file.read_text() for file in secrets.iterdir()})
+    assert (
+        secret_sets[0].keys()
+        == secret_sets[1].keys()
+        == {"mlflow-database.env", "mlflow-admin.env", "mlflow-client.env"}
+    )
+    assert not [name for name in secret_sets[0] if secret_sets[0][name] == secret_sets[1][name]]
 
 
 def test_nobody_can_reach_what_he_is_not_let_to(builds):

@@ -59,18 +59,18 @@ def requests(monkeypatch) -> list[str]:
     """Names of the requests by which figures and tags come to the store, as they come."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    made: list[str] = []
+    names: list[str] = []
 
     def noted(name, ask):
         def counted_call(*arguments, **options):
-            made.append(name)
+            names.append(name)
             return ask(*arguments, **options)
 
         return counted_call
 
     for name in ("log_batch", "log_metric", "set_tag"):
         monkeypatch.setattr(SqlAlchemyStore, name, noted(name, getattr(SqlAlchemyStore, name)))
-    return made
+    return names
 
 
 def test_the_figures_of_a_run_go_in_as_few_requests_as_mlflow_takes(client, requests):

@@ -83,9 +83,11 @@ print(*model.predict(pandas.DataFrame({"image": rows}))["age"])
         (tmp_path / name).write_bytes(data)
     around = os.environ | {"MLFLOW_TRACKING_URI": registered_that_turns}
     command = [sys.executable, "-P", "-c", program, "upright.jpg", "turned.jpg"]
-    done = subprocess.run(command, cwd=tmp_path, env=around, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    ages = [float(age) for age in done.stdout.splitlines()[-1].split()]
+    completed = subprocess.run(
+        command, cwd=tmp_path, env=around, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert completed.returncode == 0, completed.stderr
+    ages = [float(age) for age in completed.stdout.splitlines()[-1].split()]
     assert ages[1] == pytest.approx(ages[0], abs=0.3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", registered_that_turns)
@@ -156,7 +158,9 @@ print(model.predict(pandas.DataFrame({"image": [image]}))["age"][0])
     (tmp_path / "face.jpg").write_bytes(face(5))
     bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     command = [sys.executable, "-I", "-S", "-c", program, model]
-    done = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    completed = subprocess.run(
+        command, cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert completed.returncode == 0, completed.stderr
     wanted = served.predict(pd.DataFrame({"image": [text(face(5))]}))["age"][0]
-    assert float(done.stdout.split()[-1]) == pytest.approx(wanted, abs=1e-4)
+    assert float(completed.stdout.split()[-1]) == pytest.approx(wanted, abs=1e-4)

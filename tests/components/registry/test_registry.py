@@ -25,16 +25,18 @@ def address(tmp_path_factory) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", address)
         patch.chdir(root)
-        made = client()
+        mlflow_client = client()
         for name in ("faces", "other"):
-            made.create_registered_model(name)
+            mlflow_client.create_registered_model(name)
         for number in range(1, 4):
             files = root / f"model-{number}" / "artifacts"
             (files / "estimator").mkdir(parents=True)
             (files / "photo.json").write_text("{}")
-            made.create_model_version("faces", (root / f"model-{number}").as_uri(), tags={"made": f"{number % 2}"})
-        made.create_model_version("faces", (root / "gone").as_uri())
-        made.set_registered_model_alias("faces", "champion", "2")
+            mlflow_client.create_model_version(
+                "faces", (root / f"model-{number}").as_uri(), tags={"made": f"{number % 2}"}
+            )
+        mlflow_client.create_model_version("faces", (root / "gone").as_uri())
+        mlflow_client.set_registered_model_alias("faces", "champion", "2")
     return address
 
 
@@ -314,8 +316,8 @@ class TestFiles:
             folder = registry.download(version)
             assert (folder / "estimator" / "weights").read_bytes() == b"1234"
             assert str(folder).startswith(str(tmp_path / "cache"))
-            made = (folder / "photo.json").stat().st_ctime_ns
-            assert registry.download(version) == folder and (folder / "photo.json").stat().st_ctime_ns == made
+            created_at = (folder / "photo.json").stat().st_ctime_ns
+            assert registry.download(version) == folder and (folder / "photo.json").stat().st_ctime_ns == created_at
             assert len(list((tmp_path / "cache" / "models").iterdir())) == 1
         finally:
             server.terminate()

@@ -88,10 +88,10 @@ class TestSoundData:
         assert read(task)["without_labels"] == {"train": 7, "validation": 0, "test": 0}
 
     def test_progress_ends_at_the_number_of_examples(self, write_examples, job):
-        task, seen = job(write_examples()), []
-        task.tracker.progress = lambda *values: seen.append(values)
+        task, reported = job(write_examples()), []
+        task.tracker.progress = lambda *values: reported.append(values)
         run(settings(), task)
-        assert seen[-1] == (120, 120, "examples")
+        assert reported[-1] == (120, 120, "examples")
 
 
 BROKEN: dict[str, tuple[Callable[[], FaceExample | bytes] | None, str]] = {

@@ -29,9 +29,9 @@ def visage(*arguments: str) -> tuple[int, str, list[str]]:
         f"heavy = [name for name in {HEAVY!r} if name in sys.modules]\n"
         "print('IMPORTED', *heavy)\nsys.exit(code)"
     )
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
-    stdout, _, imported = done.stdout.partition("IMPORTED")
-    return done.returncode, stdout + done.stderr, imported.split()
+    completed = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    stdout, _, imported = completed.stdout.partition("IMPORTED")
+    return completed.returncode, stdout + completed.stderr, imported.split()
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
@@ -76,11 +76,11 @@ def test_recipes_are_listed_with_what_they_are(capsys):
 
 
 def test_debug_shows_the_traceback():
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "pipeline.cli", "--debug", "run", "--recipe", "none"],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert "Traceback" in done.stderr
-    assert "There is no recipe none" in done.stderr
+    assert "Traceback" in completed.stderr
+    assert "There is no recipe none" in completed.stderr

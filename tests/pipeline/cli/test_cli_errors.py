@@ -236,7 +236,7 @@ def test_a_port_in_use_is_one_message(tmp_path, monkeypatch, capsys):
 )
 def test_so_it_is_of_the_command_as_a_process(command, place):
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "pipeline.cli", *shlex.split(command)],
         cwd=place,
         env=environment,
@@ -244,6 +244,6 @@ def test_so_it_is_of_the_command_as_a_process(command, place):
         text=True,
         check=False,
     )
-    assert done.returncode == 2
-    assert done.stderr.startswith("visage: ")
-    assert "Traceback" not in done.stderr
+    assert completed.returncode == 2
+    assert completed.stderr.startswith("visage: ")
+    assert "Traceback" not in completed.stderr

@@ -16,11 +16,11 @@ def address(tmp_path_factory) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", address)
         patch.chdir(root)
-        made = client()
-        made.create_registered_model("visage")
+        mlflow_client = client()
+        mlflow_client.create_registered_model("visage")
         decided = {"visage.blessed": "false", "visage.decided": "There are only 28 test examples."}
         for number, tags in enumerate(({"visage.blessed": "true"}, decided, {}), 1):
-            made.create_model_version("visage", (root / f"model-{number}").as_uri(), tags=tags)
+            mlflow_client.create_model_version("visage", (root / f"model-{number}").as_uri(), tags=tags)
     return address
 
 

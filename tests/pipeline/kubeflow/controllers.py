@@ -41,8 +41,8 @@ class Controllers:
 
     def complete(self, name: str) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        done = {"succeeded": 2, "completedIndexes": "0-1", "ready": 0, "completionTime": now}
-        self._status(name, done, ("SuccessCriteriaMet", "Complete"), "CompletionsReached", "Reached expected number")
+        status = {"succeeded": 2, "completedIndexes": "0-1", "ready": 0, "completionTime": now}
+        self._status(name, status, ("SuccessCriteriaMet", "Complete"), "CompletionsReached", "Reached expected number")
 
     def fail(self, name: str) -> None:
         self._status(

@@ -219,8 +219,8 @@ def test_the_train_step_of_the_pipeline_has_two_hosts_train_and_takes_what_they_
         for name in ("ingest", "validate"):
             code, output = night.do(name)
             assert code == 0, output
-        done = []
-        step = threading.Thread(target=lambda: done.append(night.do("train")))
+        results = []
+        step = threading.Thread(target=lambda: results.append(night.do("train")))
         step.start()
         job = cluster.started()
         try:
@@ -231,7 +231,7 @@ def test_the_train_step_of_the_pipeline_has_two_hosts_train_and_takes_what_they_
         finally:
             cluster.remove_all()
             step.join(300)
-    ((code, output),) = done
+    ((code, output),) = results
     assert code == 0, output
     assert f"started the Job {job.metadata.name}" in output
     for number in range(2):
