@@ -53,9 +53,9 @@ def run_id(client):
 
 @pytest.fixture
 def queue(client, run_id):
-    metric_queue = MetricQueue(client, run_id)
-    yield metric_queue
-    metric_queue.close()
+    own_queue = MetricQueue(client, run_id)
+    yield own_queue
+    own_queue.close()
 
 
 def points(client, run_id, name):

@@ -145,7 +145,7 @@ class TestAnomalies:
     @pytest.mark.parametrize("case", BROKEN)
     def test_each_is_found_and_told(self, case, write_examples, job):
         make, sentence = BROKEN[case]
-        test = [*faces(40), make(), make()] if make else [raw(face, **WHOLLY_BROKEN[case]) for face in faces(42)]
+        test = [*faces(40), make(), make()] if make else [raw(example, **WHOLLY_BROKEN[case]) for example in faces(42)]
         task = job(write_examples({"test": test}))
         with pytest.raises(VisageError) as caught:
             run(settings(), task)

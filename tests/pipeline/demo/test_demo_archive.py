@@ -135,12 +135,12 @@ class TestDefects:
         assert counts["examples"] == counts["rows"] - reasons.total()
 
     def test_every_reason_stands_in_an_archive_of_usual_size(self):
-        counts = expected(plan_rows(2000, 1))
-        assert set(counts["rejects"]) == set(RATES)
+        totals = expected(plan_rows(2000, 1))
+        assert set(totals["rejects"]) == set(RATES)
         # Where several meet in one row, the first counts; no_face is the commonest and far behind in precedence.
-        assert counts["rejects"]["no_face"] == pytest.approx(0.289 * 2000, rel=0.15)
-        assert counts["rejects"]["conflicting_labels"] == 2 * round(0.009 * 2000)
-        assert 0.5 < counts["examples"] / counts["rows"] < 0.62
+        assert totals["rejects"]["no_face"] == pytest.approx(0.289 * 2000, rel=0.15)
+        assert totals["rejects"]["conflicting_labels"] == 2 * round(0.009 * 2000)
+        assert 0.5 < totals["examples"] / totals["rows"] < 0.62
 
 
 def test_the_album_holds_photos_of_other_people_and_a_few_broken_files(archive, counts):

@@ -126,8 +126,8 @@ def test_the_artifacts_are_what_kubeflow_shows_of_their_kind(spec):
         }
         for step in dag.STEPS
     }
-    assert {outputs["metrics"] for outputs in kinds.values()} == {"Metrics"}
-    assert {step: (outputs["artifact"], outputs["page"]) for step, outputs in kinds.items()} == {
+    assert {step_outputs["metrics"] for step_outputs in kinds.values()} == {"Metrics"}
+    assert {step: (step_outputs["artifact"], step_outputs["page"]) for step, step_outputs in kinds.items()} == {
         "ingest": ("Dataset", "HTML"),
         "validate": ("Artifact", "HTML"),
         "train": ("Model", "HTML"),
