@@ -71,9 +71,8 @@ def read_manifest(folder: Path) -> Manifest:
     _recover(folder)
     try:
         content = json.loads((folder / MANIFEST).read_text())
-        field_names = {
-            attribute.name for attribute in fields(Manifest)
-        }  # another version of Visage may have written more
+        # Another version of Visage may have written more.
+        field_names = {attribute.name for attribute in fields(Manifest)}
         return Manifest(**{name: value for name, value in content.items() if name in field_names})
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise VisageError(
