@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from components.report import markdown, page
+from schemas.record import SPLITS
 
 PURPOSE = (
     "Estimates age (a distribution over 0 to 100 years, given as expected value, spread and 90 % interval) and gender from a "
@@ -58,26 +59,26 @@ OWN_TERMS = "The photos are of a source of the user's own: its terms are for who
 
 LICENCE = "Code and network: Apache-2.0. The weights were learned from the photos above, whose terms hold beside it."
 
-_FIGURES = (
-    ("age_mae", "age: mean absolute error, years"),
-    ("age_median_error", "age: median error, years"),
-    ("age_bias", "age: predicted minus true, years"),
-    ("age_cs3", "age: share within 3 years"),
-    ("age_cs5", "age: share within 5 years"),
-    ("age_cs10", "age: share within 10 years"),
-    ("age_class_accuracy", "age class: share right"),
-    ("age_class_macro_f1", "age class: macro F1"),
-    ("gender_accuracy", "gender: share right"),
-    ("gender_balanced_accuracy", "gender: share right, both genders alike"),
-    ("gender_auc", "gender: area under the ROC curve"),
-)
+FIGURES = {
+    "age_mae": "age: mean absolute error, years",
+    "age_median_error": "age: median error, years",
+    "age_bias": "age: predicted minus true, years",
+    "age_cs3": "age: share within 3 years",
+    "age_cs5": "age: share within 5 years",
+    "age_cs10": "age: share within 10 years",
+    "age_class_accuracy": "age class: share right",
+    "age_class_macro_f1": "age class: macro F1",
+    "gender_accuracy": "gender: share right",
+    "gender_balanced_accuracy": "gender: share right, both genders alike",
+    "gender_auc": "gender: area under the ROC curve",
+}
 
-_CALIBRATION = (
-    ("age_interval_coverage", "share of true ages within the 90 % interval"),
-    ("age_interval_width", "width of the 90 % interval, years"),
-    ("age_nll", "age: negative log-likelihood, nats"),
-    ("gender_ece", "gender: expected calibration error"),
-)
+CALIBRATION = {
+    "age_interval_coverage": "share of true ages within the 90 % interval",
+    "age_interval_width": "width of the 90 % interval, years",
+    "age_nll": "age: negative log-likelihood, nats",
+    "gender_ece": "gender: expected calibration error",
+}
 
 _OF_SLICES = (
     ("age_mae", "age MAE, years"),
@@ -115,44 +116,10 @@ PLOTS = {
 }
 """The plots of evaluate that go with a version, with what they show. None with a photo is among them: the card is handed out."""
 
-_LONGEST = 5000
-"""Letters of a version's description that MLflow's database holds."""
-
-_EXPENDABLE = (
-    "Lineage",
-    "How it was made",
-    "For whom",
-    "Data and its terms",
-    "Age checks",
-    "Calibration",
-    "Out of scope",
-)
-"""Sections that a description does without, the first of them first, where the card is too long for it."""
-
 
 def text(title: str, metrics: Mapping[str, Any], origin: Origin) -> str:
     """The card as Markdown; see `blocks`."""
     return markdown.text(title, blocks(metrics, origin))
-
-
-def description(metrics: Mapping[str, Any], origin: Origin) -> str:
-    """The card as Markdown without its title, and without what there is no room for in MLflow."""
-    sections: dict[str, list[page.Block]] = {"": []}
-    for block in blocks(metrics, origin):
-        if isinstance(block, page.Heading):
-            sections[block.text] = []
-        sections[list(sections)[-1]].append(block)
-    note = page.Paragraph(
-        "The whole card is `artifacts/card.md` in the model's files, with plots `artifacts/report.html`."
-    )
-    for left_out in ("", *_EXPENDABLE):
-        if left_out:
-            sections.pop(left_out, None)
-        held = [block for section in sections.values() for block in section]
-        told = markdown.body([*held, note], markdown.WIDE)
-        if len(told) <= _LONGEST:
-            return told
-    return told[:_LONGEST]
 
 
 def write_page(path: Path, title: str, parts: Sequence[page.Block], plots: Path, surround: page.Surround) -> None:
@@ -192,11 +159,11 @@ def blocks(metrics: Mapping[str, Any], origin: Origin) -> list[page.Block]:
         *_data(origin),
         page.Heading("How good it is"),
         page.Paragraph(f"On {metrics.get('examples', 0):,} held-out examples, no person of which was in training."),
-        _figures(metrics, _FIGURES),
+        figures(metrics, FIGURES),
         page.Paragraph("The baseline answers the training split's median age and more frequent gender for everyone."),
         page.Heading("For whom"),
         _slices(metrics.get("slices") or ()),
-        *_section("Calibration", _figures(metrics, _CALIBRATION)),
+        *_section("Calibration", figures(metrics, CALIBRATION)),
         *_section("Age checks", _age_checks(metrics.get("age_checks") or ())),
         page.Heading("Limits"),
         page.Bullets(LIMITS),
@@ -224,20 +191,32 @@ def _section(title: str, table: page.Table) -> list[page.Block]:
 
 
 def _data(origin: Origin) -> list[page.Block]:
-    source, ingested = origin.source, origin.counts.get("ingest", {})
-    kind = str(source.get("kind") or "not told")
-    name = str(source.get("name") or Path(str(source.get("path") or "")).name or kind)
-    splits = [(split, ingested[split]) for split in ("train", "validation", "test") if split in ingested]
+    name, kind, terms = source_of(origin)
     return [
-        page.Paragraph(f"Source: {name}, read as {kind}. {TERMS.get(kind, OWN_TERMS)}"),
-        page.Table(("split", "examples"), splits, "No person, and no picture, is in two splits."),
+        page.Paragraph(f"Source: {name}, read as {kind}. {terms}"),
+        page.Table(("split", "examples"), splits_of(origin), "No person, and no picture, is in two splits."),
     ]
 
 
-def _figures(metrics: Mapping[str, Any], wanted: Sequence[tuple[str, str]]) -> page.Table:
+def source_of(origin: Origin) -> tuple[str, str, str]:
+    """Name, kind and terms of the source of the photos."""
+    source = origin.source
+    kind = str(source.get("kind") or "not told")
+    name = str(source.get("name") or Path(str(source.get("path") or "")).name or kind)
+    return name, kind, TERMS.get(kind, OWN_TERMS)
+
+
+def splits_of(origin: Origin) -> list[tuple[str, int]]:
+    """Every split with the number of its examples."""
+    ingested = origin.counts.get("ingest", {})
+    return [(split, ingested[split]) for split in SPLITS if split in ingested]
+
+
+def figures(metrics: Mapping[str, Any], wanted: Mapping[str, str]) -> page.Table:
+    """Figures with their intervals beside the baseline's; `wanted` has their titles by their names among the metrics."""
     rows = [
         (title, _plain(metrics[name]), _ends(metrics, name), _plain(metrics.get(f"baseline_{name}")))
-        for name, title in wanted
+        for name, title in wanted.items()
         if metrics.get(name) is not None
     ]
     return page.Table(("figure", "this model", "95 % interval", "baseline"), rows)
@@ -249,7 +228,7 @@ def _slices(slices: Sequence[Mapping[str, Any]]) -> page.Table:
         [
             f"{held['slice']}: {held['value']}" + ("" if held.get("judged", True) else " (too few to judge)"),
             held["examples"],
-            *(_with_ends(held, name) for name, _ in known),
+            *(with_ends(held, name) for name, _ in known),
         ]
         for held in slices
     ]
@@ -266,7 +245,7 @@ def _age_checks(checks: Sequence[Mapping[str, Any]]) -> page.Table:
             "challenge age, years" if check["rule"] == "challenge" else "least probability",
             f"{check['false_acceptance']:.1%}",
             check["at"],
-            _share(check.get("at_adults_refused")),
+            share(check.get("at_adults_refused")),
             check.get("near_minors"),
         )
         for check in checks
@@ -292,7 +271,8 @@ def _ends(metrics: Mapping[str, Any], name: str) -> str:
     return "–" if low is None or high is None else f"{_plain(low)} to {_plain(high)}"
 
 
-def _with_ends(held: Mapping[str, Any], name: str) -> str:
+def with_ends(held: Mapping[str, Any], name: str) -> str:
+    """A figure with its interval in brackets, where it has one; a dash where it was not measured."""
     ends = _ends(held, name)
     return _plain(held.get(name)) + ("" if ends == "–" else f" ({ends})")
 
@@ -301,7 +281,8 @@ def _plain(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}" if abs(value) < 1 else f"{value:.2f}"
 
 
-def _share(value: float | None) -> str:
+def share(value: float | None) -> str:
+    """A share in per cent; a dash for none."""
     return "–" if value is None else f"{value:.1%}"
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from components import registry
 from components.photo import PhotoSettings
-from components.register import card, persons, served_files
+from components.register import card, description, persons, served_files
 from components.register.settings import Settings
 from components.registry import ModelVersion, datasets, learned_from
 from components.registry.learned_from import LearnedFrom
@@ -135,7 +135,9 @@ def _register(
             if plot.is_file():
                 mlflow.log_artifact(str(plot), "evaluation")
         entry = mlflow.register_model(logged.model_uri, name, tags={**tags, FINGERPRINT: context.fingerprint})
-        client().update_model_version(name, entry.version, description=card.description(metrics, origin))
+        whole = description.WholeCard(client().get_run(run_id).info.experiment_id, logged.model_id, run_id)
+        told = description.text(metrics, origin, whole)
+        client().update_model_version(name, entry.version, description=told)
         client().update_registered_model(name, description=card.PURPOSE)
     version = registry.resolve(f"{name}/{entry.version}")
     if context.fingerprint:

@@ -16,6 +16,9 @@ from typing import Any
 PREFIX = "visage.champion."
 """Begins the name of the tag of an entry; a number follows, one higher than all that were there, and something random."""
 
+_WHY = 2000
+"""Letters of a reason that are kept: MLflow's databases hold 5,000 of a registered model's tag, and a quote takes two."""
+
 PROMOTED, ROLLED_BACK = "promoted", "rolled back"
 
 
@@ -47,7 +50,7 @@ class Entry:
 
     def text(self) -> str:
         """The value of the tag."""
-        return json.dumps({name: value for name, value in asdict(self).items() if name != "key"})
+        return json.dumps({name: value for name, value in asdict(self).items() if name != "key"}, ensure_ascii=False)
 
 
 def entries(tags: Mapping[str, str]) -> list[Entry]:
@@ -71,7 +74,8 @@ def append(client: Any, name: str, entry: Entry) -> Entry:
     """Add an entry of this moment, and give it with its key, time and account."""
     listed = entries(client.get_registered_model(name).tags)
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    entry = replace(entry, key=f"{_next(listed)}-{uuid.uuid4().hex[:8]}", when=now, who=account())
+    why = entry.why if len(entry.why) <= _WHY else f"{entry.why[: _WHY - 1]}…"
+    entry = replace(entry, key=f"{_next(listed)}-{uuid.uuid4().hex[:8]}", when=now, who=account(), why=why)
     client.set_registered_model_tag(name, entry.key, entry.text())
     return entry
 

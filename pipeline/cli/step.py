@@ -13,11 +13,11 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from components.step import Step, Surroundings, Tracker, command, execute
+from components.step.artifact_store import ArtifactStore
 from components.step.destination import folder_for
 from components.step.identity import Identity, of_step
 from components.step.reuse import behind_the_champion
 from components.step.settings import Section
-from components.step.staging import Staging
 from components.storage.names import is_remote
 from pipeline.cli.arguments import Commands
 from pipeline.kubeflow import outputs as kubeflow_outputs
@@ -43,24 +43,25 @@ def add(commands: Commands) -> None:
     parser.add_argument("--run", default="", metavar="KEY", help="key of the pipeline run that this step belongs to")
     cluster = parser.add_argument_group("what a container of the cluster is given")
     cluster.add_argument(
-        "--staging",
+        "--artifact-store",
         default="",
         metavar="PLACE",
         help="folder or URL in which artifacts are kept to be reused, and what a retry of an unfinished step goes on from",
     )
     cluster.add_argument(
-        "--staged",
+        "--stored",
         action="append",
         default=[],
         nargs=2,
         metavar=("STEP", "FINGERPRINT"),
-        help="artifact of an earlier step, taken from --staging; repeatable",
+        help="artifact of an earlier step, taken from --artifact-store; repeatable",
     )
     cluster.add_argument(
         "--job",
         default="",
         metavar="JSON",
-        help="a Job of Kubernetes that does the work: this process starts it, waits, and takes what it made from --staging",
+        help="a Job of Kubernetes that does the work: this process starts it, waits, and takes what it made from "
+        "--artifact-store",
     )
     cluster.add_argument("--kubeflow-ui", default="", metavar="URL", help="Kubeflow Pipelines in a browser, for links")
     cluster.add_argument("--mlflow-ui", default="", metavar="URL", help="MLflow in a browser, for links")
@@ -94,8 +95,8 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
     outputs = kubeflow_outputs.parse(arguments.executor_input, arguments.page)
     reason = step.nothing_to_do(settings) if step.nothing_to_do else ""
     first = not step.host_number or step.host_number() == 0
-    staging = Staging(arguments.staging, arguments.run, first=first)
-    inputs = command.inputs_of(step, _with_staged(arguments, staging))
+    store = ArtifactStore(arguments.artifact_store, arguments.run, first=first)
+    inputs = command.inputs_of(step, _with_stored(arguments, store))
     name = os.environ.get("VISAGE_RECIPE") or recipe.name  # a container is told what its settings come from
     surroundings = command.surroundings_of(step, settings, name, tracking.git_commit())
     key = arguments.run or f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{step.name}"
@@ -106,7 +107,7 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
     run_id = ""
     whole = nullcontext() if arguments.run or not tracked else tracking.parent_run(pipeline_run)
     with folder_for(arguments.out) as out, whole:
-        work = _Work(step, settings, inputs, out, surroundings, staging)
+        work = _Work(step, settings, inputs, out, surroundings, store)
         reused = not reason and work.reuse()
         if reused:
             manifest = read_manifest(out)
@@ -133,7 +134,7 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
             page = tracking.page_of(run_id, server) if run_id else ""
             outputs.write(step, out, manifest, {"mlflow_run": page} if page else {})
     if reused:
-        print(f"{step.name}: reused from {arguments.staging}, as nothing that it depends on has changed")
+        print(f"{step.name}: reused from {arguments.artifact_store}, as nothing that it depends on has changed")
     else:
         command.report(manifest, arguments.out)
 
@@ -155,19 +156,19 @@ def _leading_to(run_id: str, server: str) -> Iterator[None]:
         raise VisageError(error.message, f"{hint}Its run in MLflow: {page}", usage=error.usage) from error
 
 
-def _with_staged(arguments: argparse.Namespace, staging: Staging) -> argparse.Namespace:
-    """The arguments, with the inputs that are taken from the staging place; they come to lie beside the output."""
+def _with_stored(arguments: argparse.Namespace, store: ArtifactStore) -> argparse.Namespace:
+    """The arguments, with the inputs that are taken from the artifact store; they come to lie beside the output."""
     from pipeline import dag
 
-    if not arguments.staged:
+    if not arguments.stored:
         return arguments
-    if not staging.place or is_remote(arguments.out):
-        raise VisageError("--staged wants --staging, and --out on this machine.", usage=True)
+    if not store.place or is_remote(arguments.out):
+        raise VisageError("--stored wants --artifact-store, and --out on this machine.", usage=True)
     out, fetched = Path(arguments.out).absolute(), []
-    for name, fingerprint in arguments.staged:
+    for name, fingerprint in arguments.stored:
         folder = out.with_name(f".{out.name}.inputs") / name
-        if not is_whole(folder) and not staging.fetch(dag.named(name), fingerprint, folder):
-            raise VisageError(f"--staged {name} {fingerprint}: {staging.place} holds no such artifact.")
+        if not is_whole(folder) and not store.fetch(dag.named(name), fingerprint, folder):
+            raise VisageError(f"--stored {name} {fingerprint}: {store.place} holds no such artifact.")
         fetched.append([name, str(folder)])
     return argparse.Namespace(**{**vars(arguments), "input": [*arguments.input, *fetched]})
 
@@ -199,21 +200,21 @@ class _Work:
     inputs: Mapping[str, Path]
     out: Path
     surroundings: Surroundings
-    staging: Staging
+    store: ArtifactStore
 
     @cached_property
     def identity(self) -> Identity:
         return of_step(self.step, self.settings, self.inputs, self.surroundings.champion)
 
     def reuse(self) -> bool:
-        """Take what is staged and still says what is so as the step's artifact; whether there is such a thing."""
-        if not self.staging.place:
+        """Take what is kept and still says what is so as the step's artifact; whether there is such a thing."""
+        if not self.store.place:
             return False
-        manifests = partial(self.staging.manifest_of, self.step)
+        manifests = partial(self.store.manifest_of, self.step)
         digest = self.identity.digest
         if not manifests(digest):
             digest = behind_the_champion(self.step, self.settings, self.inputs, self.surroundings, manifests)
-        if not digest or not self.staging.fetch(self.step, digest, self.out):
+        if not digest or not self.store.fetch(self.step, digest, self.out):
             return False
         if self.step.is_current and not self.step.is_current(self.out, self.surroundings):
             shutil.rmtree(self.out)
@@ -221,34 +222,34 @@ class _Work:
         return True
 
     def do_by_job(self, text: str, kubeflow: str) -> Manifest:
-        """Have a Job run the step on hosts of its own, and take what it staged."""
+        """Have a Job run the step on hosts of its own, and take what it kept."""
         from pipeline.kubeflow import job, train_job
 
         try:
             asked = json.loads(text)
         except ValueError as error:
             raise VisageError(f"--job is not JSON: {error}", usage=True) from error
-        if not self.staging.place or not self.staging.run:
-            raise VisageError("--job wants --staging and --run too.", usage=True)
+        if not self.store.place or not self.store.run:
+            raise VisageError("--job wants --artifact-store and --run too.", usage=True)
         made = {name: read_manifest(folder) for name, folder in self.inputs.items()}
-        words = train_job.command(self.settings, self.staging.run, self.staging.place, made, kubeflow)
-        job.run(train_job.named(asked, self.staging.run, self.identity.digest, words))
-        if not self.staging.fetch(self.step, self.identity.digest, self.out):
+        words = train_job.command(self.settings, self.store.run, self.store.place, made, kubeflow)
+        job.run(train_job.named(asked, self.store.run, self.identity.digest, words))
+        if not self.store.fetch(self.step, self.identity.digest, self.out):
             raise VisageError(
-                f"The Job is done, and {self.staging.place} does not hold what it should have made.",
+                f"The Job is done, and {self.store.place} does not hold what it should have made.",
                 "Give hosts and steps the same image, and let the hosts write there.",
             )
         return read_manifest(self.out)
 
     def do(self, tracker: Tracker) -> Manifest:
-        """Run the step; the way to its artifact is staged, and then the artifact."""
-        if not self.staging.place:
+        """Run the step; the way to its artifact is kept, and then the artifact."""
+        if not self.store.place:
             return execute(self.step, self.settings, self.inputs, self.out, tracker, self.surroundings)
         known = self.identity
-        with self.staging.carried(self.step, known.digest, partial_folder(self.out, known.digest)):
+        with self.store.carried(self.step, known.digest, partial_folder(self.out, known.digest)):
             manifest = execute(self.step, self.settings, self.inputs, self.out, tracker, self.surroundings, known)
             try:
-                self.staging.keep(self.step, self.out, manifest)
+                self.store.keep(self.step, self.out, manifest)
             except VisageError as error:  # the artifact is there all the same
                 log.warning("the next run will not find this artifact. %s", error.message)
         return manifest

@@ -192,7 +192,7 @@ class ClusterProfile(_Plain):
     )
     image_pull_secrets: tuple[ObjectName, ...] = Field((), description="secrets with the registry's credentials")
     tracking_uri: Name = Field("http://mlflow:5000", description="MLflow server, as seen from the pods")
-    staging: str = Field(
+    artifact_store: str = Field(
         "",
         description="folder of a volume, or URL of a bucket, in which artifacts are kept that later runs need not make again, "
         "and the checkpoints from which a retry goes on; empty: neither",
@@ -236,9 +236,9 @@ class ClusterProfile(_Plain):
 
     @model_validator(mode="after")
     def _hosts_share_a_place(self) -> Self:
-        if self.train_hosts and not self.staging:
+        if self.train_hosts and not self.artifact_store:
             raise ValueError(
-                "train_hosts wants staging: what the hosts train from, and what they have trained, goes by way of it"
+                "train_hosts wants artifact_store: what the hosts train from, and what they have trained, goes by way of it"
             )
         return self
 

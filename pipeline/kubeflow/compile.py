@@ -131,8 +131,8 @@ def _component(step: Step, profile: ClusterProfile, recipe: Recipe) -> Any:
         arguments = ["step", step.name, "--settings", settings, "--run", run]
         for name in step.inputs:
             arguments += ["--input", name, given[name].path]
-        if profile.staging:
-            arguments += ["--staging", profile.staging]
+        if profile.artifact_store:
+            arguments += ["--artifact-store", profile.artifact_store]
         if _starts_job(step, profile):
             arguments += ["--job", json.dumps(train_job.manifest(profile, recipe.name))]
         for option, address in (("--kubeflow-ui", profile.links.kubeflow), ("--mlflow-ui", profile.links.mlflow)):

@@ -87,7 +87,7 @@ class _Watch:
         if held is None or held.metadata.deletion_timestamp:
             raise VisageError(
                 f"The Job {self.name} was removed while it was at work.",
-                "Its checkpoints are in the staging place: a retry of the step goes on from there.",
+                "Its checkpoints are in the artifact store: a retry of the step goes on from there.",
             )
         pods = self.server.pods(self.name)
         self._tell(held, pods)
@@ -98,7 +98,7 @@ class _Watch:
             raise VisageError(
                 f"The Job {self.name} has failed: {failed.reason}: {failed.message}",
                 f"What its first pod said stands above; {logs} shows all, for as long as the Job stays. A retry of the step "
-                "goes on from the last checkpoint in the staging place.",
+                "goes on from the last checkpoint in the artifact store.",
             )
         return bool(_condition(held, "Complete"))
 

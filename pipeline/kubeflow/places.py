@@ -49,8 +49,8 @@ def _places(settings: RecipeSettings, profile: ClusterProfile) -> Iterator[tuple
                 yield key, str(place)
     if settings.beam.staging:
         yield "beam.staging", settings.beam.staging
-    if profile.staging:
-        yield "staging of the cluster profile", profile.staging
+    if profile.artifact_store:
+        yield "artifact_store of the cluster profile", profile.artifact_store
 
 
 def _refused(key: str, place: str, why: str) -> VisageError:

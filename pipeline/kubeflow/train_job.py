@@ -1,8 +1,8 @@
 """Training on hosts of its own: the indexed Job that the compiled pipeline's train step starts and waits for.
 
-Its pods are what the cluster profile says of the train step, one a host. They take what ingest and validate made from the staging
-place, and the first of them leaves there what it has trained, and its checkpoints. What it needs in the namespace, an address for
-its hosts and the right to start it, is infra/kubernetes/kubeflow.
+Its pods are what the cluster profile says of the train step, one a host. They take what ingest and validate made from the
+artifact store, and the first of them leaves there what it has trained, and its checkpoints. What it needs in the namespace, an
+address for its hosts and the right to start it, is infra/kubernetes/kubeflow.
 """
 
 import hashlib
@@ -95,20 +95,20 @@ def name_of(run: str, fingerprint: str) -> str:
     return f"visage-train-{_slug(run, 30)}-{digest[:10]}"
 
 
-def command(settings: Section, run: str, staging: str, inputs: Mapping[str, Manifest], kubeflow: str = "") -> list[str]:
-    """What every host runs: the train step, with inputs from the staging place.
+def command(settings: Section, run: str, store: str, inputs: Mapping[str, Manifest], kubeflow: str = "") -> list[str]:
+    """What every host runs: the train step, with inputs from the artifact store.
 
     Args:
         settings: of the step.
         run: key of the pipeline run.
-        staging: the place.
+        store: the artifact store.
         inputs: manifest of every input artifact, by the input's name.
         kubeflow: address of Kubeflow's user interface; empty where it is not known.
     """
     changed = json.dumps(settings.model_dump(mode="json", exclude_defaults=True))
-    words = ["visage", "step", "train", "--settings", changed, "--run", run, "--staging", staging]
+    words = ["visage", "step", "train", "--settings", changed, "--run", run, "--artifact-store", store]
     for name, made in inputs.items():
-        words += ["--staged", name, made.fingerprint]
+        words += ["--stored", name, made.fingerprint]
     if kubeflow:
         words += ["--kubeflow-ui", kubeflow]
     return [*words, "--out", "/work/trained"]

@@ -104,6 +104,23 @@ def test_the_tables_can_be_made_again_and_are_waited_for(server):
     server.run(sys.executable, BASE / "mlflow_store.py", "wait")
 
 
+def test_a_description_is_held_up_to_its_longest_however_many_bytes_a_letter_takes(server, monkeypatch):
+    from mlflow.exceptions import MlflowException
+
+    from components.register import description
+
+    client = logged_in(server, monkeypatch)
+    run = client.create_run(client.create_experiment("letters")).info
+    client.create_registered_model("letters")
+    version = client.create_model_version("letters", f"{run.artifact_uri}/model", run.run_id).version
+    longest = ("é写\N{BABY}x" * description.LONGEST)[: description.LONGEST]
+    client.update_model_version("letters", version, longest)
+    with pytest.raises(MlflowException, match="value too long"):
+        client.update_model_version("letters", version, f"{longest}x")
+    assert client.get_model_version("letters", version).description == longest
+    client.delete_registered_model("letters")
+
+
 def test_one_parent_and_one_child_a_step_though_the_server_was_killed(client):
     held = runs(client)
     (parent,) = [run for run in held if run.data.tags["visage.step"] == "pipeline"]

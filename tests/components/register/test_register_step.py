@@ -61,6 +61,8 @@ class TestWhatIsRegistered:
         row = ["age: mean absolute error, years", "5.25", "–", "12.00"]
         assert f"| {markdown.WIDE.join(row)} |" in version.description
         assert version.description.startswith("Estimates age")
+        assert f"/models/{version.model_id}/artifacts" in version.description
+        assert f"/runs/{version.run_id}/artifacts" in version.description
         model = mlflow.models.get_model_info(version.uri)
         assert model.signature.inputs.input_names() == ["image"]
         assert model.signature.outputs.input_names()[:3] == ["age", "age_std", "age_low"]

@@ -228,6 +228,15 @@ class TestHistory:
         ]
         assert entries[1].when.startswith("20") and entries[1].who
 
+    def test_keeps_of_a_reason_however_long_what_mlflow_has_room_for(self, held):
+        from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModelTag
+
+        registry.promote("faces/3", '"写' * 10_000)
+        *_, entry = registry.champions("faces")
+        assert entry.why.startswith('"写"写') and entry.why.endswith("…")
+        room = SqlRegisteredModelTag.__table__.c.value.type.length
+        assert len(client().get_registered_model("faces").tags[entry.key]) < room
+
     def test_a_rollback_after_a_promotion_of_an_earlier_champion_goes_back_to_the_one_between(self, held):
         registry.promote("faces/3")
         registry.promote("faces/2")

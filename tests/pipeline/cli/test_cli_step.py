@@ -35,7 +35,7 @@ def test_settings_go_over_the_recipe_as_they_would_in_one_and_a_credential_in_th
 
 @pytest.fixture
 def ingest(tmp_path, monkeypatch):
-    """Ingests a small table, as a pod of a run does; whether the artifact was taken from what is staged."""
+    """Ingests a small table, as a pod of a run does; whether the artifact was taken from what is kept."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (tmp_path / "photos").mkdir()
     for number in range(40):
@@ -46,14 +46,14 @@ def ingest(tmp_path, monkeypatch):
     def run(out: str, capsys, *more: str) -> bool:
         source = {"kind": "table", "path": str(tmp_path / "photos" / "faces.csv")}
         settings = json.dumps({"source": source, "beam": {"workers": 1}})
-        staged = ["--staging", str(tmp_path / "staging"), "--run", out]
-        assert main(["step", "ingest", "--settings", settings, *staged, *more, "--out", str(tmp_path / out)]) == 0
+        store = ["--artifact-store", str(tmp_path / "store"), "--run", out]
+        assert main(["step", "ingest", "--settings", settings, *store, *more, "--out", str(tmp_path / out)]) == 0
         return "reused from" in capsys.readouterr().out
 
     return run
 
 
-def test_an_artifact_that_is_staged_is_taken_and_not_made_again_unless_a_photo_is_another(ingest, tmp_path, capsys):
+def test_an_artifact_that_is_kept_is_taken_and_not_made_again_unless_a_photo_is_another(ingest, tmp_path, capsys):
     assert not ingest("first", capsys)
     assert ingest("second", capsys)
     assert read_manifest(tmp_path / "second") == read_manifest(tmp_path / "first")
@@ -93,12 +93,12 @@ def test_a_step_that_fails_says_where_its_run_in_mlflow_is(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        (["--staged", "ingest", "0123abcd"], "--staged wants --staging"),
-        (["--staged", "ingest", "0123abcd", "--staging", "STAGING"], "holds no such artifact"),
+        (["--stored", "ingest", "0123abcd"], "--stored wants --artifact-store"),
+        (["--stored", "ingest", "0123abcd", "--artifact-store", "STORE"], "holds no such artifact"),
     ],
 )
-def test_an_input_that_is_not_staged_is_one_message(more, told, tmp_path, capsys):
-    more = [word.replace("STAGING", str(tmp_path / "staging")) for word in more]
+def test_an_input_that_is_not_kept_is_one_message(more, told, tmp_path, capsys):
+    more = [word.replace("STORE", str(tmp_path / "store")) for word in more]
     assert main(["step", "validate", *more, "--out", str(tmp_path / "out")]) != 0
     assert told in capsys.readouterr().err
 

@@ -76,9 +76,9 @@ class TestTheBucketsExample:
         assert int(train[1]["activeDeadlineSeconds"]) == 2 * 86400
         assert "activeDeadlineSeconds" not in both[1]["exec-validate"]
 
-    def test_steps_are_told_where_artifacts_are_staged_and_where_people_look(self, train):
+    def test_steps_are_told_where_artifacts_are_kept_and_where_people_look(self, train):
         arguments = train[0]["args"]
-        assert arguments[arguments.index("--staging") + 1] == "s3://visage-staging"
+        assert arguments[arguments.index("--artifact-store") + 1] == "s3://visage-artifact-store"
         assert arguments[arguments.index("--kubeflow-ui") + 1] == "https://kubeflow.example.com"
         assert arguments[arguments.index("--mlflow-ui") + 1] == "https://mlflow.example.com"
 
@@ -87,7 +87,7 @@ def test_the_volumes_example_mounts_claims_and_secrets_into_every_pod(tmp_path):
     _, pods = compiled(VOLUME, tmp_path, "/data/imdb_crop")
     for pod in pods.values():
         mounted = {held["constant"]: held["mountPath"] for held in pod["pvcMount"]}
-        assert mounted == {"visage-photos": "/data", "visage-staging": "/staging"}
+        assert mounted == {"visage-photos": "/data", "visage-artifact-store": "/store"}
         assert [(held["secretName"], held["mountPath"]) for held in pod["secretAsVolume"]] == [
             ("company-ca", "/etc/company-ca")
         ]
@@ -134,8 +134,8 @@ def test_what_is_given_on_the_command_line_goes_before_the_file():
         ("volumes: [{claim: Photos!, mount: /data}]", "small letters", ""),
         ("volumes: [{claim: a, mount: /data}, {claim: b, mount: /data/}]", "mounted at /data", ""),
         ("secrets: [{name: key}]", "say which variables", ""),
-        ("train_hosts: 2", "train_hosts wants staging", ""),
-        ("{train_hosts: -1, staging: s3://x}", "train_hosts", ""),
+        ("train_hosts: 2", "train_hosts wants artifact_store", ""),
+        ("{train_hosts: -1, artifact_store: s3://x}", "train_hosts", ""),
         ("env: {AWS_SECRET_ACCESS_KEY: hunter2}", "make a credential a secret of the cluster", ""),
         ("- image", "must hold settings", ""),
         ("image: [", "is not valid YAML", ""),
@@ -198,7 +198,7 @@ def test_a_place_that_every_pod_sees_is_not(overrides):
     demand_visible(recipe.load("default", overrides).settings, ClusterProfile.model_validate(values))
 
 
-@pytest.mark.parametrize("staging", ["staging", "/elsewhere", "https://example.com"])
-def test_a_staging_place_that_no_pod_can_see_is_refused(staging):
-    with pytest.raises(VisageError, match="staging of the cluster profile"):
-        demand_visible(recipe.load("default").settings, ClusterProfile(staging=staging))
+@pytest.mark.parametrize("place", ["store", "/elsewhere", "https://example.com"])
+def test_an_artifact_store_that_no_pod_can_see_is_refused(place):
+    with pytest.raises(VisageError, match="artifact_store of the cluster profile"):
+        demand_visible(recipe.load("default").settings, ClusterProfile(artifact_store=place))

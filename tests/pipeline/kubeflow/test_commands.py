@@ -68,7 +68,7 @@ def pipeline(place, chosen):
     profile = ClusterProfile.model_validate(
         {
             "tracking_uri": f"sqlite:///{place}/mlflow.db",
-            "staging": str(place / "staging"),
+            "artifact_store": str(place / "store"),
             "image_folders": [str(place)],
             "links": {"kubeflow": "https://kubeflow.example.com", "mlflow": "https://mlflow.example.com"},
         }
@@ -129,7 +129,7 @@ def test_a_second_night_on_the_same_photos_reuses_all_that_is_as_it_was(first, s
 
 
 def test_nothing_unfinished_stays(first, second, place):
-    assert not [file for file in (place / "staging" / "unfinished").rglob("*") if file.is_file()]
+    assert not [file for file in (place / "store" / "unfinished").rglob("*") if file.is_file()]
 
 
 def test_kubeflow_shows_pages_figures_and_the_model(first, second):

@@ -108,7 +108,7 @@ def test_the_command_in_the_container_is_one_that_visage_understands(step, spec)
 @pytest.mark.parametrize("name", recipe.names())
 def test_every_recipe_reaches_the_steps_as_it_is(name, tmp_path):
     photos = ["source.path=/data/imdb_crop", "score.photos=[/data/album.zip]"]
-    if recipe.load(name).estimator.backbone.kind == "mobilenet":
+    if recipe.load(name).settings.estimator.backbone.kind == "mobilenet":
         photos.append("estimator.backbone.weights=/data/faceres.weights.h5")
     chosen, file = recipe.load(name, photos), tmp_path / "visage.yaml"
     compile_pipeline(chosen, VISAGE, file)

@@ -20,7 +20,7 @@ from tests.pipeline.kubeflow.controllers import controllers, until
 pytest.importorskip("kubernetes", reason="the extra [kubeflow] is not installed")
 
 PROFILE = ClusterProfile.model_validate(
-    {"image": "registry.example.com/visage:1", "staging": "s3://visage", "train_hosts": 2}
+    {"image": "registry.example.com/visage:1", "artifact_store": "s3://visage", "train_hosts": 2}
 )
 JOB = train_job.named(train_job.manifest(PROFILE, "demo"), "run-1", "0123abcd", ["visage", "--help"])
 NAME = JOB["metadata"]["name"]

@@ -54,7 +54,7 @@ def job(compiled):
     arguments = [word for word in compiled[0]["args"] if not word.startswith("{{$")]
     manifest = json.loads(arguments[arguments.index("--job") + 1])
     settings = recipe.load("default", ["train.epochs=3"]).of(dag.named("train"))
-    words = train_job.command(settings, "Run_1", "s3://visage-staging", {})
+    words = train_job.command(settings, "Run_1", "s3://visage-artifact-store", {})
     return train_job.named(manifest, "Run_1", "0123abcd", words)
 
 
@@ -92,8 +92,8 @@ def test_a_host_is_given_what_the_profile_says_of_the_step(job):
 def test_volumes_and_files_of_secrets_are_mounted_into_hosts_too():
     values = {
         "train_hosts": 1,
-        "staging": "/staging",
-        "volumes": [{"claim": "staging", "mount": "/staging"}],
+        "artifact_store": "/store",
+        "volumes": [{"claim": "store", "mount": "/store"}],
         "secrets": [{"name": "company-ca", "files": "/etc/ca"}],
         "service_account": "visage-pipelines",
         "image_pull_secrets": ["registry"],
@@ -106,7 +106,7 @@ def test_volumes_and_files_of_secrets_are_mounted_into_hosts_too():
     spec = named["spec"]["template"]["spec"]
     mounted = {held["name"]: held["mountPath"] for held in spec["containers"][0]["volumeMounts"]}
     found = {mounted[held["name"]]: held for held in spec["volumes"]}
-    assert found["/staging"]["persistentVolumeClaim"] == {"claimName": "staging"}
+    assert found["/store"]["persistentVolumeClaim"] == {"claimName": "store"}
     assert found["/etc/ca"]["secret"] == {"secretName": "company-ca"}
     assert (spec["serviceAccountName"], spec["imagePullSecrets"]) == ("visage-pipelines", [{"name": "registry"}])
     assert (spec["nodeSelector"], spec["containers"][0]["imagePullPolicy"]) == ({"disk": "ssd"}, "Always")
@@ -150,7 +150,7 @@ def test_its_pods_are_those_of_the_job_that_is_started_by_hand(job):
 
 
 def test_what_stands_in_settings_is_not_filled_in_by_kubernetes():
-    job = train_job.manifest(ClusterProfile(train_hosts=1, staging="s3://x"), "demo")
+    job = train_job.manifest(ClusterProfile(train_hosts=1, artifact_store="s3://x"), "demo")
     named = train_job.named(job, "run", "0", ["visage", '{"source": {"path": "s3://a/$(HOME)"}}'])
     assert named["spec"]["template"]["spec"]["containers"][0]["args"][1] == '{"source": {"path": "s3://a/$$(HOME)"}}'
 
@@ -158,7 +158,7 @@ def test_what_stands_in_settings_is_not_filled_in_by_kubernetes():
 def test_its_command_is_one_that_visage_understands(job):
     words = job["spec"]["template"]["spec"]["containers"][0]["args"]
     arguments = parser().parse_args(words[1:])
-    assert (arguments.name, arguments.run, arguments.staging) == ("train", "Run_1", "s3://visage-staging")
+    assert (arguments.name, arguments.run, arguments.artifact_store) == ("train", "Run_1", "s3://visage-artifact-store")
     assert json.loads(arguments.settings)["train"] == {"epochs": 3}
 
 
@@ -205,7 +205,7 @@ def test_the_train_step_of_the_pipeline_has_two_hosts_train_and_takes_what_they_
     changed = [f"source.path={tmp_path / 'photos'}", "score.photos=[]", "train.epochs=1", "train.average=0"]
     profile = {
         "tracking_uri": f"sqlite:///{tmp_path}/mlflow.db",
-        "staging": str(tmp_path / "staging"),
+        "artifact_store": str(tmp_path / "store"),
         "image_folders": [str(tmp_path)],
         "train_hosts": 2,
     }

@@ -39,21 +39,21 @@ _SETTLED = 50_000_000
 """Nanoseconds after which the time of a file tells which of two was written first."""
 
 
-class Staging:
-    """What is staged at one place.
+class ArtifactStore:
+    """What is kept at one place.
 
     Args:
         place: a folder, or a URL such as s3://bucket/visage.
         run: key of the pipeline run, which a retry of a step has too; empty where there is none: nothing unfinished is kept.
         first: whether this is the first of the hosts that do the step's work together, or the only one. The others take what is
-            staged, so that all begin with the same, and stage nothing.
+            there, so that all begin with the same, and keep nothing.
     """
 
     def __init__(self, place: str, run: str = "", *, first: bool = True) -> None:
         self.place, self.run, self.first = place.rstrip("/"), run, first
 
     def manifest_of(self, step: Step, fingerprint: str) -> Manifest | None:
-        """The manifest of a step's artifact; None where it is not staged.
+        """The manifest of a step's artifact; None where it is not there.
 
         Raises:
             VisageError: the place cannot be read.
@@ -62,7 +62,7 @@ class Staging:
         return Manifest(**known["manifest"]) if known else None
 
     def fetch(self, step: Step, fingerprint: str, final: Path) -> bool:
-        """Make a staged artifact the folder `final`; whether it was there, whole.
+        """Make an artifact that is kept the folder `final`; whether it was there, whole.
 
         Raises:
             VisageError: the place cannot be read; `final` holds something.
@@ -87,7 +87,7 @@ class Staging:
         return True
 
     def keep(self, step: Step, final: Path, manifest: Manifest) -> None:
-        """Stage an artifact.
+        """Keep an artifact.
 
         Raises:
             VisageError: the place cannot be written.
@@ -103,9 +103,9 @@ class Staging:
 
     @contextlib.contextmanager
     def carried(self, step: Step, fingerprint: str, partial: Path) -> Iterator[None]:
-        """While this lasts, what the step writes into `partial` is staged too; before, `partial` is as it was staged last.
+        """While this lasts, what the step writes into `partial` is kept too; before, `partial` is as it was kept last.
 
-        When this ends by an error or a signal, the last of it is staged; when it ends well, there is nothing unfinished any more.
+        When this ends by an error or a signal, the last of it is kept; when it ends well, there is nothing unfinished any more.
 
         Raises:
             VisageError: the place cannot be read, before anything is done.
@@ -155,8 +155,8 @@ class Staging:
         except (OSError, ValueError, LookupError, TypeError) as error:
             reason = getattr(error, "strerror", None) or error
             raise VisageError(
-                f"The staging place {self.place} cannot be used: {reason}",
-                "See that the step may read and write there: --staging, or staging in the cluster profile.",
+                f"The artifact store {self.place} cannot be used: {reason}",
+                "See that the step may read and write there: --artifact-store, or artifact_store in the cluster profile.",
             ) from error
 
 
@@ -169,13 +169,13 @@ class _Written(NamedTuple):
 
 
 class _Sender(threading.Thread):
-    """Stages what a step writes, so that what is staged is at any moment what a kill of the step might have left.
+    """Sends what a step writes, so that what is kept is at any moment what a kill of the step might have left.
 
     For that, files go in the order in which they were written: a checkpoint comes after what it names.
     """
 
     def __init__(self, folder: Path, where: str) -> None:
-        super().__init__(name="staging", daemon=True)
+        super().__init__(name="artifact-store", daemon=True)
         self.folder, self.where = folder, where
         self.sent: dict[str, _Written] = {}
         self._ended = threading.Event()
@@ -194,11 +194,11 @@ class _Sender(threading.Thread):
         self.join()
 
     def send(self, *, ended: bool = False) -> None:
-        """Stage what has changed; `ended` if nobody writes any more. A store that is away is tried again the next time."""
+        """Send what has changed; `ended` if nobody writes any more. A store that is away is tried again the next time."""
         try:
             self._send(math.inf if ended else time.time_ns() - _SETTLED)
         except (OSError, VisageError) as error:
-            log.warning("what is done so far could not be staged in %s: %s", self.where, error)
+            log.warning("what is done so far could not be kept in %s: %s", self.where, error)
 
     def _send(self, begun: float) -> None:
         if not self.folder.is_dir():
@@ -218,7 +218,7 @@ class _Sender(threading.Thread):
                 del self.sent[name]
 
     def _send_one(self, name: str, state: _Written) -> bool:
-        """Stage a file, if it is still the one that was seen."""
+        """Send a file, if it is still the one that was seen."""
         link = self.folder.with_name(f"{self.folder.name}.sent")
         link.unlink(missing_ok=True)
         try:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from components.step import Step, Tracker, execute, staging
+from components.step import Step, Tracker, artifact_store, execute
+from components.step.artifact_store import ArtifactStore
 from components.step.settings import Section
-from components.step.staging import Staging
 from components.storage import files
 from schemas.artifact import partial_folder
 from schemas.error import VisageError
@@ -35,7 +35,7 @@ DIGEST = "0123456789abcdef" * 4
 @pytest.fixture(params=["folder", "bucket"])
 def place(request, tmp_path):
     if request.param == "folder":
-        return str(tmp_path / "staging")
+        return str(tmp_path / "store")
     return request.getfixturevalue("s3").url(tmp_path.name)
 
 
@@ -49,51 +49,51 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def test_an_artifact_is_fetched_as_it_was_kept(place, made, tmp_path):
-    assert Staging(place).manifest_of(STEP, made.fingerprint) is None
-    assert not Staging(place).fetch(STEP, made.fingerprint, tmp_path / "fetched")
-    Staging(place).keep(STEP, tmp_path / "made", made)
-    assert Staging(place).manifest_of(STEP, made.fingerprint) == made
+    assert ArtifactStore(place).manifest_of(STEP, made.fingerprint) is None
+    assert not ArtifactStore(place).fetch(STEP, made.fingerprint, tmp_path / "fetched")
+    ArtifactStore(place).keep(STEP, tmp_path / "made", made)
+    assert ArtifactStore(place).manifest_of(STEP, made.fingerprint) == made
     (tmp_path / "fetched").mkdir()  # as Kubeflow may have made it
-    assert Staging(place).fetch(STEP, made.fingerprint, tmp_path / "fetched")
+    assert ArtifactStore(place).fetch(STEP, made.fingerprint, tmp_path / "fetched")
     assert content(tmp_path / "fetched") == content(tmp_path / "made")
-    assert sorted(held.name for held in tmp_path.iterdir() if held.name != "staging") == ["fetched", "made"]
+    assert sorted(held.name for held in tmp_path.iterdir() if held.name != "store") == ["fetched", "made"]
 
 
 def test_an_artifact_of_another_fingerprint_is_not_the_one(place, made, tmp_path):
-    Staging(place).keep(STEP, tmp_path / "made", made)
-    assert not Staging(place).fetch(STEP, made.fingerprint[:16] + "0" * 48, tmp_path / "fetched")
+    ArtifactStore(place).keep(STEP, tmp_path / "made", made)
+    assert not ArtifactStore(place).fetch(STEP, made.fingerprint[:16] + "0" * 48, tmp_path / "fetched")
 
 
 def test_an_artifact_that_has_lost_a_file_is_none(place, made, tmp_path):
-    Staging(place).keep(STEP, tmp_path / "made", made)
+    ArtifactStore(place).keep(STEP, tmp_path / "made", made)
     (lost,) = [name for name in files.file_names(f"{place}/artifacts") if name.endswith("a folder/one")]
     files.remove(f"{place}/artifacts/{lost}")
-    assert not Staging(place).fetch(STEP, made.fingerprint, tmp_path / "fetched")
-    assert sorted(held.name for held in tmp_path.iterdir() if held.name != "staging") == ["made"]
+    assert not ArtifactStore(place).fetch(STEP, made.fingerprint, tmp_path / "fetched")
+    assert sorted(held.name for held in tmp_path.iterdir() if held.name != "store") == ["made"]
 
 
 def test_an_artifact_half_written_is_none(place, made, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(VisageError, match=r"staging place .* cannot be used: No space left"):
-        Staging(place).keep(STEP, tmp_path / "made", made)
-    assert not Staging(place).fetch(STEP, made.fingerprint, tmp_path / "fetched")
+    with pytest.raises(VisageError, match=r"artifact store .* cannot be used: No space left"):
+        ArtifactStore(place).keep(STEP, tmp_path / "made", made)
+    assert not ArtifactStore(place).fetch(STEP, made.fingerprint, tmp_path / "fetched")
 
 
 def test_nothing_takes_the_place_of_what_is_there(place, made, tmp_path):
-    Staging(place).keep(STEP, tmp_path / "made", made)
+    ArtifactStore(place).keep(STEP, tmp_path / "made", made)
     with pytest.raises(VisageError, match="is not empty"):
-        Staging(place).fetch(STEP, made.fingerprint, tmp_path / "made")
+        ArtifactStore(place).fetch(STEP, made.fingerprint, tmp_path / "made")
 
 
 def test_a_place_that_cannot_be_used_is_one_message(made, tmp_path):
     (tmp_path / "file").write_text("")
     for use in (
-        lambda staged: staged.keep(STEP, tmp_path / "made", made),
-        lambda staged: staged.manifest_of(STEP, made.fingerprint),
+        lambda store: store.keep(STEP, tmp_path / "made", made),
+        lambda store: store.manifest_of(STEP, made.fingerprint),
     ):
-        with pytest.raises(VisageError, match=r"staging place .* cannot be used") as told:
-            use(Staging(str(tmp_path / "file")))
-        assert "staging in the cluster profile" in told.value.hint
+        with pytest.raises(VisageError, match=r"artifact store .* cannot be used") as told:
+            use(ArtifactStore(str(tmp_path / "file")))
+        assert "artifact_store in the cluster profile" in told.value.hint
 
 
 def epoch(partial: Path, number: int) -> None:
@@ -113,7 +113,7 @@ def until(condition) -> None:
     raise AssertionError("it has not come")
 
 
-def staged(place: str) -> dict[str, bytes]:
+def kept(place: str) -> dict[str, bytes]:
     held = {}
     for name in list(files.file_names(place)):
         with suppress(FileNotFoundError):  # just removed
@@ -123,31 +123,31 @@ def staged(place: str) -> dict[str, bytes]:
 
 def test_a_step_whose_machine_is_lost_goes_on_from_its_last_checkpoint(place, tmp_path, monkeypatch):
     """The machine is lost while the step works: nothing is said to it, and its disk is gone."""
-    monkeypatch.setattr(staging, "EVERY", 0.02)
+    monkeypatch.setattr(artifact_store, "EVERY", 0.02)
     partial = partial_folder(tmp_path / "first", DIGEST)
-    lost = Staging(place, "run-1").carried(RESUMABLE, DIGEST, partial)
+    lost = ArtifactStore(place, "run-1").carried(RESUMABLE, DIGEST, partial)
     lost.__enter__()
     for number in (1, 2, 3):
         epoch(partial, number)
         until(
-            lambda number=number: staged(place) == {"last": b"%d" % number, f"weights-{number}": b"weights %d" % number}
+            lambda number=number: kept(place) == {"last": b"%d" % number, f"weights-{number}": b"weights %d" % number}
         )
     again = partial_folder(tmp_path / "second", DIGEST)
-    with Staging(place, "run-1").carried(RESUMABLE, DIGEST, again):
+    with ArtifactStore(place, "run-1").carried(RESUMABLE, DIGEST, again):
         assert content(again) == {"last": b"3", "weights-3": b"weights 3"}
         epoch(again, 4)
-        until(lambda: staged(place) == {"last": b"4", "weights-4": b"weights 4"})
-    assert staged(place) == {}
-    assert not (tmp_path / "staging" / "unfinished" / "run-1" / f"epochs-{DIGEST[:16]}").exists()
+        until(lambda: kept(place) == {"last": b"4", "weights-4": b"weights 4"})
+    assert kept(place) == {}
+    assert not (tmp_path / "store" / "unfinished" / "run-1" / f"epochs-{DIGEST[:16]}").exists()
     lost.__exit__(None, None, None)
 
 
-def test_what_a_step_wrote_last_is_staged_when_a_signal_ends_it(place, tmp_path):
+def test_what_a_step_wrote_last_is_kept_when_a_signal_ends_it(place, tmp_path):
     partial = partial_folder(tmp_path / "first", DIGEST)
-    with pytest.raises(KeyboardInterrupt), Staging(place, "run-1").carried(RESUMABLE, DIGEST, partial):
+    with pytest.raises(KeyboardInterrupt), ArtifactStore(place, "run-1").carried(RESUMABLE, DIGEST, partial):
         epoch(partial, 1)
         raise KeyboardInterrupt
-    assert staged(place) == {"last": b"1", "weights-1": b"weights 1"}
+    assert kept(place) == {"last": b"1", "weights-1": b"weights 1"}
 
 
 @pytest.mark.parametrize(
@@ -161,30 +161,33 @@ def test_what_a_step_wrote_last_is_staged_when_a_signal_ends_it(place, tmp_path)
     ids=["one that cannot resume", "another run", "other work", "no run"],
 )
 def test_nobody_else_goes_on_with_it(step, run, digest, tmp_path):
-    place = str(tmp_path / "staging")
-    with pytest.raises(KeyboardInterrupt), Staging(place, "run-1").carried(RESUMABLE, DIGEST, tmp_path / ".a.partial"):
+    place = str(tmp_path / "store")
+    with (
+        pytest.raises(KeyboardInterrupt),
+        ArtifactStore(place, "run-1").carried(RESUMABLE, DIGEST, tmp_path / ".a.partial"),
+    ):
         epoch(tmp_path / ".a.partial", 1)
         raise KeyboardInterrupt
-    with Staging(place, run).carried(step, digest, tmp_path / ".b.partial"):
+    with ArtifactStore(place, run).carried(step, digest, tmp_path / ".b.partial"):
         assert not (tmp_path / ".b.partial").exists()
 
 
-def test_of_several_hosts_all_begin_with_what_the_first_staged_and_none_of_the_others_stages_anything(
+def test_of_several_hosts_all_begin_with_what_the_first_kept_and_none_of_the_others_keeps_anything(
     place, made, tmp_path
 ):
     first, second = tmp_path / ".a.partial", tmp_path / ".b.partial"
-    with pytest.raises(KeyboardInterrupt), Staging(place, "run-1").carried(RESUMABLE, DIGEST, first):
+    with pytest.raises(KeyboardInterrupt), ArtifactStore(place, "run-1").carried(RESUMABLE, DIGEST, first):
         epoch(first, 1)
         raise KeyboardInterrupt
-    other = Staging(place, "run-1", first=False)
+    other = ArtifactStore(place, "run-1", first=False)
     with pytest.raises(KeyboardInterrupt), other.carried(RESUMABLE, DIGEST, second):
         assert content(second) == {"last": b"1", "weights-1": b"weights 1"}
         epoch(second, 2)
         raise KeyboardInterrupt
-    assert staged(place) == {"last": b"1", "weights-1": b"weights 1"}
+    assert kept(place) == {"last": b"1", "weights-1": b"weights 1"}
     with other.carried(RESUMABLE, DIGEST, second):
         other.keep(STEP, tmp_path / "made", made)
-    assert staged(place) == {"last": b"1", "weights-1": b"weights 1"}, "what the first has staged is its own to remove"
+    assert kept(place) == {"last": b"1", "weights-1": b"weights 1"}, "what the first has kept is its own to remove"
 
 
 def test_a_checkpoint_never_comes_before_what_it_names(tmp_path):
@@ -198,19 +201,19 @@ def test_a_checkpoint_never_comes_before_what_it_names(tmp_path):
     sent = []
     with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(files, "copy", lambda source, target: sent.append(Path(target).name))
-        with Staging(str(tmp_path / "staging"), "run-1").carried(RESUMABLE, DIGEST, partial):
+        with ArtifactStore(str(tmp_path / "store"), "run-1").carried(RESUMABLE, DIGEST, partial):
             raise KeyboardInterrupt
     assert sent == order
 
 
 def test_a_store_that_is_away_does_not_stop_the_step(tmp_path, caplog):
-    (tmp_path / "staging").mkdir()
-    (tmp_path / "staging" / "unfinished").mkdir()
-    (tmp_path / "staging" / "unfinished" / "run-1").write_text("in the way")
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "unfinished").mkdir()
+    (tmp_path / "store" / "unfinished" / "run-1").write_text("in the way")
     with (
         pytest.raises(KeyboardInterrupt),
-        Staging(str(tmp_path / "staging"), "run-1").carried(RESUMABLE, DIGEST, tmp_path / ".a.partial"),
+        ArtifactStore(str(tmp_path / "store"), "run-1").carried(RESUMABLE, DIGEST, tmp_path / ".a.partial"),
     ):
         epoch(tmp_path / ".a.partial", 1)
         raise KeyboardInterrupt
-    assert "could not be staged" in caplog.text
+    assert "could not be kept" in caplog.text
