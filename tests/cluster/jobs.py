@@ -122,7 +122,6 @@ class Driver:
         """
         started = time.monotonic()
         output = self._folder / "said"
-        output.write_text("")
         process = preloaded.visage(arguments, self._folder, self._environment, output)
         try:
             while process.is_alive():

@@ -15,7 +15,7 @@ from pipeline.demo.archive import draw_archive
 from tests.cluster.go_servers import Server
 from tests.cluster.jobs import PHOTOS, Driver, files_of, killing, scores_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # two servers may have to be built first
 
 FACES = f"s3://{PHOTOS}/faces"
 

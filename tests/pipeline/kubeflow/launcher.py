@@ -66,7 +66,6 @@ class Run:
             arguments.append(argument)
         variables = {entry["name"]: entry["value"] for entry in container["env"]}
         output = disk / "said"
-        output.touch()
         process = preloaded.visage(arguments, self.place, {**os.environ, **self.environment, **variables}, output)
         while process.is_alive():
             if end_after and end_after in output.read_text():

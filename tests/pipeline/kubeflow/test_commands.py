@@ -55,7 +55,7 @@ def chosen(place):
     small = [
         f"source.path={place / 'photos'}",
         f"score.photos=[{place / 'photos' / 'album.zip'}]",
-        "train.epochs=3",
+        "train.epochs=6",
         "train.average=0",
         "evaluate.resamples=100",
         "evaluate.blessing={min_examples: 1, max_baseline_ratio: 100, min_gender_accuracy: 0, beat_baseline: false}",
@@ -82,7 +82,7 @@ def first(pipeline, place):
     night = Night(Run(pipeline, place, "night-1", {}))
     for name in night.run.order():
         if name == "train":
-            night.do(name, end_after="epoch 1 of 3")
+            night.do(name, end_after="epoch 2 of 6")
         night.do(name)
         assert night.codes[name][-1] == 0, night.said[name][-1]
     night.do("end-run")
@@ -115,10 +115,10 @@ def files(folder: Path) -> set[str]:
 def test_an_evicted_training_goes_on_from_its_last_epoch_on_a_new_disk(first):
     assert first.codes["train"] == [130, 0]
     evicted, again = first.said["train"]
-    assert "epoch 1 of 3" in evicted and "epoch 3 of 3" not in evicted
+    assert "epoch 2 of 6" in evicted and "epoch 6 of 6" not in evicted
     assert "goes on after epoch" in again
-    assert "epoch 1 of 3" not in again and "epoch 3 of 3" in again
-    assert read_manifest(first.run.artifact("train")).counts["epochs"] == 3
+    assert "epoch 1 of 6" not in again and "epoch 6 of 6" in again
+    assert read_manifest(first.run.artifact("train")).counts["epochs"] == 6
 
 
 def test_a_second_night_on_the_same_photos_reuses_all_that_is_as_it_was(first, second, place):
@@ -142,7 +142,7 @@ def test_kubeflow_shows_pages_figures_and_the_model(first, second):
         assert (
             metadata["ingest", "metrics"]["examples"] == read_manifest(night.run.artifact("ingest")).counts["examples"]
         )
-        assert metadata["train", "metrics"]["epochs"] == 3
+        assert metadata["train", "metrics"]["epochs"] == 6
 
 
 def test_the_run_in_mlflow_has_ended_and_leads_to_kubeflows_and_back(first, second, place):

@@ -5,8 +5,6 @@ The hosts are processes on loopback that are given what the Job gives its pods.
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from pipeline.kubeflow import cluster_profile, train_job
 from pipeline.kubeflow.cluster_profile import ClusterProfile
 from pipeline.kubeflow.compile import compile_pipeline
 from schemas.artifact import read_manifest
+from tests import preloaded
 from tests.cluster.go_servers import free_port
 from tests.documented import PROJECT
 from tests.infra.manifests import VERSION
@@ -166,7 +165,7 @@ class Hosts:
     """The Job's pods, as processes of this machine, each with a disk of its own."""
 
     def __init__(self, job, place: Path) -> None:
-        self.processes = []
+        self.processes, self.said = [], []
         (container,) = job.spec.template.spec.containers
         addresses = ",".join(f"127.0.0.1:{free_port()}" for _ in range(job.spec.completions))
         for number in range(job.spec.completions):
@@ -178,27 +177,20 @@ class Hosts:
             }
             words = [word.replace("/work", str(disk)) for word in container.args]
             assert words[0] == "visage"
-            self.processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "pipeline.cli", *words[1:]],
-                    cwd=disk,
-                    env=os.environ | {"PYTHONPATH": str(PROJECT)} | env,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                )
-            )
+            self.said.append(disk / "said")
+            self.processes.append(preloaded.visage(words[1:], disk, os.environ | env, self.said[-1]))
 
     def end(self) -> None:
         try:
-            said = [process.communicate()[0] for process in self.processes]
+            for process in self.processes:
+                process.join(300)
         finally:
             for process in self.processes:
-                process.kill()
-        assert [process.returncode for process in self.processes] == [0] * len(said), "\n".join(said)
+                preloaded.kill(process)
+        said = "\n".join(file.read_text() for file in self.said)
+        assert [process.exitcode for process in self.processes] == [0] * len(self.processes), said
 
 
-@pytest.mark.long
 @pytest.mark.slow
 def test_the_train_step_of_the_pipeline_has_two_hosts_train_and_takes_what_they_made(tmp_path, monkeypatch):
     draw_archive(tmp_path / "photos", photos=200, seed=3)
