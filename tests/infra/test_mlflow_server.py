@@ -14,7 +14,7 @@ from pipeline.demo.archive import draw_archive
 from tests.cluster.go_servers import Unavailable
 from tests.infra.servers import BACKUP, BASE, PROJECT, Installation, installed, servers
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.long, pytest.mark.slow, pytest.mark.timeout(900)]
 
 EPOCHS = 6
 BLESSED = "evaluate.blessing={min_examples: 1, max_baseline_ratio: 100, min_gender_accuracy: 0, beat_baseline: false}"
@@ -231,7 +231,6 @@ class TestBackup:
         assert (tmp_path / "of-another.dump").exists()
 
 
-@pytest.mark.long
 def test_a_server_that_is_killed_in_register_is_waited_for_and_makes_one_version_only(server, ran, monkeypatch):
     """The last one: it registers anew what the others have looked at."""
     before = logged_in(server, monkeypatch).search_model_versions("name='visage'")
