@@ -160,11 +160,11 @@ def jobs(figure: dict[str, float]) -> list[Job]:
         return photo / 1e6 / figure["read_ahead"]
 
     photo, fast, slow = figure["archived_photo"] * 1e6, figure["score_faces"], figure["score_detect"]
-    whole = figure["ingest_500"] * 500 * 500 / pixels
+    ingest_whole = figure["ingest_500"] * 500 * 500 / pixels
     return [
         ingest("IMDB-WIKI cropped, single files", 8e9, figure["ingest_small"], figure["get_ingest"]),
         ingest("IMDB-WIKI cropped, in archives", 8e9, figure["ingest_small"], archived(8e9 / people)),
-        ingest("IMDB-WIKI whole, in archives", 272e9, whole, archived(272e9 / people)),
+        ingest("IMDB-WIKI whole, in archives", 272e9, ingest_whole, archived(272e9 / people)),
         score(
             "100 M photos, faces found",
             photo,
@@ -268,10 +268,10 @@ def breaks_first(figure: dict[str, float]) -> list[str]:
 def origins(figure: dict[str, float]) -> list[str]:
     """All figures, with where they come from."""
     lines = ["| figure | | kind | |", "|---|---|---|---|"]
-    for held in FIGURES:
-        given = figure[held.name]
-        kind, origin = (held.kind, held.origin) if given == held.value else ("given", "on the command line")
-        lines.append(f"| `{held.name}` | {given:,g} {held.unit} | {kind} | {origin} |")
+    for entry in FIGURES:
+        value = figure[entry.name]
+        kind, origin = (entry.kind, entry.origin) if value == entry.value else ("given", "on the command line")
+        lines.append(f"| `{entry.name}` | {value:,g} {entry.unit} | {kind} | {origin} |")
     return lines
 
 
@@ -288,13 +288,13 @@ def _rounded(value: float) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for held in FIGURES:
+    for entry in FIGURES:
         parser.add_argument(
-            f"--{held.name}",
+            f"--{entry.name}",
             type=float,
-            default=held.value,
+            default=entry.value,
             metavar="X",
-            help=f"{held.unit} (%(default)s, {held.kind})",
+            help=f"{entry.unit} (%(default)s, {entry.kind})",
         )
     figure = vars(parser.parse_args())
     for title, lines in {

@@ -22,12 +22,12 @@ class MlflowTracker(Tracker):
 
     def __init__(self, client: "MlflowClient", run_id: str, watcher: Tracker) -> None:
         self.client, self.run_id, self.watcher = client, run_id, watcher
-        self.told: set[str] = set()
+        self.logged: set[str] = set()
         self.queue = MetricQueue(client, run_id)
 
     def metric(self, name: str, value: float, step: int | None = None) -> None:
         self.watcher.metric(name, value, step)
-        self.told.add(name)
+        self.logged.add(name)
         self.queue.metric(name, value, step)
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
@@ -64,15 +64,15 @@ def record(
     ingested = manifest if step.name == "ingest" else read_manifest(inputs["ingest"]) if "ingest" in inputs else None
     with explaining_mlflow_errors():
         if ingested and step.splits:
-            used = datasets.of_splits(ingested, step.splits)
+            dataset_inputs = datasets.of_splits(ingested, step.splits)
             for run in (run_id, client.get_run(run_id).data.tags["mlflow.parentRunId"]):
-                client.log_inputs(run, used)
+                client.log_inputs(run, dataset_inputs)
         # What was told has a course of epochs already, and this would be one point more.
-        counts = {name: value for name, value in manifest.counts.items() if name not in tracker.told}
-        told = {name: str(value) for name, value in counts.items() if isinstance(value, str | bool)}
-        made_from = {f"{identity.INPUT_TAG}{source}": digest for source, digest in manifest.inputs.items()}
-        figures = {"seconds": manifest.seconds, **{name: value for name, value in counts.items() if name not in told}}
-        send(client, run_id, figures, {**told, "visage.fingerprint": manifest.fingerprint, **made_from})
+        counts = {name: value for name, value in manifest.counts.items() if name not in tracker.logged}
+        texts = {name: str(value) for name, value in counts.items() if isinstance(value, str | bool)}
+        input_tags = {f"{identity.INPUT_TAG}{source}": digest for source, digest in manifest.inputs.items()}
+        figures = {"seconds": manifest.seconds, **{name: value for name, value in counts.items() if name not in texts}}
+        send(client, run_id, figures, {**texts, "visage.fingerprint": manifest.fingerprint, **input_tags})
         if step.name == "ingest":
             parent = client.get_run(run_id).data.tags["mlflow.parentRunId"]
             client.set_tag(parent, "visage.data_fingerprint", manifest.fingerprint)
@@ -86,6 +86,8 @@ def send(client: "MlflowClient", run_id: str, figures: Mapping[str, Any], tags: 
     """
     from mlflow.entities import Metric, RunTag
 
-    now = time.time_ns() // 1_000_000
-    metrics = [Metric(name, float(value), now, 0) for name, value in figures.items() if isinstance(value, int | float)]
+    timestamp = time.time_ns() // 1_000_000
+    metrics = [
+        Metric(name, float(value), timestamp, 0) for name, value in figures.items() if isinstance(value, int | float)
+    ]
     client.log_batch(run_id, metrics, tags=[RunTag(name, value) for name, value in tags.items()])

@@ -71,9 +71,9 @@ class MetricQueue:
             self._closed = True
             self._changed.notify_all()
 
-    def _put(self, held: "Metric | RunTag") -> None:
+    def _put(self, item: "Metric | RunTag") -> None:
         with self._changed:
-            self._waiting.append(held)
+            self._waiting.append(item)
             self._changed.notify_all()
 
     def _work(self) -> None:
@@ -108,6 +108,6 @@ class MetricQueue:
         with explaining_mlflow_errors():
             from mlflow.entities import Metric, RunTag
 
-            metrics = [held for held in batch if isinstance(held, Metric)]
-            tags = [held for held in batch if isinstance(held, RunTag)]
+            metrics = [item for item in batch if isinstance(item, Metric)]
+            tags = [item for item in batch if isinstance(item, RunTag)]
             self._client.log_batch(self._run_id, metrics=metrics, tags=tags)

@@ -69,14 +69,14 @@ def load(name: str, overrides: Iterable[str] = ()) -> Recipe:
     """
     values, description = _read(name)
     overrides = list(overrides)
-    where = f"the recipe {name}" + (" with --set" if overrides else "")
-    return Recipe(name, description, settings.build(RecipeSettings, values, overrides, where))
+    origin = f"the recipe {name}" + (" with --set" if overrides else "")
+    return Recipe(name, description, settings.build(RecipeSettings, values, overrides, origin))
 
 
 def names() -> list[str]:
     """The recipes that come with Visage; `default` first."""
-    held = sorted(path.stem for path in FOLDER.glob("*.yaml"))
-    return sorted(held, key=lambda name: name != "default")
+    stems = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+    return sorted(stems, key=lambda name: name != "default")
 
 
 def as_yaml(recipe: Recipe) -> str:
@@ -124,8 +124,8 @@ def _find(name: str, folder: Path) -> Path:
         if (folder / name).is_file():
             return (folder / name).resolve()
         raise VisageError(f"There is no recipe file {name}.", usage=True)
-    near = difflib.get_close_matches(name, names(), n=3)
-    meant = f"Did you mean {' or '.join(near)}? " if near else ""
+    similar = difflib.get_close_matches(name, names(), n=3)
+    suggestion = f"Did you mean {' or '.join(similar)}? " if similar else ""
     raise VisageError(
-        f"There is no recipe {name}.", f"{meant}Recipes: {', '.join(names())}; or name a YAML file.", usage=True
+        f"There is no recipe {name}.", f"{suggestion}Recipes: {', '.join(names())}; or name a YAML file.", usage=True
     )

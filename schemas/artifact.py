@@ -70,9 +70,10 @@ def read_manifest(folder: Path) -> Manifest:
     """
     _recover(folder)
     try:
-        held = json.loads((folder / MANIFEST).read_text())
-        known = {each.name for each in fields(Manifest)}  # another version of Visage may have written more
-        return Manifest(**{name: value for name, value in held.items() if name in known})
+        content = json.loads((folder / MANIFEST).read_text())
+        # Another version of Visage may have written more.
+        field_names = {attribute.name for attribute in fields(Manifest)}
+        return Manifest(**{name: value for name, value in content.items() if name in field_names})
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise VisageError(
             f"{folder} is not a finished artifact: its {MANIFEST} is missing or damaged.",
@@ -95,7 +96,7 @@ def partial_folders(final: Path) -> list[Path]:
     """What jobs that were killed, or go on at this moment, have written of an artifact."""
     name = re.compile(rf"\.{re.escape(final.name)}(\.[0-9a-f]{{8}})?\.partial")
     with suppress(OSError):
-        return sorted(held for held in final.parent.iterdir() if name.fullmatch(held.name))
+        return sorted(path for path in final.parent.iterdir() if name.fullmatch(path.name))
     return []
 
 
@@ -106,12 +107,12 @@ def publish(partial: Path, final: Path, manifest: Manifest) -> None:
     next.
     """
     _sync(partial)
-    written = partial / f".{MANIFEST}"
-    with written.open("w") as file:
+    unpublished = partial / f".{MANIFEST}"
+    with unpublished.open("w") as file:
         file.write(as_text(manifest))
         file.flush()
         os.fsync(file.fileno())
-    written.rename(partial / MANIFEST)
+    unpublished.rename(partial / MANIFEST)
     _to_disk(partial)
     replaced = _replaced(final)
     if final.exists():
@@ -135,9 +136,9 @@ def _recover(final: Path) -> None:
     replaced = _replaced(final)
     if final.exists() or not replaced.exists():
         return
-    whole = [partial for partial in partial_folders(final) if (partial / MANIFEST).is_file()]
+    finished = [partial for partial in partial_folders(final) if (partial / MANIFEST).is_file()]
     with suppress(OSError):  # whoever was faster has done the same
-        (whole[0] if whole else replaced).rename(final)
+        (finished[0] if finished else replaced).rename(final)
         _to_disk(final.parent)
 
 

@@ -82,13 +82,13 @@ def encode(example: FaceExample) -> bytes:
     """The bytes of a `tf.train.Example`; unknown labels are absent, and equal examples give equal bytes."""
     message = _message_class()()
     feature = message.features.feature
-    for name, field, held in _LISTS:
+    for name, field, list_name in _LISTS:
         value = getattr(example, field)
         if value is None:
             continue
         if isinstance(value, str):
             value = value.encode()
-        getattr(feature[name], held).value.append(value)
+        getattr(feature[name], list_name).value.append(value)
     return message.SerializeToString(deterministic=True)
 
 
@@ -109,10 +109,10 @@ def decode(data: bytes) -> FaceExample:
     for name, kind in FEATURES.items():
         if name not in message.features.feature:
             continue
-        held = getattr(message.features.feature[name], f"{kind}_list").value
-        if held:
+        list_values = getattr(message.features.feature[name], f"{kind}_list").value
+        if list_values:
             field = _FIELDS[name]
-            values[field] = held[0].decode() if kind == "bytes" and field != "jpeg" else held[0]
+            values[field] = list_values[0].decode() if kind == "bytes" and field != "jpeg" else list_values[0]
     try:
         return FaceExample(**values)
     except TypeError as error:

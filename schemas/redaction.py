@@ -32,16 +32,16 @@ def redacted(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {
             name: HIDDEN
-            if isinstance(held, str) and held and re.fullmatch(f"(?i){_NAME}", str(name))
-            else redacted(held)
-            for name, held in value.items()
+            if isinstance(item, str) and item and re.fullmatch(f"(?i){_NAME}", str(name))
+            else redacted(item)
+            for name, item in value.items()
         }
     if isinstance(value, list | tuple):
-        shown = [redacted(held) for held in value]
-        for place, held in enumerate(value[:-1]):
-            if isinstance(held, str) and _NEXT.fullmatch(held) and isinstance(value[place + 1], str):
-                shown[place + 1] = HIDDEN
-        return shown
+        items = [redacted(item) for item in value]
+        for position, item in enumerate(value[:-1]):
+            if isinstance(item, str) and _NEXT.fullmatch(item) and isinstance(value[position + 1], str):
+                items[position + 1] = HIDDEN
+        return items
     return value
 
 

@@ -38,7 +38,7 @@ addEventListener("load", () => parent.postMessage({
 
 
 @dataclass(frozen=True)
-class Seen:
+class RenderedPage:
     """What a page looks like.
 
     Attributes:
@@ -68,13 +68,13 @@ class Seen:
 
 def chromium() -> str:
     """The browser; skips the test where there is none."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not found:
+    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not program:
         pytest.skip("there is no Chromium to look at pages with (apt-get install chromium)")
-    return found
+    return program
 
 
-def look(page: Path, width: int = PHONE, *, dark: bool = False) -> Seen:
+def look(page: Path, width: int = PHONE, *, dark: bool = False) -> RenderedPage:
     """Open a page from its file, in a frame: a window of Chromium is 500 pixels wide at least."""
     browser = chromium()
     with tempfile.TemporaryDirectory() as folder:
@@ -86,7 +86,7 @@ def look(page: Path, width: int = PHONE, *, dark: bool = False) -> Seen:
         )
         looked_at.write_text(page.read_text().replace("</body>", _LOOK + "</body>"))
         try:
-            done = subprocess.run(
+            completed = subprocess.run(
                 [
                     browser,
                     "--headless",
@@ -109,7 +109,7 @@ def look(page: Path, width: int = PHONE, *, dark: bool = False) -> Seen:
             )
         finally:
             looked_at.unlink()
-    held = re.search(r"<pre>(.*?)</pre>", done.stdout, re.DOTALL)
-    assert held and held[1], f"the page told nothing: {done.stdout}\n{done.stderr}"
-    console = re.findall(r"CONSOLE[^\]]*\] (.*)", done.stderr)
-    return Seen(**json.loads(html.unescape(held[1])), console=console)
+    match = re.search(r"<pre>(.*?)</pre>", completed.stdout, re.DOTALL)
+    assert match and match[1], f"the page told nothing: {completed.stdout}\n{completed.stderr}"
+    console = re.findall(r"CONSOLE[^\]]*\] (.*)", completed.stderr)
+    return RenderedPage(**json.loads(html.unescape(match[1])), console=console)

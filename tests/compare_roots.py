@@ -97,15 +97,16 @@ def main(root: Path, other: Path) -> int:
     """Compare, print a line for each comparison, and give the exit code."""
     failed = False
     for name, of in COMPARED.items():
-        here, there = of(root), of(other)
-        same = here == there
+        first_rows, second_rows = of(root), of(other)
+        same = first_rows == second_rows
         failed |= not same
-        print(f"{name:14} {len(here):>6} {'the same' if same else 'DIFFERENT'}")
+        print(f"{name:14} {len(first_rows):>6} {'the same' if same else 'DIFFERENT'}")
         if not same:
-            pairs = list(here.items() if isinstance(here, dict) else enumerate(here))
-            held = dict(there.items() if isinstance(there, dict) else enumerate(there))
+            pairs = list(first_rows.items() if isinstance(first_rows, dict) else enumerate(first_rows))
+            second_by_key = dict(second_rows.items() if isinstance(second_rows, dict) else enumerate(second_rows))
             first = next(
-                ((key, value, held.get(key)) for key, value in pairs if held.get(key) != value), "one is longer"
+                ((key, value, second_by_key.get(key)) for key, value in pairs if second_by_key.get(key) != value),
+                "one is longer",
             )
             print(f"  first: {first}")
     for place in (root, other):

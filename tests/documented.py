@@ -53,13 +53,13 @@ def commands_of_help() -> Iterator[tuple[str, str]]:
 
 def documented() -> dict[str, str]:
     """Every documented command, once, with where it stands."""
-    found: dict[str, str] = {}
+    first_places: dict[str, str] = {}
     for page in documents():
         for command in commands_of_page(page.read_text()):
-            found.setdefault(command, str(page.relative_to(PROJECT)))
+            first_places.setdefault(command, str(page.relative_to(PROJECT)))
     for where, command in commands_of_help():
-        found.setdefault(command, where)
-    return found
+        first_places.setdefault(command, where)
+    return first_places
 
 
 def _lines(block: str) -> list[str]:

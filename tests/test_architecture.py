@@ -57,9 +57,9 @@ def test_every_folder_of_components_is_a_step_or_a_room():
 
 
 def test_no_module_is_called_like_a_library():
-    taken = {name.lower() for name in BESIDE | sys.stdlib_module_names}
+    library_names = {name.lower() for name in BESIDE | sys.stdlib_module_names}
     named = [file for file in modules() if file.stem not in ("__init__", "__main__")]
-    assert not [str(file.relative_to(PROJECT)) for file in named if file.stem.lower() in taken]
+    assert not [str(file.relative_to(PROJECT)) for file in named if file.stem.lower() in library_names]
 
 
 def test_the_command_line_imports_what_is_heavy_within_functions_only():

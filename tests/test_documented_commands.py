@@ -154,7 +154,7 @@ RULES = (
 
 
 @dataclass(frozen=True)
-class Done:
+class CommandResult:
     code: int
     output: str
 
@@ -173,13 +173,13 @@ def test_the_command_works(command, started, place, monkeypatch):
     if not rule:
         pytest.skip("test_every_command_has_a_rule fails for it")
     stands_for_it = re.sub(rule.command, rule.started, command, count=1)
-    done = started(stands_for_it)
-    assert "Traceback" not in done.output
-    assert done.code == rule.code, done.output
-    assert rule.says in done.output
+    result = started(stands_for_it)
+    assert "Traceback" not in result.output
+    assert result.code == rule.code, result.output
+    assert rule.says in result.output
     if stands_for_it.endswith("--help"):
         for option in re.findall(r"--[a-z][a-z-]+", re.sub(r"beam\.options=\[.*?\]", "", command)):
-            assert option in done.output, f"{option} is no option of it"
+            assert option in result.output, f"{option} is no option of it"
     if command.startswith("visage") and "agedb" not in command:
         monkeypatch.chdir(place)
         read_settings(command)
@@ -238,35 +238,35 @@ def environment(place) -> Iterator[dict[str, str]]:
     (place / "no archives").mkdir()
     mirror = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=place / "no archives"))
     threading.Thread(target=mirror.serve_forever).start()
-    with serving() as kubeflow, mirror, socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
+    with serving() as kubeflow, mirror, socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
         variables = os.environ | {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(PROJECT),
             "ROOT": str(place / "pipeline-root"),
-            "PORT": str(held.getsockname()[1]),
+            "PORT": str(listener.getsockname()[1]),
             "KUBEFLOW": kubeflow.host,
             "MIRROR": f"http://127.0.0.1:{mirror.server_port}",
         }
         for name in [name for name in variables if name == "MLFLOW_TRACKING_URI" or name.startswith("PYTEST_")]:
             del variables[name]
-        held.close()
+        listener.close()
         yield variables
         mirror.shutdown()
 
 
 @pytest.fixture(scope="module")
-def started(place, environment) -> Callable[[str], Done]:
+def started(place, environment) -> Callable[[str], CommandResult]:
     """Starts a command and waits for its end, each command once; before all others the run whose model they need."""
-    known: dict[str, Done] = {}
+    results: dict[str, CommandResult] = {}
 
-    def start(command: str) -> Done:
-        if command not in known:
+    def start(command: str) -> CommandResult:
+        if command not in results:
             shutil.rmtree(place / "scores", ignore_errors=True)
-            known[command] = run(command, place, environment)
-        return known[command]
+            results[command] = run(command, place, environment)
+        return results[command]
 
-    assert start(MODEL).code == 0, known[MODEL].output
+    assert start(MODEL).code == 0, results[MODEL].output
     (ingested,) = (place / "pipeline-root" / "artifacts" / "ingest").glob("[!.]*")
     shutil.copytree(ingested, place / "artifacts" / "ingest")
     with pytest.MonkeyPatch.context() as patch:
@@ -278,7 +278,7 @@ def started(place, environment) -> Callable[[str], Done]:
     return start
 
 
-def run(command: str, place: Path, environment: dict[str, str]) -> Done:
+def run(command: str, place: Path, environment: dict[str, str]) -> CommandResult:
     """Starts a command in the folder that it is for. One that serves until it is stopped is, once its page is there."""
     where = PROJECT if re.match(r"make|pytest|python|bash", command) else place
     with tempfile.TemporaryFile("w+") as output:
@@ -301,7 +301,7 @@ def run(command: str, place: Path, environment: dict[str, str]) -> Done:
                 os.killpg(process.pid, signal.SIGTERM)
                 process.wait()
         output.seek(0)
-        return Done(code, output.read())
+        return CommandResult(code, output.read())
 
 
 def answers(address: str, process: subprocess.Popen) -> bool:

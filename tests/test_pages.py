@@ -16,9 +16,9 @@ pytestmark = pytest.mark.slow
 
 
 def jpeg(side: int = 96) -> bytes:
-    held = io.BytesIO()
-    Image.new("RGB", (side, side), "#a08060").save(held, "JPEG")
-    return held.getvalue()
+    buffer = io.BytesIO()
+    Image.new("RGB", (side, side), "#a08060").save(buffer, "JPEG")
+    return buffer.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +53,11 @@ def run_page(tmp_path_factory):
     run = RunPage.start(
         root, toy.STEPS, key="20260102-000000-1", recipe="toy", command="visage run --set a=" + "b" * 200
     )
-    made = root / "artifacts" / "draw" / "f00d"
-    made.mkdir(parents=True)
-    page.write(made / "report.html", "Draw", [])
+    artifact = root / "artifacts" / "draw" / "f00d"
+    artifact.mkdir(parents=True)
+    page.write(artifact / "report.html", "Draw", [])
     counts = {"result": 6, "warnings": ["Something is odd."], "speed": 1234.5} | {f"figure_{n}": n for n in range(12)}
-    run.step_whole("draw", made, Manifest("draw", "f00d", {}, counts=counts, seconds=200), reused=False)
+    run.step_whole("draw", artifact, Manifest("draw", "f00d", {}, counts=counts, seconds=200), reused=False)
     run.step_skipped("double", "there is nothing to do")
     run.end(DONE)
     return root / "index.html"
@@ -66,13 +66,13 @@ def run_page(tmp_path_factory):
 @pytest.mark.parametrize("width", [browser.PHONE, browser.DESK])
 @pytest.mark.parametrize("which", ["step_page", "run_page"])
 def test_a_page_fits_is_whole_and_asks_for_nothing(which, width, request):
-    seen = browser.look(request.getfixturevalue(which), width)
-    assert seen.console == []
-    assert seen.overflow == 0
-    assert seen.broken == seen.without_alt == seen.unsorted == 0
-    assert seen.images == (31 if which == "step_page" else 0)
-    assert [head[:2] for head in seen.headings].count("H1") == 1 and seen.headings[0].startswith("H1")
-    assert all(link.startswith("file:") for link in seen.links)
+    rendered = browser.look(request.getfixturevalue(which), width)
+    assert rendered.console == []
+    assert rendered.overflow == 0
+    assert rendered.broken == rendered.without_alt == rendered.unsorted == 0
+    assert rendered.images == (31 if which == "step_page" else 0)
+    assert [head[:2] for head in rendered.headings].count("H1") == 1 and rendered.headings[0].startswith("H1")
+    assert all(link.startswith("file:") for link in rendered.links)
 
 
 def test_a_table_is_sorted_by_what_its_cells_mean(tmp_path):
@@ -92,6 +92,6 @@ def test_a_request_or_a_page_too_wide_would_be_seen(tmp_path):
     text = (tmp_path / "good.html").read_text()
     bad = tmp_path / "bad.html"
     bad.write_text(text.replace("<main>", '<main><img src="http://127.0.0.1:9/x.png"><p style="width:900px">wide</p>'))
-    seen = browser.look(bad)
-    assert seen.overflow > 300 and seen.broken == seen.without_alt == 1
-    assert any("Content Security Policy" in line for line in seen.console)
+    rendered = browser.look(bad)
+    assert rendered.overflow > 300 and rendered.broken == rendered.without_alt == 1
+    assert any("Content Security Policy" in line for line in rendered.console)

@@ -38,27 +38,27 @@ def command(archive: Path, root: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "pipeline.cli", "run", "--recipe", "demo", "--root", str(root), *settings]
 
 
-def said_by(command: list[str]) -> tuple[int, str, str]:
+def outcome_of(command: list[str]) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of a command."""
     environment = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    return done.returncode, done.stdout, done.stderr
+    process = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    return process.returncode, process.stdout, process.stderr
 
 
 def run(archive: Path, root: Path, *more: str) -> tuple[int, str, str]:
-    return said_by(command(archive, root, *more))
+    return outcome_of(command(archive, root, *more))
 
 
 def visage(*arguments: str | Path) -> tuple[int, str, str]:
-    return said_by([sys.executable, "-m", "pipeline.cli", *map(str, arguments)])
+    return outcome_of([sys.executable, "-m", "pipeline.cli", *map(str, arguments)])
 
 
 @pytest.fixture(scope="module")
 def finished(archive, tmp_path_factory):
     root = tmp_path_factory.mktemp("pipeline root")
-    code, said, complained = run(archive, root)
-    assert code == 0, complained
-    return root, said
+    code, output, errors = run(archive, root)
+    assert code == 0, errors
+    return root, output
 
 
 def artifact(root: Path, step: str) -> Path:
@@ -67,26 +67,26 @@ def artifact(root: Path, step: str) -> Path:
 
 
 def test_the_last_screenful_tells_rows_quality_model_scores_and_the_way_to_the_ui(archive, finished):
-    root, said = finished
+    root, output = finished
     expected = json.loads((archive / "expected.json").read_text())
     rejects = sum(expected["rejects"].values())
-    assert f"{expected['rows']:,} rows = {expected['examples']:,} examples + {rejects:,} rejects" in said
+    assert f"{expected['rows']:,} rows = {expected['examples']:,} examples + {rejects:,} rejects" in output
     for reason, count in expected["rejects"].items():
-        assert f"{reason} {count:,}" in said
+        assert f"{reason} {count:,}" in output
     metrics = json.loads((artifact(root, "evaluate") / "metrics.json").read_text())
-    (mae,) = (line for line in said.splitlines() if "age MAE, years" in line)
+    (mae,) = (line for line in output.splitlines() if "age MAE, years" in line)
     assert f"{metrics['age_mae']:.2f}" in mae
     assert f"{metrics['baseline_age_mae']:.2f}" in mae
-    assert "visage version 1, alias" in said
-    assert str(artifact(root, "score") / "scores") in said.replace("\n", "")
-    assert "visage ui" in said
+    assert "visage version 1, alias" in output
+    assert str(artifact(root, "score") / "scores") in output.replace("\n", "")
+    assert "visage ui" in output
 
 
 def test_a_second_run_reuses_every_step(archive, finished):
     root, _ = finished
-    code, said, _ = run(archive, root)
+    code, output, _ = run(archive, root)
     assert code == 0
-    assert [line.split()[0] for line in said.splitlines() if line.endswith(" reused")] == NAMES
+    assert [line.split()[0] for line in output.splitlines() if line.endswith(" reused")] == NAMES
 
 
 def test_the_registry_holds_one_version_with_signature_example_description_and_lineage(finished):
@@ -113,7 +113,7 @@ def test_mlflow_has_epochs_as_they_came_and_the_pages_of_the_steps(finished):
     history = client.get_metric_history(children["train"], "val_age_mae")
     assert [figure.step for figure in history] == [1, 2, 2], "two epochs, and the weights that were kept"
     for step, file in (("ingest", "summary.json"), ("evaluate", "metrics.json"), ("train", "curves.png")):
-        assert file in [held.path for held in client.list_artifacts(children[step])], step
+        assert file in [entry.path for entry in client.list_artifacts(children[step])], step
 
 
 def test_mlflow_shows_the_experiment_as_training_with_source_and_data_sets(finished):
@@ -138,14 +138,20 @@ def test_mlflow_shows_the_experiment_as_training_with_source_and_data_sets(finis
 
 
 def test_every_page_of_the_run_fits_a_phone_and_links_to_the_others(finished):
-    root, said = finished
+    root, output = finished
     pages = [root / "index.html", *(root / "artifacts").glob("*/[!.]*/*.html")]
     assert {page.parent.parent.name for page in pages[1:]} == set(NAMES)
-    assert pages[0].as_uri() in said
+    assert pages[0].as_uri() in output
     for page in pages:
-        seen = browser.look(page)
-        assert (seen.console, seen.overflow, seen.broken, seen.without_alt, seen.unsorted) == ([], 0, 0, 0, 0), page
-        files = [unquote(urlparse(link).path) for link in seen.links if "#" not in link]
+        rendered = browser.look(page)
+        assert (rendered.console, rendered.overflow, rendered.broken, rendered.without_alt, rendered.unsorted) == (
+            [],
+            0,
+            0,
+            0,
+            0,
+        ), page
+        files = [unquote(urlparse(link).path) for link in rendered.links if "#" not in link]
         assert files and all(Path(file).exists() for file in files), page
 
 
@@ -166,9 +172,9 @@ def test_versions_are_listed_and_moved_from_the_command_line(finished):
     assert code == 0
     assert "champion" in listed
     assert "visage/1" in visage("models", "show", "@champion", "--root", root)[1]
-    code, _, complained = visage("models", "promote", "7", "--root", root)
+    code, _, errors = visage("models", "promote", "7", "--root", root)
     assert code == 1
-    assert "has no version 7" in complained
+    assert "has no version 7" in errors
     assert "holds no runs and no models yet" in visage("models", "--root", root / "elsewhere")[2]
 
 
@@ -176,8 +182,8 @@ def test_an_archive_is_scored_outside_the_dag_once_and_nothing_else_is_overwritt
     root, _ = finished
     visage("models", "promote", "1", "--root", root)
     score = ("score", archive / "album.zip", "--root", root, "--out")
-    code, _, complained = visage(*score, tmp_path / "scores")
-    assert code == 0, complained
+    code, _, errors = visage(*score, tmp_path / "scores")
+    assert code == 0, errors
     in_the_dag = pq.read_table(artifact(root, "score") / "scores").to_pylist()
     outside = pq.read_table(tmp_path / "scores" / "scores").to_pylist()
     assert sorted((row["path"], row["face_index"] or 0, row["age"] or 0) for row in outside) == sorted(
@@ -186,9 +192,9 @@ def test_an_archive_is_scored_outside_the_dag_once_and_nothing_else_is_overwritt
     assert "this job is done already" in visage(*score, tmp_path / "scores")[1]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "precious.txt").write_text("x")
-    code, _, complained = visage(*score, tmp_path / "mine")
+    code, _, errors = visage(*score, tmp_path / "mine")
     assert code == 2
-    assert "holds something else" in complained
+    assert "holds something else" in errors
     assert (tmp_path / "mine" / "precious.txt").exists()
 
 
@@ -196,10 +202,10 @@ def test_one_photo_is_a_table_for_a_person(archive, finished):
     root, _ = finished
     visage("models", "promote", "1", "--root", root)
     photo = max((photo for photo in archive.glob("*/*.jpg")), key=lambda photo: photo.stat().st_size)
-    code, said, _ = visage("score", photo, "--faces", "whole", "--root", root)
+    code, output, _ = visage("score", photo, "--faces", "whole", "--root", root)
     assert code == 0
-    assert "90 % between" in said
-    assert "by visage version 1" in said
+    assert "90 % between" in output
+    assert "by visage version 1" in output
 
 
 def test_killed_in_every_step_the_same_command_completes_with_the_same_counts(archive, finished, tmp_path):
@@ -216,9 +222,9 @@ def test_killed_in_every_step_the_same_command_completes_with_the_same_counts(ar
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.wait()
-    code, said, complained = run(archive, root)
-    assert code == 0, complained
-    assert said.count(" reused\n") >= 4
+    code, output, errors = run(archive, root)
+    assert code == 0, errors
+    assert output.count(" reused\n") >= 4
     whole = finished[0]
     for step in ("ingest", "evaluate", "score"):
         before, after = (
@@ -256,17 +262,17 @@ def broken(archive: Path, folder: Path, defect: str) -> Path:
         ("", ["ingest.split.test=0"], "validate", "test holds no examples"),
     ],
 )
-def test_bad_input_is_one_message_that_names_step_log_and_the_way_on(archive, tmp_path, defect, more, step, told):
-    code, _, complained = run(broken(archive, tmp_path, defect), tmp_path / "root", *more)
+def test_bad_input_is_one_message_that_names_step_log_and_the_way_on(archive, tmp_path, defect, more, step, message):
+    code, _, errors = run(broken(archive, tmp_path, defect), tmp_path / "root", *more)
     assert code in (1, 2)
-    assert f"The step {step} failed" in complained
-    assert told in complained
-    assert "Log: " in complained
-    assert "To go on from this step: visage run" in complained
-    assert "Traceback" not in complained
+    assert f"The step {step} failed" in errors
+    assert message in errors
+    assert "Log: " in errors
+    assert "To go on from this step: visage run" in errors
+    assert "Traceback" not in errors
 
 
 def test_a_folder_that_does_not_exist_is_wrong_usage(tmp_path):
-    code, _, complained = run(tmp_path / "nowhere", tmp_path / "root")
+    code, _, errors = run(tmp_path / "nowhere", tmp_path / "root")
     assert code == 2
-    assert "nowhere" in complained
+    assert "nowhere" in errors

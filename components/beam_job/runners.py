@@ -49,10 +49,10 @@ def pipeline(settings: BeamSettings) -> "beam.Pipeline":
     from apache_beam.options.pipeline_options import PipelineOptions
 
     if settings.runner != "local":
-        given = [f"--runner={_RUNNERS[settings.runner]}", f"--job_server_timeout={job_server.RUNS_FOR}"]
+        arguments = [f"--runner={_RUNNERS[settings.runner]}", f"--job_server_timeout={job_server.RUNS_FOR}"]
         if settings.workers and settings.runner in _WORKERS:
-            given.append(f"--{_WORKERS[settings.runner]}={settings.workers}")
-        options = PipelineOptions([*given, *settings.options])
+            arguments.append(f"--{_WORKERS[settings.runner]}={settings.workers}")
+        options = PipelineOptions([*arguments, *settings.options])
         requirements.check(settings, options)
         job = beam.Pipeline(options=options)
         if endpoint := _job_endpoint(job):
@@ -62,8 +62,8 @@ def pipeline(settings: BeamSettings) -> "beam.Pipeline":
 
     # It advises processes over threads, which would be right for work that holds the GIL.
     logging.getLogger("apache_beam.runners.portability.fn_api_runner.fn_runner").setLevel(logging.ERROR)
-    given = ["--direct_running_mode=in_memory", f"--direct_num_workers={workers_here(settings)}"]
-    options = PipelineOptions([*given, *settings.options])
+    arguments = ["--direct_running_mode=in_memory", f"--direct_num_workers={workers_here(settings)}"]
+    options = PipelineOptions([*arguments, *settings.options])
     requirements.check(settings, options)
     return beam.Pipeline(runner=FnApiRunner(), options=options)
 

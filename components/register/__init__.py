@@ -21,12 +21,12 @@ def _is_current(artifact: Path, surroundings: Surroundings) -> bool:
     """Whether the registry at hand holds the version, and the champion is the one that the artifact names."""
     from components.register.run import FINGERPRINT
 
-    held = json.loads((artifact / "registered.json").read_text())
-    version = registry.find(held["name"], FINGERPRINT, read_manifest(artifact).fingerprint)
+    registered = json.loads((artifact / "registered.json").read_text())
+    version = registry.find(registered["name"], FINGERPRINT, read_manifest(artifact).fingerprint)
     champion = surroundings.champion
     return version is not None and (version.version, champion and champion.version) == (
-        held["version"],
-        held["champion_version"],
+        registered["version"],
+        registered["champion_version"],
     )
 
 

@@ -133,10 +133,12 @@ def write_page(path: Path, title: str, parts: Sequence[page.Block], plots: Path,
         surround: links and lineage; none for a card that is handed out.
     """
     pictures = [
-        page.Picture((plots / name).read_bytes(), told) for name, told in PLOTS.items() if (plots / name).is_file()
+        page.Picture((plots / name).read_bytes(), caption)
+        for name, caption in PLOTS.items()
+        if (plots / name).is_file()
     ]
-    shown: list[page.Block] = [page.Heading("Plots"), page.Pictures(pictures)] if pictures else []
-    page.write(path, title, [*parts, *shown], surround)
+    plot_blocks: list[page.Block] = [page.Heading("Plots"), page.Pictures(pictures)] if pictures else []
+    page.write(path, title, [*parts, *plot_blocks], surround)
 
 
 def blocks(metrics: Mapping[str, Any], origin: Origin) -> list[page.Block]:
@@ -174,8 +176,8 @@ def blocks(metrics: Mapping[str, Any], origin: Origin) -> list[page.Block]:
         page.Table(
             ("step", "figures"),
             [
-                (step, ", ".join(f"{name} {page.figure(value)}" for name, value in held.items() if is_figure(value)))
-                for step, held in origin.counts.items()
+                (step, ", ".join(f"{name} {page.figure(value)}" for name, value in counts.items() if is_figure(value)))
+                for step, counts in origin.counts.items()
             ],
         ),
         page.Heading("Lineage"),
@@ -212,29 +214,34 @@ def splits_of(origin: Origin) -> list[tuple[str, int]]:
     return [(split, ingested[split]) for split in SPLITS if split in ingested]
 
 
-def figures(metrics: Mapping[str, Any], wanted: Mapping[str, str]) -> page.Table:
-    """Figures with their intervals beside the baseline's; `wanted` has their titles by their names among the metrics."""
+def figures(metrics: Mapping[str, Any], titles: Mapping[str, str]) -> page.Table:
+    """Figures with their intervals beside the baseline's; `titles` has their titles by their names among the metrics."""
     rows = [
         (title, _plain(metrics[name]), _ends(metrics, name), _plain(metrics.get(f"baseline_{name}")))
-        for name, title in wanted.items()
+        for name, title in titles.items()
         if metrics.get(name) is not None
     ]
     return page.Table(("figure", "this model", "95 % interval", "baseline"), rows)
 
 
 def _slices(slices: Sequence[Mapping[str, Any]]) -> page.Table:
-    known = [(name, title) for name, title in _OF_SLICES if any(held.get(name) is not None for held in slices)]
+    measured = [
+        (name, title)
+        for name, title in _OF_SLICES
+        if any(slice_metrics.get(name) is not None for slice_metrics in slices)
+    ]
     rows = [
         [
-            f"{held['slice']}: {held['value']}" + ("" if held.get("judged", True) else " (too few to judge)"),
-            held["examples"],
-            *(with_ends(held, name) for name, _ in known),
+            f"{slice_metrics['slice']}: {slice_metrics['value']}"
+            + ("" if slice_metrics.get("judged", True) else " (too few to judge)"),
+            slice_metrics["examples"],
+            *(with_ends(slice_metrics, name) for name, _ in measured),
         ]
-        for held in slices
+        for slice_metrics in slices
     ]
-    unjudged = [number for number, held in enumerate(slices) if not held.get("judged", True)]
-    told = "Share or mean, with the 95 % interval by person where there is one."
-    return page.Table(["group", "examples", *(title for _, title in known)], rows, told, unjudged)
+    unjudged = [number for number, slice_metrics in enumerate(slices) if not slice_metrics.get("judged", True)]
+    caption = "Share or mean, with the 95 % interval by person where there is one."
+    return page.Table(["group", "examples", *(title for _, title in measured)], rows, caption, unjudged)
 
 
 def _age_checks(checks: Sequence[Mapping[str, Any]]) -> page.Table:
@@ -259,11 +266,11 @@ def _age_checks(checks: Sequence[Mapping[str, Any]]) -> page.Table:
         "adults refused",
         "minors near it, faces",
     )
-    told = (
+    caption = (
         "Of the minors in the four years below the threshold, no more than this share passes, by the upper end of its 95 % "
         "interval; a dash where the test faces do not show that of any setting."
     )
-    return page.Table(columns, rows, told)
+    return page.Table(columns, rows, caption)
 
 
 def _ends(metrics: Mapping[str, Any], name: str) -> str:
@@ -271,10 +278,10 @@ def _ends(metrics: Mapping[str, Any], name: str) -> str:
     return "–" if low is None or high is None else f"{_plain(low)} to {_plain(high)}"
 
 
-def with_ends(held: Mapping[str, Any], name: str) -> str:
+def with_ends(metrics: Mapping[str, Any], name: str) -> str:
     """A figure with its interval in brackets, where it has one; a dash where it was not measured."""
-    ends = _ends(held, name)
-    return _plain(held.get(name)) + ("" if ends == "–" else f" ({ends})")
+    ends = _ends(metrics, name)
+    return _plain(metrics.get(name)) + ("" if ends == "–" else f" ({ends})")
 
 
 def _plain(value: float | None) -> str:

@@ -61,7 +61,7 @@ _AGE_CHECK = 18
 
 
 @dataclass(frozen=True)
-class WholeCard:
+class CardLocation:
     """Where the whole card lies.
 
     Attributes:
@@ -75,18 +75,18 @@ class WholeCard:
     run: str
 
 
-def text(metrics: Mapping[str, Any], origin: card.Origin, whole: WholeCard) -> str:
+def text(metrics: Mapping[str, Any], origin: card.Origin, location: CardLocation) -> str:
     """The description as Markdown, `LONGEST` letters at most.
 
     Args:
         metrics: `metrics.json` of the evaluate step.
         origin: of the model.
-        whole: where the card lies.
+        location: where the card lies.
     """
-    return markdown.body(_blocks(metrics, origin, whole), markdown.WIDE)
+    return markdown.body(_blocks(metrics, origin, location), markdown.WIDE)
 
 
-def _blocks(metrics: Mapping[str, Any], origin: card.Origin, whole: WholeCard) -> list[page.Block]:
+def _blocks(metrics: Mapping[str, Any], origin: card.Origin, location: CardLocation) -> list[page.Block]:
     reasons = [_cut(reason, _REASON) for reason in metrics.get("reasons") or ()]
     if len(reasons) > _REASONS:
         reasons = [*reasons[:_REASONS], f"and {len(reasons) - _REASONS:,} more"]
@@ -109,31 +109,33 @@ def _blocks(metrics: Mapping[str, Any], origin: card.Origin, whole: WholeCard) -
         page.Heading("How it was made"),
         page.Paragraph(f"`{_cut(origin.command, _COMMAND)}`" if origin.command else "Step by step."),
         page.Heading("The whole card"),
-        page.Paragraph(_where(whole)),
+        page.Paragraph(_links(location)),
     ]
 
 
 def _worst_slices(slices: Sequence[Mapping[str, Any]]) -> list[page.Block]:
     """The slices in which each figure is worst, of those with enough faces to be judged; a slice once, with all its figures."""
-    judged = [one for one in slices if one.get("judged", True)]
+    judged = [slice_metrics for slice_metrics in slices if slice_metrics.get("judged", True)]
     worst: list[Mapping[str, Any]] = []
-    known = [by for by in _WORST_BY if any(one.get(by[0]) is not None for one in judged)]
-    for name, _, more_is_worse in known:
+    measured = [by for by in _WORST_BY if any(slice_metrics.get(by[0]) is not None for slice_metrics in judged)]
+    for name, _, more_is_worse in measured:
         ranked = sorted(
-            (one for one in judged if one.get(name) is not None), key=lambda one: one[name], reverse=more_is_worse
+            (slice_metrics for slice_metrics in judged if slice_metrics.get(name) is not None),
+            key=lambda slice_metrics: slice_metrics[name],
+            reverse=more_is_worse,
         )
-        worst += [one for one in ranked[:_WORST] if one not in worst]
+        worst += [slice_metrics for slice_metrics in ranked[:_WORST] if slice_metrics not in worst]
     if not worst:
         return [page.Paragraph("No group of the test split has enough faces to be judged.")]
     rows = [
         (
-            _cut(f"{one['slice']}: {one['value']}", _CELL),
-            one["examples"],
-            *(card.with_ends(one, name) for name, _, _ in known),
+            _cut(f"{slice_metrics['slice']}: {slice_metrics['value']}", _CELL),
+            slice_metrics["examples"],
+            *(card.with_ends(slice_metrics, name) for name, _, _ in measured),
         )
-        for one in worst
+        for slice_metrics in worst
     ]
-    columns = ("group", "faces", *(title for _, title, _ in known))
+    columns = ("group", "faces", *(title for _, title, _ in measured))
     return [page.Table(columns, rows, f"Of {len(judged):,} groups with enough faces, those where a figure is worst:")]
 
 
@@ -175,11 +177,11 @@ def _data(origin: card.Origin) -> str:
     )
 
 
-def _where(whole: WholeCard) -> str:
+def _links(location: CardLocation) -> str:
     """Links as MLflow's own pages have them, which hold under any address of the server."""
-    at = f"#/experiments/{whole.experiment}"
-    files = f"{at}/models/{whole.model}/artifacts?{AS_MODEL_TRAINING}"
-    page_of_evaluate = f"{at}/runs/{whole.run}/artifacts/evaluation/report.html?{AS_MODEL_TRAINING}"
+    at = f"#/experiments/{location.experiment}"
+    files = f"{at}/models/{location.model}/artifacts?{AS_MODEL_TRAINING}"
+    page_of_evaluate = f"{at}/runs/{location.run}/artifacts/evaluation/report.html?{AS_MODEL_TRAINING}"
     return (
         "With all groups, calibration, age checks, lineage and licence it is `artifacts/card.md`, and with plots "
         f"`artifacts/report.html`, of [the model's files]({files}); [evaluate's page]({page_of_evaluate}) shows the worst faces."

@@ -20,9 +20,11 @@ def write(examples: Path, out: Path) -> None:
     from schemas.arrow_files import parquet
 
     try:
-        held = parquet.read_table(examples, columns=["person", "split"])
-        counted = held.group_by(["person", "split"]).aggregate([("person", "count")])
-        listed = pa.table({"person": counted["person"], "split": counted["split"], "examples": counted["person_count"]})
+        examples_table = parquet.read_table(examples, columns=["person", "split"])
+        counts = examples_table.group_by(["person", "split"]).aggregate([("person", "count")])
+        persons_table = pa.table(
+            {"person": counts["person"], "split": counts["split"], "examples": counts["person_count"]}
+        )
     except (OSError, KeyError, pa.ArrowException) as error:
         raise VisageError(f"{examples} cannot be read: {error}", "Run the ingest step again.") from error
-    parquet.write_table(listed.sort_by([("person", "ascending"), ("split", "ascending")]), out)
+    parquet.write_table(persons_table.sort_by([("person", "ascending"), ("split", "ascending")]), out)

@@ -68,14 +68,14 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     card.write_page(context.output / "report.html", f"{version}: model card", parts, context.inputs["evaluate"], around)
     version = _decide(version, metrics)
 
-    held = registry.champion(name)
+    champion = registry.champion(name)
     alias = next((alias for alias in (registry.CHAMPION, registry.CHALLENGER) if alias in version.aliases), None)
     registered = {
         "name": name,
         "version": version.version,
         "alias": alias,
-        "champion_version": held.version if held else None,
-        "scoring_version": held.version if held else version.version,
+        "champion_version": champion.version if champion else None,
+        "scoring_version": champion.version if champion else version.version,
         "model_uri": version.uri,
         "run_id": version.run_id or run_id,
     }
@@ -85,7 +85,7 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
         "name": name,
         "version": version.version,
         "alias": alias or "none",
-        "champion": held.version if held else "none",
+        "champion": champion.version if champion else "none",
     }
 
 
@@ -117,27 +117,27 @@ def _register(
                 name=name,
                 python_model=str(served_files.MODEL),
                 code_paths=served_files.copy_code(files.parent / "code", turn_faces),
-                artifacts={held.stem: str(held) for held in sorted(files.iterdir())},
+                artifacts={path.stem: str(path) for path in sorted(files.iterdir())},
                 signature=_signature(),
                 input_example=_example(),
                 pip_requirements=served_files.requirements(turn_faces),
                 tags=dict(tags),
             )
-        now = int(time.time() * 1000)
+        logged_at = int(time.time() * 1000)
         tested_on = datasets.of_splits(ingested, (TEST,))
         client().log_inputs(run_id, tested_on)
         link = {"model_id": logged.model_id, "run_id": run_id}
         if tested_on:
             link |= {"dataset_name": tested_on[0].dataset.name, "dataset_digest": tested_on[0].dataset.digest}
         numbers = {key: float(value) for key, value in metrics.items() if card.is_figure(value)}
-        client().log_batch(run_id, [Metric(key, value, now, 0, **link) for key, value in numbers.items()])
+        client().log_batch(run_id, [Metric(key, value, logged_at, 0, **link) for key, value in numbers.items()])
         for plot in (context.inputs["evaluate"] / plot for plot in ("report.html", *card.PLOTS)):
             if plot.is_file():
                 mlflow.log_artifact(str(plot), "evaluation")
         entry = mlflow.register_model(logged.model_uri, name, tags={**tags, FINGERPRINT: context.fingerprint})
-        whole = description.WholeCard(client().get_run(run_id).info.experiment_id, logged.model_id, run_id)
-        told = description.text(metrics, origin, whole)
-        client().update_model_version(name, entry.version, description=told)
+        location = description.CardLocation(client().get_run(run_id).info.experiment_id, logged.model_id, run_id)
+        description_text = description.text(metrics, origin, location)
+        client().update_model_version(name, entry.version, description=description_text)
         client().update_registered_model(name, description=card.PURPOSE)
     version = registry.resolve(f"{name}/{entry.version}")
     if context.fingerprint:
@@ -149,10 +149,10 @@ def _decide(version: ModelVersion, metrics: Mapping[str, Any]) -> ModelVersion:
     """Give a new version its alias: champion if it was blessed against the champion of this moment, else challenger."""
     if DECIDED in version.tags:
         return version
-    held = registry.champion(version.name)
-    reason = _objection(version, metrics, held)
+    champion = registry.champion(version.name)
+    reason = _objection(version, metrics, champion)
     if not reason:
-        version = registry.promote(str(version), "it was blessed", instead_of=held.version if held else "")
+        version = registry.promote(str(version), "it was blessed", instead_of=champion.version if champion else "")
         if registry.CHAMPION not in version.aliases:  # somebody was faster
             reason = _objection(version, metrics, registry.champion(version.name)) or "another version became champion"
     if reason:
@@ -165,14 +165,13 @@ def _decide(version: ModelVersion, metrics: Mapping[str, Any]) -> ModelVersion:
     return version
 
 
-def _objection(version: ModelVersion, metrics: Mapping[str, Any], held: ModelVersion | None) -> str:
+def _objection(version: ModelVersion, metrics: Mapping[str, Any], champion: ModelVersion | None) -> str:
     if not metrics.get("blessed"):
         return " ".join(metrics.get("reasons") or ()) or "it was not blessed"
-    known = str((metrics.get("champion") or {}).get("version") or "")
-    if held and known != held.version and held.version != version.version:
-        return (
-            f"it was evaluated against {f'version {known}' if known else 'no champion'}, but the champion is now {held}"
-        )
+    evaluated_against = str((metrics.get("champion") or {}).get("version") or "")
+    if champion and evaluated_against != champion.version and champion.version != version.version:
+        opponent = f"version {evaluated_against}" if evaluated_against else "no champion"
+        return f"it was evaluated against {opponent}, but the champion is now {champion}"
     return ""
 
 

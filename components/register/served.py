@@ -49,24 +49,24 @@ class FaceModel(PythonModel):
         return pd.concat(rows, ignore_index=True)
 
     def _predict(self, rows: pd.DataFrame) -> pd.DataFrame:
-        faces, places = [], []
+        faces, positions = [], []
         rejects: list[str | None] = [None] * len(rows)
-        for place, row in enumerate(rows.to_dict("records")):
+        for position, row in enumerate(rows.to_dict("records")):
             try:
                 photo = open_photo(_picture(row), self.photo)
                 angle = angle_of(photo, None, self.photo)
                 faces.append(np.asarray(crop_face(photo, None, self.photo, angle)))
-                places.append(place)
+                positions.append(position)
             except PhotoRejected as rejected:
-                rejects[place] = str(rejected)
+                rejects[position] = str(rejected)
         table = pd.DataFrame(index=range(len(rows)))
         if faces:
             classes = self.estimator.classes
             columns = prediction_columns(self.estimator.predict_images(faces), classes.names if classes else ())
-            table = table.join(pd.DataFrame(columns, index=places))
+            table = table.join(pd.DataFrame(columns, index=positions))
         table = table.reindex(columns=OUTPUT).assign(reject=rejects)
         # JSON knows null, and no NaN.
-        return table.astype(object).where(table.notna(), None) if len(places) < len(rows) else table
+        return table.astype(object).where(table.notna(), None) if len(positions) < len(rows) else table
 
 
 OUTPUT = ("age", "age_std", "age_low", "age_high", "age_class", "gender", "gender_probability")

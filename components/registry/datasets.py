@@ -21,14 +21,14 @@ def of_splits(ingested: Manifest, splits: Iterable[str]) -> list[Any]:
     from mlflow.utils.mlflow_tags import MLFLOW_DATASET_CONTEXT
 
     source = ingested.settings.get("source") or {}
-    place = redact(str(source.get("path") or ""))
+    path = redact(str(source.get("path") or ""))
     return [
         DatasetInput(
             Dataset(
                 name=str(source.get("name") or source.get("kind") or "examples"),
                 digest=f"{ingested.fingerprint[:16]}-{split}",
                 source_type="local",
-                source=json.dumps({"uri": place}),
+                source=json.dumps({"uri": path}),
                 schema=_SCHEMA,
                 profile=json.dumps({"num_rows": ingested.counts[split], "split": split}),
             ),

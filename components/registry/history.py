@@ -92,7 +92,7 @@ def settle(client: Any, name: str, alias: str, entry: Entry, existing: Sequence[
     """
     while True:
         model = client.get_registered_model(name)
-        champion = next((held for held in reversed(champions(entries(model.tags))) if held in existing), None)
+        champion = next((version for version in reversed(champions(entries(model.tags))) if version in existing), None)
         if champion is None or str(model.aliases.get(alias)) == champion:
             break
         client.set_registered_model_alias(name, alias, champion)
@@ -112,15 +112,17 @@ def adopt(client: Any, name: str, alias: str, before: Sequence[str]) -> None:
             a list.
     """
     model = client.get_registered_model(name)
-    listed, found = entries(model.tags), model.aliases.get(alias)
-    if not found:
+    listed, alias_version = entries(model.tags), model.aliases.get(alias)
+    if not alias_version:
         return
     if not listed:
-        for number, version in enumerate([*reversed(before), str(found)], 1):
+        for number, version in enumerate([*reversed(before), str(alias_version)], 1):
             entry = Entry(f"{PREFIX}{number:06}", PROMOTED, version, why="before there was this list", done=True)
             _enter_once(client, name, entry)
-    elif listed[-1].done and champions(listed)[-1:] != [str(found)]:
-        entry = Entry(f"{_next(listed)}-moved", PROMOTED, str(found), why="the alias was moved in MLflow", done=True)
+    elif listed[-1].done and champions(listed)[-1:] != [str(alias_version)]:
+        entry = Entry(
+            f"{_next(listed)}-moved", PROMOTED, str(alias_version), why="the alias was moved in MLflow", done=True
+        )
         _enter_once(client, name, entry)
 
 

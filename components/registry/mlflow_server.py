@@ -124,10 +124,10 @@ def _make_store(uri: str) -> None:
 
             logging.getLogger("mlflow.store.db.utils").setLevel(logging.WARNING)  # it tells of every table
             partial = store.with_name(f".{store.name}.partial")
-            for left in store.parent.glob(f"{partial.name}*"):
-                left.unlink()
-            made = url.set(database=str(partial)).render_as_string(hide_password=False)
-            mlflow.MlflowClient(made, made).search_experiments(max_results=1)
+            for remains in store.parent.glob(f"{partial.name}*"):
+                remains.unlink()
+            partial_uri = url.set(database=str(partial)).render_as_string(hide_password=False)
+            mlflow.MlflowClient(partial_uri, partial_uri).search_experiments(max_results=1)
             partial.rename(store)
 
 

@@ -103,8 +103,8 @@ def versions(name: str) -> list[ModelVersion]:
     """
     with explaining_mlflow_errors():
         aliases = _aliases(name)
-        found = _all_pages(client().search_model_versions, filter_string=f"name='{name}'")
-        return sorted((_version(entry, aliases) for entry in found), key=lambda held: -int(held.version))
+        entries = _all_pages(client().search_model_versions, filter_string=f"name='{name}'")
+        return sorted((_version(entry, aliases) for entry in entries), key=lambda version: -int(version.version))
 
 
 def resolve(reference: str) -> ModelVersion:
@@ -128,16 +128,16 @@ def resolve(reference: str) -> ModelVersion:
         if alias:
             version = aliases.get(alias)
             if version is None:
-                known = ", ".join(f"{name}@{held}" for held in sorted(aliases)) or "none"
+                existing = ", ".join(f"{name}@{existing_alias}" for existing_alias in sorted(aliases)) or "none"
                 raise VisageError(
-                    f"The model {name} has no alias {alias!r}; aliases that exist: {known}.",
+                    f"The model {name} has no alias {alias!r}; aliases that exist: {existing}.",
                     f"`visage models list` shows the versions, `visage models promote {name}/VERSION` makes one champion.",
                 )
-        held = _get(name, str(version), aliases)
-        if held is None:
-            known = ", ".join(entry.version for entry in versions(name)[:10]) or "none"
-            raise VisageError(f"The model {name} has no version {version}; the newest that exist: {known}.")
-        return held
+        model_version = _get(name, str(version), aliases)
+        if model_version is None:
+            existing = ", ".join(entry.version for entry in versions(name)[:10]) or "none"
+            raise VisageError(f"The model {name} has no version {version}; the newest that exist: {existing}.")
+        return model_version
 
 
 def champion(name: str) -> ModelVersion | None:
@@ -168,8 +168,8 @@ def promote(reference: str, why: str = "", instead_of: str | None = None) -> Mod
         entry = history.Entry("", history.PROMOTED, version.version, instead_of=instead_of, why=why)
         entry = history.append(client(), version.name, entry)
         history.settle(client(), version.name, CHAMPION, entry, _numbers(version.name))
-        held = resolve(str(version))
-        if CHALLENGER in held.aliases and CHAMPION in held.aliases:
+        promoted = resolve(str(version))
+        if CHALLENGER in promoted.aliases and CHAMPION in promoted.aliases:
             client().delete_registered_model_alias(version.name, CHALLENGER)
     return resolve(str(version))
 
@@ -187,7 +187,7 @@ def rollback(name: str, why: str = "") -> ModelVersion:
     Raises:
         VisageError: there is no champion, or none was before it; the registry does not answer.
     """
-    held = resolve(f"{name}@{CHAMPION}")
+    present = resolve(f"{name}@{CHAMPION}")
     with explaining_mlflow_errors():
         history.adopt(client(), name, CHAMPION, _champions_before(name))
         existing = _numbers(name)
@@ -200,7 +200,7 @@ def rollback(name: str, why: str = "") -> ModelVersion:
             history.settle(client(), name, CHAMPION, history.append(client(), name, entry), existing)
             return resolve(f"{name}@{CHAMPION}")
     raise VisageError(
-        f"No version of {name} was champion before version {held.version}.",
+        f"No version of {name} was champion before version {present.version}.",
         f"Choose one with `visage models list` and `visage models promote {name}/VERSION`.",
     )
 
@@ -220,8 +220,10 @@ def find(name: str, tag: str, value: str) -> ModelVersion | None:
     """The newest version that carries a tag with this value; None where there is none, or no such model."""
     with explaining_mlflow_errors():
         aliases = _aliases(name, missing_ok=True)
-        found = _all_pages(client().search_model_versions, filter_string=f"name='{name}' AND tags.`{tag}`='{value}'")
-        return max((_version(entry, aliases) for entry in found), key=lambda held: int(held.version), default=None)
+        entries = _all_pages(client().search_model_versions, filter_string=f"name='{name}' AND tags.`{tag}`='{value}'")
+        return max(
+            (_version(entry, aliases) for entry in entries), key=lambda version: int(version.version), default=None
+        )
 
 
 def delete_doubles(version: ModelVersion, tag: str) -> None:
@@ -303,9 +305,9 @@ def _aliases(name: str, *, missing_ok: bool = False) -> dict[str, str]:
             raise
         if missing_ok:
             return {}
-        known = ", ".join(names()) or "none yet"
+        existing = ", ".join(names()) or "none yet"
         raise VisageError(
-            f"There is no registered model {name!r} at {where()}; models that exist: {known}.",
+            f"There is no registered model {name!r} at {where()}; models that exist: {existing}.",
             "`visage run` registers one; MLFLOW_TRACKING_URI names another registry.",
         ) from error
 
@@ -313,20 +315,20 @@ def _aliases(name: str, *, missing_ok: bool = False) -> dict[str, str]:
 def _champions_before(name: str) -> list[str]:
     """The champions before the present one, the last one first, as far as versions remember: none where there is `history`."""
     model = client().get_registered_model(name)
-    found: list[str] = []
+    earlier: list[str] = []
     if history.entries(model.tags):
-        return found
+        return earlier
     version = model.aliases.get(CHAMPION)
-    while version and version not in found:
-        found.append(str(version))
-        held = _get(name, str(version), {})
-        version = held.tags.get(REPLACED) if held else None
-    return found[1:]
+    while version and version not in earlier:
+        earlier.append(str(version))
+        model_version = _get(name, str(version), {})
+        version = model_version.tags.get(REPLACED) if model_version else None
+    return earlier[1:]
 
 
 def _numbers(name: str) -> list[str]:
-    found = _all_pages(client().search_model_versions, filter_string=f"name='{name}'")
-    return [str(entry.version) for entry in found]
+    entries = _all_pages(client().search_model_versions, filter_string=f"name='{name}'")
+    return [str(entry.version) for entry in entries]
 
 
 def _get(name: str, version: str, aliases: Mapping[str, str]) -> ModelVersion | None:
@@ -356,13 +358,13 @@ def _version(entry: Any, aliases: Mapping[str, str]) -> ModelVersion:
 
 
 def _all_pages(search: Any, **arguments: Any) -> list[Any]:
-    found, token = [], None
+    entries, token = [], None
     while True:
         page = search(page_token=token, **arguments)
-        found += page
+        entries += page
         token = page.token
         if not token:
-            return found
+            return entries
 
 
 def _fetched(version: ModelVersion, location: str) -> Path:
@@ -377,9 +379,9 @@ def _fetched(version: ModelVersion, location: str) -> Path:
     final.parent.mkdir(parents=True, exist_ok=True)
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=final.parent))
     try:
-        held = mlflow.artifacts.download_artifacts(artifact_uri=version.uri, dst_path=str(partial))
+        downloaded = mlflow.artifacts.download_artifacts(artifact_uri=version.uri, dst_path=str(partial))
         try:
-            Path(held).rename(final)
+            Path(downloaded).rename(final)
         except OSError:
             if not final.is_dir():  # else another process was faster with the same files
                 raise

@@ -60,18 +60,18 @@ def ages_by_split(counts: Mapping[str, Mapping[str, Mapping[int, int]]]) -> page
     """The same for a page: a picture a split, beside each other where there is room, a sentence under each."""
     pictures = []
     for split, genders in counts.items():
-        held = sum((Counter(of_gender) for of_gender in genders.values()), Counter[int]())
-        if not held:
+        counts_by_age = sum((Counter(of_gender) for of_gender in genders.values()), Counter[int]())
+        if not counts_by_age:
             continue
         grouped = Counter[int]()
-        for age, count in held.items():
+        for age, count in counts_by_age.items():
             grouped[age // 10 * 10] += count
         ((most, count),) = grouped.most_common(1)
-        told = (
-            f"The {held.total():,} examples of {split} with an age, in steps of five years; {count / held.total():.0%} of them "
-            f"are {most} to {most + 9} years old."
+        caption = (
+            f"The {counts_by_age.total():,} examples of {split} with an age, in steps of five years; "
+            f"{count / counts_by_age.total():.0%} of them are {most} to {most + 9} years old."
         )
         pictures.append(
-            page.Picture(page.png(ages({split: genders})), told, alt=f"Bars: examples of {split} by age and gender")
+            page.Picture(page.png(ages({split: genders})), caption, alt=f"Bars: examples of {split} by age and gender")
         )
     return page.Pictures(pictures)

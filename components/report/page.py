@@ -137,20 +137,20 @@ class Surround:
 
 def write(path: Path, title: str, blocks: Iterable[Block], surround: Surround = Surround()) -> None:
     """Write a page; its look is that of templates/base.html."""
-    shown = {"title": title, "blocks": list(blocks), "links": surround.links, "about": surround.about}
-    path.write_text(render("page.html", **shown), encoding="utf-8")
+    variables = {"title": title, "blocks": list(blocks), "links": surround.links, "about": surround.about}
+    path.write_text(render("page.html", **variables), encoding="utf-8")
 
 
-def render(template: str, **shown: Any) -> str:
+def render(template: str, **variables: Any) -> str:
     """A template of this package, filled in."""
-    return _environment().get_template(template).render(**shown)
+    return _environment().get_template(template).render(**variables)
 
 
 def png(figure: Any) -> bytes:
     """A matplotlib figure as PNG."""
-    held = io.BytesIO()
-    figure.savefig(held, format="png", dpi=110)
-    return held.getvalue()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
 
 
 def figure(value: Any) -> str:

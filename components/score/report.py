@@ -35,22 +35,22 @@ def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[bytes], sur
     if summary["drift"]:
         rows = [
             (
-                held["feature"],
-                held["measure"],
-                held["distance"],
-                held["threshold"],
-                100 * held["chance"],
-                held["scored"],
-                held["training"],
+                feature_drift["feature"],
+                feature_drift["measure"],
+                feature_drift["distance"],
+                feature_drift["threshold"],
+                100 * feature_drift["chance"],
+                feature_drift["scored"],
+                feature_drift["training"],
             )
-            for held in summary["drift"]
+            for feature_drift in summary["drift"]
         ]
         columns = ("feature", "measure", "distance", "warned above", "by chance in, %", "scored", "training")
-        told = (
+        explanation = (
             "How far the scored faces are from those the model learned from: 0 is the same, 1 has nothing in common. It is "
             "warned of only where chance alone would give such a distance in fewer than 1 % of all cases."
         )
-        parts += [page.Heading("Against the training data"), page.Table(columns, rows, told)]
+        parts += [page.Heading("Against the training data"), page.Table(columns, rows, explanation)]
     if summary["rejects"]:
         rejects = [(reason, REASONS[reason], count) for reason, count in summary["rejects"].items()]
         parts += [page.Heading("Rejects"), page.Table(("reason", "meaning", "photos"), rejects)]

@@ -76,15 +76,15 @@ def anomalies_of(
     """
     if not description.examples:
         return [Anomaly(SCHEMA, split, "", "DATA_MISSING", f"{split} holds no examples.", 0)]
-    found = tfdv.validate_statistics(description.statistics, schema)
+    anomalies = tfdv.validate_statistics(description.statistics, schema)
     reasons = [
         _Reason(name, AnomalyInfo.Type.Name(reason.type), reason.description.strip())
-        for name, info in sorted(found.anomaly_info.items())
+        for name, info in sorted(anomalies.anomaly_info.items())
         for reason in info.reason
     ]
     culprits = _culprits(reasons, schema, folder, shards) if reasons else {}
     return [
-        _told(split, reason, culprits.get(reason, []), schema, description)
+        _anomaly(split, reason, culprits.get(reason, []), schema, description)
         for reason in reasons
         # A shape is broken by absent values too, and those have a reason of their own.
         if reason.type != "INVALID_FEATURE_SHAPE" or culprits[reason]
@@ -95,50 +95,52 @@ def _culprits(
     reasons: Sequence[_Reason], schema: Schema, folder: Path, shards: Sequence[Shard]
 ) -> dict[_Reason, list[_Culprit]]:
     """The examples that each reason means."""
-    searched = [reason for reason in reasons if reason.type in RULES]
-    found: dict[_Reason, list[_Culprit]] = defaultdict(list)
+    searchable = [reason for reason in reasons if reason.type in RULES]
+    culprits: dict[_Reason, list[_Culprit]] = defaultdict(list)
     for shard in shards:
         for batch in batches(folder, shard):
             columns = dict(zip(batch.schema.names, batch.columns, strict=True))
             absent = [None] * batch.num_rows
             paths = columns["photo/path"].to_pylist() if "photo/path" in columns else absent
-            for reason in searched:
+            for reason in searchable:
                 rule, expected = RULES[reason.type], _expected(schema, reason.feature)
-                words = _words(schema, expected)
+                allowed_values = _allowed_values(schema, expected)
                 rows = columns[reason.feature].to_pylist() if reason.feature in columns else absent
-                found[reason] += [
+                culprits[reason] += [
                     _Culprit(_text(path[0]) if path else "(without a path)", [_text(value) for value in values or ()])
                     for path, values in zip(paths, rows, strict=True)
-                    if rule.meant(values, expected, words)
+                    if rule.applies(values, expected, allowed_values)
                 ]
-    return found
+    return culprits
 
 
-def _told(split: str, reason: _Reason, culprits: list[_Culprit], schema: Schema, description: Description) -> Anomaly:
-    where = f"{split}, {reason.feature}"
+def _anomaly(
+    split: str, reason: _Reason, culprits: list[_Culprit], schema: Schema, description: Description
+) -> Anomaly:
+    subject = f"{split}, {reason.feature}"
     if not culprits:
-        return Anomaly(SCHEMA, split, reason.feature, reason.type, f"{where}: {reason.by_tfdv.rstrip('.')}.")
-    expected, held = _expected(schema, reason.feature), feature(description.statistics, reason.feature)
+        return Anomaly(SCHEMA, split, reason.feature, reason.type, f"{subject}: {reason.by_tfdv.rstrip('.')}.")
+    expected, actual = _expected(schema, reason.feature), feature(description.statistics, reason.feature)
     values = dict.fromkeys(value for culprit in culprits for value in culprit.values)
-    says = RULES[reason.type].says.format(
+    phrase = RULES[reason.type].phrase.format(
         low=expected.int_domain.min,
         high=expected.int_domain.max,
-        allowed=" or ".join(_words(schema, expected)),
+        allowed=" or ".join(_allowed_values(schema, expected)),
         found=", ".join(list(values)[:_VALUES_NAMED]) + (" ..." if len(values) > _VALUES_NAMED else ""),
-        wanted=FeatureType.Name(expected.type),
-        held=FeatureNameStatistics.Type.Name(held.type) if held else "",
+        expected_type=FeatureType.Name(expected.type),
+        actual_type=FeatureNameStatistics.Type.Name(actual.type) if actual else "",
     )
     photos = tuple(culprit.photo for culprit in culprits[:_PHOTOS_NAMED])
     named = f"{', '.join(photos)}{' ...' if len(culprits) > len(photos) else ''}"
-    message = f"{where}: {len(culprits):,} of {description.examples:,} examples {says} (photos: {named})."
+    message = f"{subject}: {len(culprits):,} of {description.examples:,} examples {phrase} (photos: {named})."
     return Anomaly(SCHEMA, split, reason.feature, reason.type, message, len(culprits), photos)
 
 
 def _expected(schema: Schema, name: str) -> Feature:
-    return next((held for held in schema.feature if held.name == name), Feature(name=name))
+    return next((candidate for candidate in schema.feature if candidate.name == name), Feature(name=name))
 
 
-def _words(schema: Schema, expected: Feature) -> list[str]:
+def _allowed_values(schema: Schema, expected: Feature) -> list[str]:
     return next((list(domain.value) for domain in schema.string_domain if domain.name == expected.domain), [])
 
 

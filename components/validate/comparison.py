@@ -101,37 +101,42 @@ def compare(
         min_examples: with the feature, that both sides need.
     """
     counts = {
-        name: tuple(_present(side, name, held.numbers) for side in (statistics, control))
-        for name, held in allowed.items()
+        name: tuple(_present(side_statistics, name, comparator.numbers) for side_statistics in (statistics, control))
+        for name, comparator in allowed.items()
     }
-    compared = [name for name, held in counts.items() if min(held) >= min_examples]
-    found = distances.measure(statistics, control, {name: allowed[name].measure for name in compared})
+    compared = [name for name, present in counts.items() if min(present) >= min_examples]
+    measured = distances.measure(statistics, control, {name: allowed[name].measure for name in compared})
     comparisons = []
-    for name, asked in allowed.items():
-        here, there = counts[name]
+    for name, comparator in allowed.items():
+        count, control_count = counts[name]
         if name in compared:
             detail = f"{_figures(statistics, name)} in {split}; {_figures(control, name)} in {other}"
-        elif here or there:
-            detail = f"not compared: {here:,} labels in {split}, {there:,} in {other}, {min_examples:,} needed in both"
+        elif count or control_count:
+            detail = f"not compared: {count:,} labels in {split}, {control_count:,} in {other}, {min_examples:,} needed in both"
         else:
             continue
-        held = found.get(name)
-        value, chance = (held.value, held.chance) if held else (None, None)
-        comparisons.append(Comparison(kind, split, other, name, asked.measure, value, chance, asked.threshold, detail))
+        distance = measured.get(name)
+        value, chance = (distance.value, distance.chance) if distance else (None, None)
+        comparisons.append(
+            Comparison(kind, split, other, name, comparator.measure, value, chance, comparator.threshold, detail)
+        )
     return comparisons
 
 
 def _present(statistics: DatasetFeatureStatisticsList, name: str, numbers: bool) -> int:
     """Number of examples that have a feature as the schema wants it, as numbers or as words."""
-    held = feature(statistics, name)
-    right_type = held and held.WhichOneof("stats") == ("num_stats" if numbers else "string_stats")
-    return int(common(held).num_non_missing) if held and right_type else 0
+    feature_statistics = feature(statistics, name)
+    kind = "num_stats" if numbers else "string_stats"
+    right_type = feature_statistics and feature_statistics.WhichOneof("stats") == kind
+    return int(common(feature_statistics).num_non_missing) if feature_statistics and right_type else 0
 
 
 def _figures(statistics: DatasetFeatureStatisticsList, name: str) -> str:
-    held = feature(statistics, name)
-    assert held is not None, name
-    if held.WhichOneof("stats") == "num_stats":
+    feature_statistics = feature(statistics, name)
+    assert feature_statistics is not None, name
+    if feature_statistics.WhichOneof("stats") == "num_stats":
         unit = " years" if name == AGE else ""
-        return f"mean {held.num_stats.mean:.1f}, deviation {held.num_stats.std_dev:.1f}{unit}"
-    return ", ".join(f"{share:.1%} {value}" for value, share in sorted(shares(held).items()))
+        return (
+            f"mean {feature_statistics.num_stats.mean:.1f}, deviation {feature_statistics.num_stats.std_dev:.1f}{unit}"
+        )
+    return ", ".join(f"{share:.1%} {value}" for value, share in sorted(shares(feature_statistics).items()))

@@ -26,24 +26,24 @@ def write(
     surround: page.Surround,
 ) -> None:
     """Write the report as one HTML file."""
-    held = {split: description for split, description in descriptions.items() if description.examples}
+    described = {split: description for split, description in descriptions.items() if description.examples}
     parts: list[page.Block] = [_verdict(anomalies), page.Bullets([anomaly.message for anomaly in anomalies])]
     parts += [page.Heading("Splits"), _splits(descriptions)]
-    if any(labels.age is not None for description in held.values() for labels in description.labels):
-        parts.append(charts.ages_by_split(_ages(held)))
-    if any(labels.age_class is not None for description in held.values() for labels in description.labels):
-        parts += [page.Heading("Age classes"), _classes(held)]
-    counted = [labels for description in held.values() for labels, count in description.labels.items() if count]
+    if any(labels.age is not None for description in described.values() for labels in description.labels):
+        parts.append(charts.ages_by_split(_ages(described)))
+    if any(labels.age_class is not None for description in described.values() for labels in description.labels):
+        parts += [page.Heading("Age classes"), _classes(described)]
+    counted = [labels for description in described.values() for labels, count in description.labels.items() if count]
     if any(labels.gender is None or labels[:2] == (None, None) for labels in counted):
-        told = "The share of examples that lack a label: they teach, and test, one head of the estimator less."
+        caption = "The share of examples that lack a label: they teach, and test, one head of the estimator less."
         picture = page.Picture(
-            page.png(_missing(held)), told, alt="Bars: share of examples without a label, for each split"
+            page.png(_missing(described)), caption, alt="Bars: share of examples without a label, for each split"
         )
         parts += [page.Heading("What is missing"), picture]
     parts += [page.Heading("Skew and drift"), *_comparisons(comparisons, reference)]
-    if reference and TRAIN in held:
-        parts += _drift(held[TRAIN], reference)
-    parts += [page.Heading("Features"), _features(held)]
+    if reference and TRAIN in described:
+        parts += _drift(described[TRAIN], reference)
+    parts += [page.Heading("Features"), _features(described)]
     page.write(path, "Validation of the examples", parts, surround)
 
 
@@ -71,7 +71,7 @@ def _splits(descriptions: Mapping[str, Description]) -> page.Block:
         genders = Counter[str | None]()
         for labels, count in description.labels.items():
             genders[labels.gender] += count
-        known = genders.total() - genders[None]
+        with_gender = genders.total() - genders[None]
         rows.append(
             [
                 split,
@@ -79,7 +79,7 @@ def _splits(descriptions: Mapping[str, Description]) -> page.Block:
                 int(person.string_stats.unique) if person else None,
                 age.num_stats.mean if age else None,
                 age.num_stats.std_dev if age else None,
-                f"{genders['female'] / known:.1%}" if known else "–",
+                f"{genders['female'] / with_gender:.1%}" if with_gender else "–",
                 sum(count for labels, count in description.labels.items() if labels[:2] == (None, None)),
                 genders[None],
                 description.without_labels,
@@ -107,26 +107,28 @@ def _classes(descriptions: Mapping[str, Description]) -> page.Block:
             if labels.age_class is not None:
                 counts[split][labels.age_class] += count
     names = sorted(set().union(*counts.values()))
-    return page.Table(["age class", *counts], [[name, *(held[name] for held in counts.values())] for name in names])
+    return page.Table(
+        ["age class", *counts], [[name, *(by_class[name] for by_class in counts.values())] for name in names]
+    )
 
 
 def _missing(descriptions: Mapping[str, Description]) -> Figure:
     figure = Figure(figsize=(7, 2.6), layout="constrained")
     axes = figure.subplots()
-    wanted = {
+    missing = {
         "age or age class": lambda labels: labels.age is None and labels.age_class is None,
         "gender": lambda labels: labels.gender is None,
         "any label": lambda labels: not any(value is not None for value in labels),
     }
     height = 0.8 / max(len(descriptions), 1)
-    for place, (split, description) in enumerate(descriptions.items()):
+    for position, (split, description) in enumerate(descriptions.items()):
         shares = [
             sum(count for labels, count in description.labels.items() if lacks(labels)) / description.examples
-            for lacks in wanted.values()
+            for lacks in missing.values()
         ]
-        bars = axes.barh([row + place * height for row in range(len(wanted))], shares, height, label=split)
+        bars = axes.barh([row + position * height for row in range(len(missing))], shares, height, label=split)
         axes.bar_label(bars, [f"{share:.1%}" for share in shares], padding=3)
-    axes.set(yticks=[row + 0.4 - height / 2 for row in range(len(wanted))], yticklabels=wanted, xlim=(0, 1.1))
+    axes.set(yticks=[row + 0.4 - height / 2 for row in range(len(missing))], yticklabels=missing, xlim=(0, 1.1))
     axes.xaxis.set_major_formatter("{x:.0%}")
     axes.invert_yaxis()
     axes.legend(frameon=False)
@@ -137,20 +139,20 @@ def _comparisons(comparisons: list[Comparison], reference: Reference | None) -> 
     columns = ["", "compared", "with", "feature", "distance", "measured", "allowed", "by chance in, %", "figures"]
     rows = [
         [
-            held.verdict,
-            held.split,
-            held.other,
-            held.feature,
-            held.measure,
-            held.distance,
-            held.threshold,
-            None if held.chance is None else 100 * held.chance,
-            held.detail,
+            comparison.verdict,
+            comparison.split,
+            comparison.other,
+            comparison.feature,
+            comparison.measure,
+            comparison.distance,
+            comparison.threshold,
+            None if comparison.chance is None else 100 * comparison.chance,
+            comparison.detail,
         ]
-        for held in comparisons
+        for comparison in comparisons
     ]
-    told = "A distance counts only where chance alone would give one as large in fewer than 1 % of all cases."
-    parts: list[page.Block] = [page.Table(columns, rows, told)]
+    caption = "A distance counts only where chance alone would give one as large in fewer than 1 % of all cases."
+    parts: list[page.Block] = [page.Table(columns, rows, caption)]
     if reference is None:
         parts.append(page.Paragraph("There is no champion yet whose training data these could be held against."))
     return parts
@@ -161,12 +163,12 @@ def _drift(description: Description, reference: Reference) -> list[page.Block]:
         name: feature(statistics, "face/age")
         for name, statistics in ((TRAIN, description.statistics), (reference.name, reference.statistics))
     }
-    if not all(held and held.num_stats.histograms for held in ages.values()):
+    if not all(age_statistics and age_statistics.num_stats.histograms for age_statistics in ages.values()):
         return []
     figure = Figure(figsize=(7, 3), layout="constrained")
     axes = figure.subplots()
-    for name, held in ages.items():
-        buckets = held.num_stats.histograms[0].buckets  # type: ignore[union-attr]
+    for name, age_statistics in ages.items():
+        buckets = age_statistics.num_stats.histograms[0].buckets  # type: ignore[union-attr]
         edges = [buckets[0].low_value, *(bucket.high_value for bucket in buckets)]
         total = sum(bucket.sample_count for bucket in buckets)
         shares = [
@@ -177,34 +179,36 @@ def _drift(description: Description, reference: Reference) -> list[page.Block]:
     axes.set(xlabel="age, years", ylabel="share a year")
     axes.yaxis.set_major_formatter("{x:.1%}")
     axes.legend(frameon=False)
-    told = (
+    caption = (
         f"Ages in train and in the training data of {reference.name}: where the lines part, the new model sees others."
     )
-    return [page.Picture(page.png(figure), told, alt=f"Lines: ages in train and in {reference.name}")]
+    return [page.Picture(page.png(figure), caption, alt=f"Lines: ages in train and in {reference.name}")]
 
 
 def _features(descriptions: Mapping[str, Description]) -> page.Block:
-    names = sorted({held.path.step[0] for d in descriptions.values() for held in d.statistics.datasets[0].features})
+    names = sorted({entry.path.step[0] for d in descriptions.values() for entry in d.statistics.datasets[0].features})
     rows = []
     for name in names:
         for split, description in descriptions.items():
-            held = feature(description.statistics, name)
-            present = int(common(held).num_non_missing) if held else 0
-            rows.append([name, split, present, description.examples - present, _range(held)])
+            feature_statistics = feature(description.statistics, name)
+            present = int(common(feature_statistics).num_non_missing) if feature_statistics else 0
+            rows.append([name, split, present, description.examples - present, _range(feature_statistics)])
     return page.Table(["feature", "split", "present", "absent", "values"], rows)
 
 
-def _range(held: Any) -> str:
-    if held is None:
+def _range(statistics: Any) -> str:
+    if statistics is None:
         return "–"
-    kind = held.WhichOneof("stats")
+    kind = statistics.WhichOneof("stats")
     if kind == "num_stats":
-        return f"{held.num_stats.min:g} to {held.num_stats.max:g}, median {held.num_stats.median:g}"
+        return f"{statistics.num_stats.min:g} to {statistics.num_stats.max:g}, median {statistics.num_stats.median:g}"
     if kind == "bytes_stats":
-        return f"{held.bytes_stats.min_num_bytes / 1000:.1f} to {held.bytes_stats.max_num_bytes / 1000:.1f} kB"
-    unique = int(held.string_stats.unique)
+        return (
+            f"{statistics.bytes_stats.min_num_bytes / 1000:.1f} to {statistics.bytes_stats.max_num_bytes / 1000:.1f} kB"
+        )
+    unique = int(statistics.string_stats.unique)
     if unique > len(GENDERS) * 3:
         return f"about {unique:,} different ones"
     return ", ".join(
-        f"{bucket.label} {int(bucket.sample_count):,}" for bucket in held.string_stats.rank_histogram.buckets
+        f"{bucket.label} {int(bucket.sample_count):,}" for bucket in statistics.string_stats.rank_histogram.buckets
     )

@@ -57,12 +57,12 @@ def load_schema(path: Path | None = None) -> Schema:
     return parse(text, str(path))
 
 
-def parse(text: str, where: str) -> Schema:
+def parse(text: str, origin: str) -> Schema:
     """The schema in a text.
 
     Args:
         text: of the schema.
-        where: it is from, for people.
+        origin: where it is from, for people.
 
     Raises:
         VisageError: as `load_schema`.
@@ -70,22 +70,22 @@ def parse(text: str, where: str) -> Schema:
     try:
         schema = text_format.Parse(text, Schema())
     except text_format.ParseError as error:
-        raise VisageError(f"{where} is no schema: {error}", _HINT, usage=True) from error
+        raise VisageError(f"{origin} is no schema: {error}", _HINT, usage=True) from error
     if not schema.feature:
-        raise VisageError(f"{where} is no schema: it names no feature.", _HINT, usage=True)
-    names = Counter(held.name for held in schema.feature)
+        raise VisageError(f"{origin} is no schema: it names no feature.", _HINT, usage=True)
+    names = Counter(feature.name for feature in schema.feature)
     domains = {domain.name for domain in schema.string_domain}
-    for held in schema.feature:
-        if names[held.name] > 1:
-            raise VisageError(f"{where} names the feature {held.name} {names[held.name]} times.", usage=True)
-        if held.HasField("domain") and held.domain not in domains:
-            raise VisageError(f"{where}, {held.name}: there is no string_domain {held.domain}.", usage=True)
+    for feature in schema.feature:
+        if names[feature.name] > 1:
+            raise VisageError(f"{origin} names the feature {feature.name} {names[feature.name]} times.", usage=True)
+        if feature.HasField("domain") and feature.domain not in domains:
+            raise VisageError(f"{origin}, {feature.name}: there is no string_domain {feature.domain}.", usage=True)
     for kind in (SKEW, DRIFT):
         try:
             allowed(schema, kind)
         except ValueError as error:
             raise VisageError(
-                f"{where}, {error}.", "components/validate/README.md shows what is measured.", usage=True
+                f"{origin}, {error}.", "components/validate/README.md shows what is measured.", usage=True
             ) from error
     return schema
 
@@ -101,19 +101,19 @@ def allowed(schema: Schema, kind: str) -> dict[str, Allowed]:
         ValueError: a comparator asks for what is not measured.
     """
     comparator = f"{kind}_comparator"
-    return {held.name: _allowed(held, comparator) for held in schema.feature if held.HasField(comparator)}
+    return {feature.name: _allowed(feature, comparator) for feature in schema.feature if feature.HasField(comparator)}
 
 
-def _allowed(held: Feature, comparator: str) -> Allowed:
-    where = f"{held.name}, {comparator}"
-    stated = getattr(held, comparator).ListFields()
+def _allowed(feature: Feature, comparator: str) -> Allowed:
+    subject = f"{feature.name}, {comparator}"
+    stated = getattr(feature, comparator).ListFields()
     if len(stated) != 1 or stated[0][0].name not in _MEASURES:
-        raise ValueError(f"{where}: one of {' and '.join(_MEASURES)} is wanted")
+        raise ValueError(f"{subject}: one of {' and '.join(_MEASURES)} is wanted")
     field, value = stated[0]
     if not value.HasField("threshold") or not 0 <= value.threshold <= 1:
-        raise ValueError(f"{where}: a threshold from 0 to 1 is wanted")
-    if held.type not in (INT, FLOAT, BYTES) or held.HasField("image_domain"):
-        raise ValueError(f"{where}: only numbers and words can be compared")
-    if field.name == "infinity_norm" and held.type != BYTES:
-        raise ValueError(f"{where}: infinity_norm is for words; numbers are compared by jensen_shannon_divergence")
-    return Allowed(_MEASURES[field.name], value.threshold, held.type != BYTES)
+        raise ValueError(f"{subject}: a threshold from 0 to 1 is wanted")
+    if feature.type not in (INT, FLOAT, BYTES) or feature.HasField("image_domain"):
+        raise ValueError(f"{subject}: only numbers and words can be compared")
+    if field.name == "infinity_norm" and feature.type != BYTES:
+        raise ValueError(f"{subject}: infinity_norm is for words; numbers are compared by jensen_shannon_divergence")
+    return Allowed(_MEASURES[field.name], value.threshold, feature.type != BYTES)

@@ -19,51 +19,52 @@ class Rule:
     """What an anomaly type means for one example.
 
     Attributes:
-        meant: whether an example is meant, by its values, the feature's schema and the words of its domain.
-        says: end of the sentence `3 of 250 examples ...`; may hold {low}, {high}, {allowed} and {found}.
+        applies: whether an example is meant, by its values, the feature's schema and the values that its domain allows.
+        phrase: end of the sentence `3 of 250 examples ...`; may hold {low}, {high}, {allowed}, {found},
+            {actual_type} and {expected_type}.
     """
 
-    meant: Callable[[Values, Feature, list[str]], bool]
-    says: str
+    applies: Callable[[Values, Feature, list[str]], bool]
+    phrase: str
 
 
-def _absent(values: Values, feature: Feature, words: list[str]) -> bool:
+def _absent(values: Values, feature: Feature, allowed_values: list[str]) -> bool:
     return not values
 
 
-def _present(values: Values, feature: Feature, words: list[str]) -> bool:
+def _present(values: Values, feature: Feature, allowed_values: list[str]) -> bool:
     return bool(values)
 
 
-def _several(values: Values, feature: Feature, words: list[str]) -> bool:
+def _several(values: Values, feature: Feature, allowed_values: list[str]) -> bool:
     return len(values or ()) > 1
 
 
-def _empty(values: Values, feature: Feature, words: list[str]) -> bool:
+def _empty(values: Values, feature: Feature, allowed_values: list[str]) -> bool:
     return values == []
 
 
-def _above(values: Values, feature: Feature, words: list[str]) -> bool:
+def _above(values: Values, feature: Feature, allowed_values: list[str]) -> bool:
     return any(value > feature.int_domain.max for value in values or ())
 
 
-def _below(values: Values, feature: Feature, words: list[str]) -> bool:
+def _below(values: Values, feature: Feature, allowed_values: list[str]) -> bool:
     return any(value < feature.int_domain.min for value in values or ())
 
 
-def _nan(values: Values, feature: Feature, words: list[str]) -> bool:
+def _nan(values: Values, feature: Feature, allowed_values: list[str]) -> bool:
     return any(math.isnan(value) for value in values or ())
 
 
-def _infinite(values: Values, feature: Feature, words: list[str]) -> bool:
+def _infinite(values: Values, feature: Feature, allowed_values: list[str]) -> bool:
     return any(math.isinf(value) for value in values or ())
 
 
-def _other_word(values: Values, feature: Feature, words: list[str]) -> bool:
-    return any(value.decode(errors="replace") not in words for value in values or ())
+def _not_allowed(values: Values, feature: Feature, allowed_values: list[str]) -> bool:
+    return any(value.decode(errors="replace") not in allowed_values for value in values or ())
 
 
-def _not_utf8(values: Values, feature: Feature, words: list[str]) -> bool:
+def _not_utf8(values: Values, feature: Feature, allowed_values: list[str]) -> bool:
     return any("\ufffd" in value.decode(errors="replace") for value in values or ())
 
 
@@ -77,9 +78,9 @@ RULES = {
     "INT_TYPE_SMALL_INT": Rule(_below, "have a value below {low}, the lowest allowed: {found}"),
     "FLOAT_TYPE_HAS_NAN": Rule(_nan, "have a value that is not a number"),
     "FLOAT_TYPE_HAS_INF": Rule(_infinite, "have an infinite value"),
-    "ENUM_TYPE_UNEXPECTED_STRING_VALUES": Rule(_other_word, "have a value other than {allowed}: {found}"),
+    "ENUM_TYPE_UNEXPECTED_STRING_VALUES": Rule(_not_allowed, "have a value other than {allowed}: {found}"),
     "ENUM_TYPE_INVALID_UTF8": Rule(_not_utf8, "have a value that is not UTF-8 text: {found}"),
-    "UNEXPECTED_DATA_TYPE": Rule(_present, "have it as {held}, where the schema wants {wanted}"),
+    "UNEXPECTED_DATA_TYPE": Rule(_present, "have it as {actual_type}, where the schema wants {expected_type}"),
     "SCHEMA_NEW_COLUMN": Rule(_present, "have it, but the schema does not know it"),
 }
 """By TFDV's name. A type that is not here is told in TFDV's own words."""

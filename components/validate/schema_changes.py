@@ -5,7 +5,7 @@ from tensorflow_metadata.proto.v0.schema_pb2 import Feature, FeatureType, Schema
 
 from components.validate.reviewed_schema import DRIFT, SKEW, allowed
 
-_TOLD = ("name", "type", "presence", "shape", "value_count", "skew_comparator", "drift_comparator")
+_PHRASED = ("name", "type", "presence", "shape", "value_count", "skew_comparator", "drift_comparator")
 """Fields of a feature that have a phrase of their own; its domain has one as well."""
 
 _REFUSED = {"disallow_nan": "must be a number", "disallow_inf": "must be finite"}
@@ -19,100 +19,102 @@ def changes(reviewed: Schema, proposed: Schema) -> list[str]:
         reviewed: the schema that holds.
         proposed: the schema that would hold instead.
     """
-    before = {held.name: held for held in reviewed.feature}
-    after = {held.name: held for held in proposed.feature}
+    old_features = {feature.name: feature for feature in reviewed.feature}
+    new_features = {feature.name: feature for feature in proposed.feature}
     sentences = []
-    for name, held in after.items():
-        now = _rules(held, proposed)
-        if name not in before:
-            sentences.append(f"{name} is new: it {', '.join(now.values())}.")
+    for name, feature in new_features.items():
+        new_rules = _rules(feature, proposed)
+        if name not in old_features:
+            sentences.append(f"{name} is new: it {', '.join(new_rules.values())}.")
             continue
-        was = _rules(before[name], reviewed)
+        old_rules = _rules(old_features[name], reviewed)
         sentences += [
-            f"{name} {now.get(rule) or f'has no {rule}'}; so far it {was.get(rule) or f'has no {rule}'}."
-            for rule in dict.fromkeys([*was, *now])
-            if was.get(rule) != now.get(rule)
+            f"{name} {new_rules.get(rule) or f'has no {rule}'}; so far it {old_rules.get(rule) or f'has no {rule}'}."
+            for rule in dict.fromkeys([*old_rules, *new_rules])
+            if old_rules.get(rule) != new_rules.get(rule)
         ]
     sentences += [
-        f"{name} is no longer known: examples that have it become anomalies." for name in before if name not in after
+        f"{name} is no longer known: examples that have it become anomalies."
+        for name in old_features
+        if name not in new_features
     ]
     return sentences + _of_the_whole(reviewed, proposed)
 
 
-def _rules(held: Feature, schema: Schema) -> dict[str, str]:
+def _rules(feature: Feature, schema: Schema) -> dict[str, str]:
     """What a feature must be and may be, by subject, so that two schemas can be held against each other."""
-    told = {
-        "type": f"must be {FeatureType.Name(held.type)}",
-        "presence": _presence(held),
-        "number of values": _number_of_values(held),
-        "domain": _domain(held, schema),
-        SKEW: _comparator(held, schema, SKEW, "between train and the other splits"),
-        DRIFT: _comparator(held, schema, DRIFT, "to the champion's data"),
+    rules = {
+        "type": f"must be {FeatureType.Name(feature.type)}",
+        "presence": _presence(feature),
+        "number of values": _number_of_values(feature),
+        "domain": _domain(feature, schema),
+        SKEW: _comparator(feature, schema, SKEW, "between train and the other splits"),
+        DRIFT: _comparator(feature, schema, DRIFT, "to the champion's data"),
     }
-    for field, value in held.ListFields():
-        if field.name not in _TOLD and field.name != held.WhichOneof("domain_info"):
-            told[field.name] = f"has {field.name} {_as_line(value, field.enum_type)}"
-    return told
+    for field, value in feature.ListFields():
+        if field.name not in _PHRASED and field.name != feature.WhichOneof("domain_info"):
+            rules[field.name] = f"has {field.name} {_as_line(value, field.enum_type)}"
+    return rules
 
 
-def _presence(held: Feature) -> str:
-    if not held.HasField("presence") or not held.presence.min_fraction:
-        fewest = held.presence.min_count
+def _presence(feature: Feature) -> str:
+    if not feature.HasField("presence") or not feature.presence.min_fraction:
+        fewest = feature.presence.min_count
         return f"must be in {fewest:,} examples or more" if fewest > 1 else "may be absent"
-    if held.presence.min_fraction == 1:
+    if feature.presence.min_fraction == 1:
         return "must be in every example"
-    return f"must be in {100 * held.presence.min_fraction:.6g} % of the examples or more"
+    return f"must be in {100 * feature.presence.min_fraction:.6g} % of the examples or more"
 
 
-def _number_of_values(held: Feature) -> str:
-    sizes = [dimension.size for dimension in held.shape.dim]
-    if held.HasField("shape"):
+def _number_of_values(feature: Feature) -> str:
+    sizes = [dimension.size for dimension in feature.shape.dim]
+    if feature.HasField("shape"):
         return "must have one value" if sizes in ([1], []) else f"must have the shape {sizes}"
-    if not held.HasField("value_count"):
+    if not feature.HasField("value_count"):
         return "may have any number of values"
-    low, high = held.value_count.min, held.value_count.max
+    low, high = feature.value_count.min, feature.value_count.max
     if low == high == 1:
         return "must have one value"
     return f"must have {low} to {high} values" if high else f"must have {low} values or more"
 
 
-def _domain(held: Feature, schema: Schema) -> str:
-    kind = held.WhichOneof("domain_info")
+def _domain(feature: Feature, schema: Schema) -> str:
+    kind = feature.WhichOneof("domain_info")
     if kind is None:
         return _ANY_VALUE
-    domain = getattr(held, kind)
+    domain = getattr(feature, kind)
     if kind in ("domain", "string_domain"):
-        named = {each.name: each for each in schema.string_domain}
-        words = named[domain] if kind == "domain" else domain
-        return f"must be one of {', '.join(sorted(words.value))}"
+        string_domains = {string_domain.name: string_domain for string_domain in schema.string_domain}
+        allowed_values = string_domains[domain] if kind == "domain" else domain
+        return f"must be one of {', '.join(sorted(allowed_values.value))}"
     if kind in ("int_domain", "float_domain"):
         return _range(domain)
     return f"must be of {kind} {_as_line(domain)}".rstrip()
 
 
 def _range(domain) -> str:  # type: ignore[no-untyped-def]
-    told = []
+    phrases = []
     if domain.HasField("min") and domain.HasField("max"):
-        told.append(f"must be from {_number(domain.min)} to {_number(domain.max)}")
+        phrases.append(f"must be from {_number(domain.min)} to {_number(domain.max)}")
     elif domain.HasField("min"):
-        told.append(f"must be {_number(domain.min)} or more")
+        phrases.append(f"must be {_number(domain.min)} or more")
     elif domain.HasField("max"):
-        told.append(f"must be {_number(domain.max)} or less")
+        phrases.append(f"must be {_number(domain.max)} or less")
     for field, value in domain.ListFields():
         if field.name not in ("name", "min", "max") and value:
-            told.append(_REFUSED.get(field.name, f"has {field.name} {_as_line(value)}"))
-    return " and ".join(told) or _ANY_VALUE
+            phrases.append(_REFUSED.get(field.name, f"has {field.name} {_as_line(value)}"))
+    return " and ".join(phrases) or _ANY_VALUE
 
 
 def _number(value: float) -> str:
     return str(value) if isinstance(value, int) else f"{value:g}"
 
 
-def _comparator(held: Feature, schema: Schema, kind: str, where: str) -> str:
-    found = allowed(schema, kind).get(held.name)
-    if not found:
+def _comparator(feature: Feature, schema: Schema, kind: str, between: str) -> str:
+    comparator = allowed(schema, kind).get(feature.name)
+    if not comparator:
         return f"is not compared for {kind}"
-    return f"may be apart {where} by {found.threshold:g} ({found.measure})"
+    return f"may be apart {between} by {comparator.threshold:g} ({comparator.measure})"
 
 
 def _of_the_whole(reviewed: Schema, proposed: Schema) -> list[str]:
@@ -125,11 +127,11 @@ def _of_the_whole(reviewed: Schema, proposed: Schema) -> list[str]:
         }
         for schema in (reviewed, proposed)
     ]
-    was, now = texts
+    old_texts, new_texts = texts
     return [
-        f"{name} of the whole schema is {now.get(name, 'absent')}; so far it is {was.get(name, 'absent')}."
-        for name in dict.fromkeys([*was, *now])
-        if was.get(name) != now.get(name)
+        f"{name} of the whole schema is {new_texts.get(name, 'absent')}; so far it is {old_texts.get(name, 'absent')}."
+        for name in dict.fromkeys([*old_texts, *new_texts])
+        if old_texts.get(name) != new_texts.get(name)
     ]
 
 

@@ -34,24 +34,24 @@ def propose(artifact: Path, reviewed: Path | None = None) -> str:
         VisageError: the artifact or the schema cannot be read, or there are no examples.
     """
     schema = load_schema(reviewed)
-    found = [held for held in _statistics(artifact, schema) if held.datasets[0].num_examples]
-    if not found:
+    nonempty = [statistics for statistics in _statistics(artifact, schema) if statistics.datasets[0].num_examples]
+    if not nonempty:
         raise VisageError(f"{artifact} holds no examples.", "Name an ingest artifact that has some.", usage=True)
-    for statistics in found:
+    for statistics in nonempty:
         _let_absent_be(schema, statistics)
         schema = tfdv.update_schema(schema, statistics, infer_feature_shape=False)
-    for statistics in found:  # a later split may have brought a feature that an earlier one lacks
+    for statistics in nonempty:  # a later split may have brought a feature that an earlier one lacks
         _let_absent_be(schema, statistics)
     return _as_text(schema, place_of(reviewed).read_text(encoding="utf-8"))
 
 
 def _let_absent_be(schema: Schema, statistics: DatasetFeatureStatisticsList) -> None:
     """Demand no feature that a whole split lacks. TFDV would deprecate it, for all splits."""
-    for held in schema.feature:
-        if held.HasField("presence") and not split_statistics.feature(statistics, held.name):
-            held.ClearField("presence")
-            if [dimension.size for dimension in held.shape.dim] == [1]:  # a shape is for features in every example
-                held.value_count.min = held.value_count.max = 1
+    for feature in schema.feature:
+        if feature.HasField("presence") and not split_statistics.feature(statistics, feature.name):
+            feature.ClearField("presence")
+            if [dimension.size for dimension in feature.shape.dim] == [1]:  # a shape is for features in every example
+                feature.value_count.min = feature.value_count.max = 1
 
 
 def _statistics(artifact: Path, schema: Schema) -> list[DatasetFeatureStatisticsList]:
@@ -71,20 +71,20 @@ def _as_text(schema: Schema, reviewed: str) -> str:
     entries = {}
     for match in _ENTRY.finditer(reviewed):
         try:
-            held = text_format.Parse(match[0], Schema())
+            parsed = text_format.Parse(match[0], Schema())
         except text_format.ParseError:
             continue  # an unusual layout: written anew
-        for entry in (*held.feature, *held.string_domain):
+        for entry in (*parsed.feature, *parsed.string_domain):
             entries[type(entry), entry.name] = (entry, match[0], match[1])
     header = _HEADER.match(reviewed)
     parts = [header[0]] if header else []
     for name in ("feature", "string_domain"):
         for entry in getattr(schema, name):
-            held, text, comment = entries.get((type(entry), entry.name), (None, "", ""))
-            written = text_format.MessageToString(Schema(**{name: [entry]}), as_utf8=True)
-            parts.append(text if held == entry else comment + written)
-    rest = Schema()
-    rest.CopyFrom(schema)
+            reviewed_entry, text, comment = entries.get((type(entry), entry.name), (None, "", ""))
+            new_text = text_format.MessageToString(Schema(**{name: [entry]}), as_utf8=True)
+            parts.append(text if reviewed_entry == entry else comment + new_text)
+    remainder = Schema()
+    remainder.CopyFrom(schema)
     for name in ("feature", "string_domain"):
-        rest.ClearField(name)
-    return "".join(parts) + text_format.MessageToString(rest, as_utf8=True)
+        remainder.ClearField(name)
+    return "".join(parts) + text_format.MessageToString(remainder, as_utf8=True)

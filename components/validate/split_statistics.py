@@ -72,16 +72,19 @@ def describe(
     """
     options = tfdv.StatsOptions(schema=schema)
     generators = stats_impl.get_generators(options, in_memory=True)
-    partial = [generator.create_accumulator() for generator in generators]
+    accumulators = [generator.create_accumulator() for generator in generators]
     labels: Counter[Labels] = Counter()
     types: dict[str, str] = {}
     for shard in shards:
         for batch in batches(folder, shard):
             _check_types(folder / shard.file, batch, types)
-            partial = [generator.add_input(held, batch) for generator, held in zip(generators, partial, strict=True)]
+            accumulators = [
+                generator.add_input(accumulator, batch)
+                for generator, accumulator in zip(generators, accumulators, strict=True)
+            ]
             labels.update(_labels(batch))
             read(batch.num_rows)
-    return Description(stats_impl.extract_statistics_output(partial, generators), labels)
+    return Description(stats_impl.extract_statistics_output(accumulators, generators), labels)
 
 
 def batches(folder: Path, shard: Shard) -> Iterator[RecordBatch]:
@@ -90,23 +93,23 @@ def batches(folder: Path, shard: Shard) -> Iterator[RecordBatch]:
     Raises:
         VisageError: as `describe`.
     """
-    path, decoder, seen = folder / shard.file, ExamplesToRecordBatchDecoder(), 0
+    path, decoder, records_read = folder / shard.file, ExamplesToRecordBatchDecoder(), 0
     if not path.is_file():
         raise VisageError(f"{path} is missing, though the index names it.", "Run the ingest step again.")
     records = read_records(path)
-    while held := list(islice(records, _BATCH)):
+    while batch_records := list(islice(records, _BATCH)):
         try:
-            batch = decoder.DecodeBatch(held)
+            batch = decoder.DecodeBatch(batch_records)
         except RuntimeError as error:
             raise VisageError(
-                f"{path}, records {seen} to {seen + len(held) - 1}: {str(error).partition(': ')[2]}",
+                f"{path}, records {records_read} to {records_read + len(batch_records) - 1}: {str(error).partition(': ')[2]}",
                 "Not all of them are Examples with the same types. Run the ingest step again.",
             ) from error
-        seen += len(held)
+        records_read += len(batch_records)
         yield batch
-    if seen != shard.examples:
+    if records_read != shard.examples:
         raise VisageError(
-            f"{path} holds {seen} examples, the index says {shard.examples}.", "Run the ingest step again."
+            f"{path} holds {records_read} examples, the index says {shard.examples}.", "Run the ingest step again."
         )
 
 
@@ -129,20 +132,20 @@ def load(path: Path) -> DatasetFeatureStatisticsList:
 
 def feature(statistics: DatasetFeatureStatisticsList, name: str) -> FeatureNameStatistics | None:
     """Statistics of one feature; None where no example has it."""
-    for held in statistics.datasets[0].features:
-        if list(held.path.step) == [name]:
-            return held if common(held).num_non_missing else None
+    for feature_statistics in statistics.datasets[0].features:
+        if list(feature_statistics.path.step) == [name]:
+            return feature_statistics if common(feature_statistics).num_non_missing else None
     return None
 
 
-def common(held: FeatureNameStatistics):  # type: ignore[no-untyped-def]
+def common(feature_statistics: FeatureNameStatistics):  # type: ignore[no-untyped-def]
     """The part of a feature's statistics that all types have."""
-    return getattr(held, held.WhichOneof("stats")).common_stats
+    return getattr(feature_statistics, feature_statistics.WhichOneof("stats")).common_stats
 
 
-def shares(held: FeatureNameStatistics) -> dict[str, float]:
+def shares(feature_statistics: FeatureNameStatistics) -> dict[str, float]:
     """Share of every value among the examples that have the feature, for a feature of words, the most frequent first."""
-    counts = {bucket.label: bucket.sample_count for bucket in held.string_stats.rank_histogram.buckets}
+    counts = {bucket.label: bucket.sample_count for bucket in feature_statistics.string_stats.rank_histogram.buckets}
     total = sum(counts.values())
     return {value: count / total for value, count in counts.items()}
 
@@ -153,10 +156,10 @@ def _labels(batch: RecordBatch) -> Iterator[Labels]:
 
 
 def _first_values(batch: RecordBatch, name: str) -> list:
-    place = batch.schema.get_field_index(name)
-    if place < 0:
+    column_index = batch.schema.get_field_index(name)
+    if column_index < 0:
         return [None] * batch.num_rows
-    firsts = (values[0] if values else None for values in batch.column(place).to_pylist())
+    firsts = (values[0] if values else None for values in batch.column(column_index).to_pylist())
     return [value.decode(errors="replace") if isinstance(value, bytes) else value for value in firsts]
 
 

@@ -64,12 +64,12 @@ def _describe(
     folder: Path, index: Mapping[str, list[Shard]], schema: Schema, context: StepContext
 ) -> dict[str, Description]:
     total = sum(shard.examples for shards in index.values() for shard in shards)
-    done = 0
+    examples_read = 0
 
     def read(count: int) -> None:
-        nonlocal done
-        done += count
-        context.tracker.progress(done, total, "examples")
+        nonlocal examples_read
+        examples_read += count
+        context.tracker.progress(examples_read, total, "examples")
 
     splits = dict.fromkeys([*SPLITS, *index])
     return {split: split_statistics.describe(folder, index.get(split, []), schema, read) for split in splits}
@@ -83,11 +83,11 @@ def _reference(settings: Settings, context: StepContext) -> Reference | None:
     champion = context.champion
     if champion is None:
         return None
-    held = registry.download(champion) / "statistics" / f"{TRAIN}.pb"
-    if not held.is_file():
+    statistics_file = registry.download(champion) / "statistics" / f"{TRAIN}.pb"
+    if not statistics_file.is_file():
         log.warning("the champion %s came without statistics of its training data: no look for drift", champion)
         return None
-    return Reference(str(champion), split_statistics.load(held))
+    return Reference(str(champion), split_statistics.load(statistics_file))
 
 
 def _compare(
@@ -119,8 +119,8 @@ def _write_anomalies(
 
 
 def _judge(settings: Settings, anomalies: list[Anomaly], report_place: str) -> None:
-    asked = settings.validation
-    verdicts = {"schema": asked.on_anomaly, SKEW: asked.on_skew, DRIFT: asked.on_drift}
+    validation = settings.validation
+    verdicts = {"schema": validation.on_anomaly, SKEW: validation.on_skew, DRIFT: validation.on_drift}
     fatal = [anomaly.message for anomaly in anomalies if verdicts[anomaly.kind] == "fail"]
     for anomaly in anomalies:
         log.warning("%s", anomaly.message)

@@ -29,14 +29,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    whole = argparse.ArgumentParser(
+    root = argparse.ArgumentParser(
         prog="visage",
         description="From photographs of faces with dates to a registered age-and-gender model, and to scored archives.",
         epilog=_EPILOG,
         formatter_class=formatter,
     )
-    whole.add_argument("--debug", action="store_true", help="show tracebacks and the libraries' messages")
-    commands = Commands(whole)
+    root.add_argument("--debug", action="store_true", help="show tracebacks and the libraries' messages")
+    commands = Commands(root)
     run.add(commands)
     step.add(commands)
     data.add(commands)
@@ -48,4 +48,4 @@ def parser() -> argparse.ArgumentParser:
     recipes.add(commands)
     weights.add(commands)
     ui.add(commands)
-    return whole
+    return root

@@ -129,20 +129,20 @@ def _show(schedules: "list[Schedule]") -> None:
     if not schedules:
         print("Nothing is scheduled.")
         return
-    width = max(len(held.name) for held in schedules)
-    for held in schedules:
-        print(f"{held.name:{width}}  {held.cron}{'  paused' if held.paused else ''}")
+    width = max(len(schedule.name) for schedule in schedules)
+    for schedule in schedules:
+        print(f"{schedule.name:{width}}  {schedule.cron}{'  paused' if schedule.paused else ''}")
 
 
 def _profile(arguments: argparse.Namespace) -> "ClusterProfile":
     from pipeline.kubeflow import cluster_profile
 
-    given = {
+    options = {
         "image": arguments.image,
         "tracking_uri": arguments.tracking_uri,
         "steps": None if arguments.gpus is None else {"train": {"gpus": arguments.gpus}},
     }
-    return cluster_profile.load(arguments.cluster, {key: value for key, value in given.items() if value is not None})
+    return cluster_profile.load(arguments.cluster, {key: value for key, value in options.items() if value is not None})
 
 
 def _server(arguments: argparse.Namespace) -> "Server":

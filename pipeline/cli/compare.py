@@ -21,7 +21,7 @@ examples:
   visage compare 1 2 --out both.parquet     also what each says of every face
 """
 
-_SHOWN = 10
+_MAX_FACES = 10
 
 
 def add(commands: Commands) -> None:
@@ -51,39 +51,39 @@ def run(name: str, versions: list[str], examples: Path | None, out: Path | None,
     ingest = examples or _newest_examples(root)
     from components.evaluate import comparison
 
-    found = comparison.compare([first, second], ingest)
+    compared = comparison.compare([first, second], ingest)
     console = Console()
-    console.print(f"{found.faces:,} test faces of {ingest}", highlight=False, soft_wrap=True)
-    console.print(_figures(found, str(first), str(second)))
-    console.print(_disagreements(found.disagreements(_SHOWN), str(first), str(second)))
+    console.print(f"{compared.faces:,} test faces of {ingest}", highlight=False, soft_wrap=True)
+    console.print(_figures(compared, str(first), str(second)))
+    console.print(_disagreements(compared.disagreements(_MAX_FACES), str(first), str(second)))
     if out:
-        comparison.write(out, found)
+        comparison.write(out, compared)
         console.print(str(out), highlight=False, soft_wrap=True)
 
 
 def _newest_examples(root: Path) -> Path:
-    whole = [folder for folder in (root / "artifacts" / "ingest").glob("*") if is_whole(folder)]
-    if not whole:
+    artifacts = [folder for folder in (root / "artifacts" / "ingest").glob("*") if is_whole(folder)]
+    if not artifacts:
         raise VisageError(
             f"{root} holds no examples to compare on.", "Name an ingest artifact with --examples.", usage=True
         )
-    return max(whole, key=lambda folder: read_manifest(folder).started)
+    return max(artifacts, key=lambda folder: read_manifest(folder).started)
 
 
-def _figures(found: Any, first: str, second: str) -> Table:
+def _figures(compared: Any, first: str, second: str) -> Table:
     from components.evaluate.metrics import BY_NAME
 
     table = Table("", first, second, "difference", "95 % interval", box=None)
     for name, figure in BY_NAME.items():
-        pair = found.figures[name]
-        if pair == (None, None):
+        values = compared.figures[name]
+        if values == (None, None):
             continue
-        difference = found.differences.get(name)
+        difference = compared.differences.get(name)
         ends = difference and difference.low is not None
         unit = f", {figure.unit}" if figure.unit not in ("", "share") else ""
         table.add_row(
             f"{figure.title}{unit}",
-            *map(_number, pair),
+            *map(_number, values),
             _number(difference.value) if difference else "-",
             f"{_number(difference.low)} to {_number(difference.high)}" if ends else "",
         )

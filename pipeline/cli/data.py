@@ -40,8 +40,8 @@ def _labels(arguments: argparse.Namespace) -> None:
     from components.ingest import labels
     from pipeline import recipe
 
-    where = [f"source.kind={arguments.source}", f"source.path={json.dumps(arguments.path)}"]
-    chosen = recipe.load(arguments.recipe, [*where, *arguments.set]).settings
+    source = [f"source.kind={arguments.source}", f"source.path={json.dumps(arguments.path)}"]
+    chosen = recipe.load(arguments.recipe, [*source, *arguments.set]).settings
     labels.write_labels(chosen.source, chosen.ingest.filter, chosen.ingest.split, arguments.out)
 
 
@@ -52,17 +52,17 @@ def _demo_data(arguments: argparse.Namespace) -> None:
     from pipeline.local import display
 
     console = Console()
-    with display.for_console(console) as shown:
-        shown.started("draw")
-        made = draw_archive(
+    with display.for_console(console) as screen:
+        screen.started("draw")
+        archive = draw_archive(
             arguments.out,
             arguments.photos,
             arguments.seed,
-            lambda done, total: shown.progress("draw", done, total, "photos"),
+            lambda done, total: screen.progress("draw", done, total, "photos"),
         )
-        shown.ended("draw", "reused" if made["reused"] else "done")
-    told = f"{made['rows']:,} rows of {made['persons']:,} persons and an album of {made['album']['photos']:,} photos"
-    console.print(f"{arguments.out}: {told}", highlight=False)
+        screen.ended("draw", "reused" if archive["reused"] else "done")
+    summary = f"{archive['rows']:,} rows of {archive['persons']:,} persons and an album of {archive['album']['photos']:,} photos"
+    console.print(f"{arguments.out}: {summary}", highlight=False)
 
 
 def _download(arguments: argparse.Namespace) -> None:

@@ -63,11 +63,11 @@ def run(action: str, name: str, version: str, root: Path, reason: str = "", *, f
         _print_persons(registry.persons(registry.resolve(reference(name, version or "@champion"))))
     elif action == "promote":
         chosen = registry.resolve(reference(name, version or "@challenger"))
-        held = registry.promote(str(chosen), _why_promoted(chosen, reason, force))
-        console.print(f"{held.name} version {held.version} is champion", highlight=False)
+        champion = registry.promote(str(chosen), _why_promoted(chosen, reason, force))
+        console.print(f"{champion.name} version {champion.version} is champion", highlight=False)
     else:
-        held = registry.rollback(name, reason or "visage models rollback")
-        console.print(f"{held.name} version {held.version} is champion again", highlight=False)
+        champion = registry.rollback(name, reason or "visage models rollback")
+        console.print(f"{champion.name} version {champion.version} is champion again", highlight=False)
 
 
 def _why_promoted(version: ModelVersion, reason: str, force: bool) -> str:
@@ -96,10 +96,14 @@ def reference(name: str, version: str) -> str:
 
 def _list(console: Console, versions: list[ModelVersion]) -> None:
     table = Table("version", "alias", *(figure.replace("_", " ") for figure in _FIGURES), "recipe", "made", box=None)
-    for held in versions:
-        figures = [_figure(held, name) for name in _FIGURES]
+    for version in versions:
+        figures = [_figure(version, name) for name in _FIGURES]
         table.add_row(
-            held.version, ", ".join(held.aliases), *figures, held.tags.get("visage.recipe", ""), held.created[:16]
+            version.version,
+            ", ".join(version.aliases),
+            *figures,
+            version.tags.get("visage.recipe", ""),
+            version.created[:16],
         )
     console.print(table)
 

@@ -80,10 +80,10 @@ def diff(proposed: Path, reviewed: Path | None) -> None:
     from components.validate.reviewed_schema import load_schema, place_of
     from components.validate.schema_changes import changes
 
-    found = changes(load_schema(reviewed), load_schema(proposed))
-    place = place_of(reviewed)
-    print(f"{proposed}, against {place}:" if found else f"{proposed} asks for the same as {place}.")
-    for sentence in found:
+    sentences = changes(load_schema(reviewed), load_schema(proposed))
+    reviewed_file = place_of(reviewed)
+    print(f"{proposed}, against {reviewed_file}:" if sentences else f"{proposed} asks for the same as {reviewed_file}.")
+    for sentence in sentences:
         print(f"- {sentence}")
 
 
@@ -99,11 +99,11 @@ def approve(proposed: Path, reviewed: Path | None) -> None:
     from components.validate.reviewed_schema import place_of
 
     diff(proposed, reviewed)
-    place = place_of(reviewed).resolve()
-    written = place.with_name(f".{place.name}.{os.getpid()}")
+    reviewed_file = place_of(reviewed).resolve()
+    unpublished = reviewed_file.with_name(f".{reviewed_file.name}.{os.getpid()}")
     try:
-        written.write_bytes(proposed.read_bytes())
-        written.replace(place)
+        unpublished.write_bytes(proposed.read_bytes())
+        unpublished.replace(reviewed_file)
     finally:
-        written.unlink(missing_ok=True)
-    print(f"{place} is now as {proposed} has it.")
+        unpublished.unlink(missing_ok=True)
+    print(f"{reviewed_file} is now as {proposed} has it.")

@@ -70,11 +70,11 @@ def _score(arguments: argparse.Namespace) -> None:
 class _ProgressTracker(Tracker):
     """Shows the progress of the one step."""
 
-    def __init__(self, shown: display.Display) -> None:
-        self.shown = shown
+    def __init__(self, screen: display.Display) -> None:
+        self.screen = screen
 
     def progress(self, done: int, total: int | None, unit: str) -> None:
-        self.shown.progress("score", done, total, unit)
+        self.screen.progress("score", done, total, unit)
 
 
 def run(recipe: Recipe, out: str | None, root: Path) -> None:
@@ -96,16 +96,16 @@ def run(recipe: Recipe, out: str | None, root: Path) -> None:
     os.environ.update(tracking.environment(root))
     console = Console()
     if out is None:
-        _one(console, settings)
+        _score_one_photo(console, settings)
         return
-    known = identity.of_step(score.STEP, settings, {})
+    job_identity = identity.of_step(score.STEP, settings, {})
     around = Surroundings(recipe.name, git_commit(), os.environ["MLFLOW_TRACKING_URI"], root=root.absolute())
     out = out.rstrip("/") or out
-    job = _Job(console, recipe.name, settings, known, around, out)
+    job = _Job(console, recipe.name, settings, job_identity, around, out)
     manifest = job.at_url() if is_remote(out) else job.in_folder()
     for name, value in manifest.counts.items():
-        told = f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if isinstance(value, float) else value
-        console.print(f"  {name.replace('_', ' '):<18} {told}", highlight=False)
+        text = f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if isinstance(value, float) else value
+        console.print(f"  {name.replace('_', ' '):<18} {text}", highlight=False)
     for name in ("scores", "summary.html"):
         console.print(joined(out, name), highlight=False, soft_wrap=True)
 
@@ -117,7 +117,7 @@ class _Job:
     console: Console
     recipe: str
     settings: Settings
-    known: Identity
+    identity: Identity
     around: Surroundings
     out: str
 
@@ -128,10 +128,10 @@ class _Job:
             return read_manifest(final)
         if not is_whole(final):
             _check_free(final)
-        partial = partial_folder(final, self.known.digest)
+        partial = partial_folder(final, self.identity.digest)
         partial.mkdir(parents=True, exist_ok=True)
         with self._tracked(owner=owner_of(partial)) as tracker:
-            manifest = execute(score.STEP, self.settings, {}, final, tracker, self.around, self.known)
+            manifest = execute(score.STEP, self.settings, {}, final, tracker, self.around, self.identity)
             figures.record(tracker, score.STEP, manifest, final)
         (final / OWNER_FILE).unlink(missing_ok=True)
         return manifest
@@ -140,32 +140,32 @@ class _Job:
         """Score into a URL, unless that is done."""
         from components.score import at_url
 
-        with at_url.brought_home(self.out) as held:
-            if self._is_done(held) and not at_url.is_begun(self.out):
-                return read_manifest(held)
-            if not is_whole(held):
-                at_url.check_free(self.out, self.known)
+        with at_url.brought_home(self.out) as folder:
+            if self._is_done(folder) and not at_url.is_begun(self.out):
+                return read_manifest(folder)
+            if not is_whole(folder):
+                at_url.check_free(self.out, self.identity)
         with self._tracked(owner=hashlib.sha256(self.out.encode()).hexdigest()) as tracker:
-            manifest = at_url.execute(self.out, self.settings, tracker, self.around, self.known)
-            with at_url.brought_home(self.out) as held:
-                figures.record(tracker, score.STEP, manifest, held)
+            manifest = at_url.execute(self.out, self.settings, tracker, self.around, self.identity)
+            with at_url.brought_home(self.out) as folder:
+                figures.record(tracker, score.STEP, manifest, folder)
         return manifest
 
-    def _is_done(self, held: Path) -> bool:
+    def _is_done(self, folder: Path) -> bool:
         """Whether a folder holds this very job, done; tells why not, where it holds what is to be replaced.
 
         Raises:
             VisageError: it holds the scores of another job.
         """
-        by = _scored_by(held, self.known)
-        done = bool(by) and score.is_current(held, Surroundings())
-        if done:
-            told = "this job is done already"
-        elif by:
-            told = f"done by {by}, but {self.settings.score.model} has moved on: scored anew"
-        elif _same_settings(held, self.known):
-            told = "this job was done before, but its photos, or what scores them, have changed since: scored anew"
-        elif is_whole(held):
+        scored_by = _scored_by(folder, self.identity)
+        is_done = bool(scored_by) and score.is_current(folder, Surroundings())
+        if is_done:
+            message = "this job is done already"
+        elif scored_by:
+            message = f"done by {scored_by}, but {self.settings.score.model} has moved on: scored anew"
+        elif _same_settings(folder, self.identity):
+            message = "this job was done before, but its photos, or what scores them, have changed since: scored anew"
+        elif is_whole(folder):
             raise VisageError(
                 f"{self.out} holds the scores of another job.",
                 "Name another place with --out, or remove it.",
@@ -173,41 +173,41 @@ class _Job:
             )
         else:
             return False
-        self.console.print(f"{self.out}: {told}", highlight=False, soft_wrap=True)
-        return done
+        self.console.print(f"{self.out}: {message}", highlight=False, soft_wrap=True)
+        return is_done
 
     @contextmanager
     def _tracked(self, owner: str) -> Iterator[MlflowTracker]:
         """Around the job: its run in MLflow, and its progress on the screen; ends runs that it left open when it was killed."""
         key = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-score"
         pipeline_run = PipelineRun(key, self.recipe, commit=self.around.commit, owner=owner)
-        watcher = _ProgressTracker(shown := display.for_console(self.console))
-        with shown, tracking.parent_run(pipeline_run):
-            shown.started("score")
+        watcher = _ProgressTracker(screen := display.for_console(self.console))
+        with screen, tracking.parent_run(pipeline_run):
+            screen.started("score")
             with tracking.step_run(pipeline_run, score.STEP, self.settings, watcher) as tracker:
                 yield tracker
-            shown.ended("score", "done")
+            screen.ended("score", "done")
         tracking.close_abandoned(pipeline_run)
 
 
-def _scored_by(final: Path, known: Identity) -> str | None:
+def _scored_by(final: Path, job_identity: Identity) -> str | None:
     """The model version by which this very job was done into a folder; None if it was not."""
     if not is_whole(final):
         return None
     manifest = read_manifest(final)
-    return str(manifest.counts["model"]) if manifest.fingerprint == known.digest else None
+    return str(manifest.counts["model"]) if manifest.fingerprint == job_identity.digest else None
 
 
-def _same_settings(final: Path, known: Identity) -> bool:
+def _same_settings(final: Path, job_identity: Identity) -> bool:
     """Whether a folder holds a job that was given the same settings, those aside that do not decide what comes out."""
     if not is_whole(final) or read_manifest(final).step != score.STEP.name:
         return False
     try:
-        before = score.STEP.settings.model_validate(read_manifest(final).settings)
+        previous = score.STEP.settings.model_validate(read_manifest(final).settings)
     except ValidationError:  # of another version of Visage, whose settings were others
         return False
-    now = score.STEP.settings.model_validate(redacted(known.settings))
-    return _deciding(before) == _deciding(now)
+    current = score.STEP.settings.model_validate(redacted(job_identity.settings))
+    return _deciding(previous) == _deciding(current)
 
 
 def _deciding(settings: Section) -> dict[str, Any]:
@@ -228,7 +228,7 @@ def _demand_one_photo(settings: Settings) -> None:
         )
 
 
-def _one(console: Console, settings: Settings) -> None:
+def _score_one_photo(console: Console, settings: Settings) -> None:
     from components.score import one_photo
 
     photos = settings.score.photos

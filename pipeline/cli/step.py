@@ -106,8 +106,8 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
     tracked = bool(surroundings.tracking_uri) and first
     server = arguments.mlflow_ui or surroundings.tracking_uri
     run_id = ""
-    whole = nullcontext() if arguments.run or not tracked else tracking.parent_run(pipeline_run)
-    with folder_for(arguments.out) as out, whole:
+    run_context = nullcontext() if arguments.run or not tracked else tracking.parent_run(pipeline_run)
+    with folder_for(arguments.out) as out, run_context:
         work = _Work(step, settings, inputs, out, surroundings, store)
         reused = not reason and work.reuse()
         if reused:
@@ -227,14 +227,14 @@ class _Work:
         from pipeline.kubeflow import job, train_job
 
         try:
-            asked = json.loads(text)
+            job_manifest = json.loads(text)
         except ValueError as error:
             raise VisageError(f"--job is not JSON: {error}", usage=True) from error
         if not self.store.place or not self.store.run:
             raise VisageError("--job wants --artifact-store and --run too.", usage=True)
-        made = {name: read_manifest(folder) for name, folder in self.inputs.items()}
-        words = train_job.command(self.settings, self.store.run, self.store.place, made, kubeflow)
-        job.run(train_job.named(asked, self.store.run, self.identity.digest, words))
+        manifests = {name: read_manifest(folder) for name, folder in self.inputs.items()}
+        train_command = train_job.command(self.settings, self.store.run, self.store.place, manifests, kubeflow)
+        job.run(train_job.named(job_manifest, self.store.run, self.identity.digest, train_command))
         if not self.store.fetch(self.step, self.identity.digest, self.out):
             raise VisageError(
                 f"The Job is done, and {self.store.place} does not hold what it should have made.",
@@ -246,9 +246,9 @@ class _Work:
         """Run the step; the way to its artifact is kept, and then the artifact."""
         if not self.store.place:
             return execute(self.step, self.settings, self.inputs, self.out, tracker, self.surroundings)
-        known = self.identity
-        with self.store.carried(self.step, known.digest, partial_folder(self.out, known.digest)):
-            manifest = execute(self.step, self.settings, self.inputs, self.out, tracker, self.surroundings, known)
+        identity = self.identity
+        with self.store.carried(self.step, identity.digest, partial_folder(self.out, identity.digest)):
+            manifest = execute(self.step, self.settings, self.inputs, self.out, tracker, self.surroundings, identity)
             try:
                 self.store.keep(self.step, self.out, manifest)
             except VisageError as error:  # the artifact is there all the same

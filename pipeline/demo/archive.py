@@ -50,14 +50,14 @@ def draw_archive(
     if seed < 0:
         raise VisageError(f"--seed must not be negative (given: {seed}).", usage=True)
     out = Path(out).absolute()
-    drawn = {"photos": photos, "seed": seed, "version": VERSION}
+    arguments = {"photos": photos, "seed": seed, "version": VERSION}
     try:
         reused = out.exists() and not (out.is_dir() and not any(out.iterdir()))
         if not reused:
             with _partial(out) as partial:
-                _write(partial, drawn, progress)
+                _write(partial, arguments, progress)
                 partial.rename(out)
-        elif not _is_whole(out, drawn):
+        elif not _is_whole(out, arguments):
             message = f"{out} is not this version's demo archive of {photos} photos and seed {seed}, or not all of it."
             raise VisageError(message, "Give another folder, or delete this one if nobody needs it.", usage=True)
         return {**json.loads((out / "expected.json").read_text()), "reused": reused}
@@ -66,14 +66,14 @@ def draw_archive(
         raise VisageError(message, "Give a folder that you may write to, with some 10 kB for each photo.") from error
 
 
-def _is_whole(out: Path, drawn: dict[str, int]) -> bool:
+def _is_whole(out: Path, arguments: dict[str, int]) -> bool:
     """Whether OUT holds the archive of these arguments with all its files."""
     try:
-        same = json.loads((out / "expected.json").read_text())["drawn"] == drawn
+        is_same = json.loads((out / "expected.json").read_text())["drawn"] == arguments
     except (OSError, ValueError, KeyError, TypeError):
         return False
     files = [len(list(out.glob(pattern))) for pattern in ("*/*", "imdb.mat", "album.zip")]
-    return same and files == [drawn["photos"], 1, 1]
+    return is_same and files == [arguments["photos"], 1, 1]
 
 
 @contextlib.contextmanager
@@ -96,15 +96,15 @@ def _partial(out: Path) -> Iterator[Path]:
         os.close(lock)
 
 
-def _write(folder: Path, drawn: dict[str, int], progress: Callable[[int, int], None]) -> None:
-    rows, album = plan_rows(drawn["photos"], drawn["seed"]), plan_album(drawn["photos"], drawn["seed"])
-    total, done = drawn["photos"] + len(album), itertools.count(1)
+def _write(folder: Path, arguments: dict[str, int], progress: Callable[[int, int], None]) -> None:
+    rows, album = plan_rows(arguments["photos"], arguments["seed"]), plan_album(arguments["photos"], arguments["seed"])
+    total, drawn_count = arguments["photos"] + len(album), itertools.count(1)
     for row in rows:
         if row.has_photo:
             path, jpeg = folder / row.path, take(row.shot)
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(jpeg[: len(jpeg) // 2] if "photo_unreadable" in row.defects else jpeg)
-            progress(next(done), total)
+            progress(next(drawn_count), total)
     broken = 0
     with zipfile.ZipFile(folder / "album.zip", "w") as file:
         for index, shot in enumerate(album):
@@ -113,9 +113,9 @@ def _write(folder: Path, drawn: dict[str, int], progress: Callable[[int, int], N
             broken += content is not jpeg
             name = f"box_{index // 50 + 1}/{index:04d}.jpg"
             file.writestr(zipfile.ZipInfo(name, date_time=(2016, 1, 16, 12, 0, 0)), content)
-            progress(next(done), total)
+            progress(next(drawn_count), total)
     (folder / "imdb.mat").write_bytes(_mat(rows))
-    counts = {"drawn": drawn, **expected(rows), "album": {"photos": len(album), "broken": broken}}
+    counts = {"drawn": arguments, **expected(rows), "album": {"photos": len(album), "broken": broken}}
     (folder / "expected.json").write_text(json.dumps(counts, indent=1) + "\n")
 
 

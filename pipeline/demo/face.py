@@ -59,9 +59,9 @@ def arch(half: float, end: float, middle: float) -> np.ndarray:
     return PARABOLA @ [(-half, end), (0, middle), (half, end)]
 
 
-def between(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+def between(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """The area between two curves that run the same way."""
-    return np.concatenate([one, other[::-1]])
+    return np.concatenate([first, second[::-1]])
 
 
 def draw_head(picture: Image.Image, look: Look, middle: Any, scale: float, rng: Any, behind: bool = False) -> None:
@@ -174,5 +174,5 @@ def _draw_scalp(head: Pen, look: Look) -> None:
     hairline = 0.93 - 0.35 * up + look.bald * (0.05 + 0.65 * up**0.6)
     edge = 1.02 + 0.18 * up**0.6 * (1 - look.bald)
     skull = np.stack([look.width * np.cos(angle), -1.28 * np.sin(angle)], axis=1)
-    grown = (edge > hairline)[:, 0]
-    head.fill(between((skull * edge)[grown], (skull * hairline)[grown]), look.hair)
+    haired = (edge > hairline)[:, 0]
+    head.fill(between((skull * edge)[haired], (skull * hairline)[haired]), look.hair)

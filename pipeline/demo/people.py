@@ -107,9 +107,9 @@ class Look:
         return mix(self.skin, SHADOW, strength)
 
 
-def mix(one: Colour, other: Colour, share: float) -> Colour:
+def mix(first: Colour, second: Colour, share: float) -> Colour:
     """The colour `share` of the way from one to the other."""
-    red, green, blue = (round(a + (b - a) * float(share)) for a, b in zip(one, other, strict=True))
+    red, green, blue = (round(a + (b - a) * float(share)) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 

@@ -82,16 +82,16 @@ def plan_rows(photos: int, seed: int) -> list[Row]:
     rng = np.random.default_rng(seed)
     duplicates, conflicts = (round(RATES[reason] * photos) for reason in ("duplicate", "conflicting_labels"))
     rows: list[Row] = []
-    left = photos - duplicates - conflicts
+    remaining = photos - duplicates - conflicts
     person_numbers = itertools.count(1)
-    while left:
+    while remaining:
         person = Person(next(person_numbers), seed)
         # The gender comes from a person's profile, so that it is unknown on all their photos.
         profile = _one_or_none(["gender_unknown"], rng)
         for _ in range(1 + min(rng.geometric(0.28), 14)):
-            if left:
+            if remaining:
                 rows.append(_row(len(rows) + 1, person, profile, seed, rng))
-                left -= rows[-1].has_photo
+                remaining -= rows[-1].has_photo
     _add_copies(rows, duplicates, conflicts, rng)
     return sorted(rows, key=lambda row: (row.person.number, row.number))
 
@@ -119,10 +119,10 @@ def _row(number: int, person: Person, profile: set[str], seed: int, rng: Any) ->
 
 def _add_copies(rows: list[Row], duplicates: int, conflicts: int, rng: Any) -> None:
     """Add rows with the very photo of a good one: with its labels, or at least 20 years off, which spoils both."""
-    good = [index for index in rng.permutation(len(rows)) if not rows[index].defects]
-    for index in good[:duplicates]:
+    usable = [index for index in rng.permutation(len(rows)) if not rows[index].defects]
+    for index in usable[:duplicates]:
         rows.append(replace(rows[index], number=len(rows) + 1, defects=frozenset({"duplicate"})))
-    for index in [index for index in good[duplicates:] if rows[index].shot.age >= 20 + YOUNGEST][:conflicts]:
+    for index in [index for index in usable[duplicates:] if rows[index].shot.age >= 20 + YOUNGEST][:conflicts]:
         row = rows[index] = replace(rows[index], defects=frozenset({"conflicting_labels"}))
         other_year = row.year - int(rng.integers(20, row.shot.age - YOUNGEST + 1))
         rows.append(replace(row, number=len(rows) + 1, year=other_year))

@@ -34,8 +34,8 @@ def take(shot: Shot) -> bytes:
     picture = _background(shot.size, rng)
     size = np.array(picture.size)
     if shot.kind == COUPLE:
-        other = Look(shot.subject, rng.integers(20, 60), rng)
-        draw_head(picture, other, size * (rng.choice([0.06, 0.94]), rng.uniform(0.4, 0.6)), 0.2 * size[0], rng)
+        neighbour = Look(shot.subject, rng.integers(20, 60), rng)
+        draw_head(picture, neighbour, size * (rng.choice([0.06, 0.94]), rng.uniform(0.4, 0.6)), 0.2 * size[0], rng)
     look = Look(shot.subject, shot.age, rng)
     scale = 0.27 * size[0] * rng.normal(1, 0.06)
     draw_head(picture, look, size * rng.normal((0.5, 0.49), 0.03), scale, rng, behind=shot.kind == FACELESS)
@@ -60,8 +60,10 @@ def _expose(picture: Image.Image, rng: Any) -> Image.Image:
     pixels = np.asarray(picture, np.float32)
     height, width, _ = pixels.shape
     down, across = np.ogrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
-    angle, side = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.3)
-    light = 1 + side * (np.cos(angle) * across + np.sin(angle) * down) - rng.uniform(0, 0.12) * (across**2 + down**2)
+    angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.3)
+    light = (
+        1 + strength * (np.cos(angle) * across + np.sin(angle) * down) - rng.uniform(0, 0.12) * (across**2 + down**2)
+    )
     pixels = pixels * (light[..., None] * rng.uniform(0.78, 1.14) * rng.normal(1, 0.05, 3)).astype(np.float32)
     pixels = (pixels - 128) * np.float32(rng.uniform(0.78, 1.12)) + 128
     pixels += np.float32(min(rng.exponential(3), 12)) * rng.standard_normal((height, width, 1), np.float32)

@@ -101,8 +101,8 @@ def schedule(recipe: Recipe, profile: ClusterProfile, server: Server, cron: str,
     if not name.strip():
         raise VisageError("The schedule has no name.", "Give it one with --name, or leave that out.", usage=True)
     with _compiled(recipe, profile, server) as file, _talking(server) as client:
-        experiment, before = _experiment(client, server), _scheduled(client, server, name)
-        made = client.create_recurring_run(
+        experiment, previous_schedules = _experiment(client, server), _scheduled(client, server, name)
+        recurring_run = client.create_recurring_run(
             experiment,
             name,
             cron_expression=times,
@@ -112,9 +112,9 @@ def schedule(recipe: Recipe, profile: ClusterProfile, server: Server, cron: str,
             enable_caching=False,
             service_account=profile.service_account or None,
         )
-        for old in before:
-            client.delete_recurring_run(old.number)
-    return f"{server.host}/#/recurringrun/details/{made.recurring_run_id}"
+        for previous in previous_schedules:
+            client.delete_recurring_run(previous.number)
+    return f"{server.host}/#/recurringrun/details/{recurring_run.recurring_run_id}"
 
 
 def schedules(server: Server) -> list[Schedule]:
@@ -124,7 +124,7 @@ def schedules(server: Server) -> list[Schedule]:
         VisageError: kfp is not installed; the server does not answer or refuses.
     """
     with _talking(server) as client:
-        return sorted(_scheduled(client, server), key=lambda held: held.name)
+        return sorted(_scheduled(client, server), key=lambda scheduled: scheduled.name)
 
 
 def unschedule(server: Server, name: str) -> int:
@@ -134,10 +134,10 @@ def unschedule(server: Server, name: str) -> int:
         VisageError: kfp is not installed; the server does not answer or refuses.
     """
     with _talking(server) as client:
-        found = _scheduled(client, server, name)
-        for held in found:
-            client.delete_recurring_run(held.number)
-    return len(found)
+        named = _scheduled(client, server, name)
+        for scheduled in named:
+            client.delete_recurring_run(scheduled.number)
+    return len(named)
 
 
 def pause(server: Server, name: str, *, paused: bool) -> None:
@@ -147,16 +147,16 @@ def pause(server: Server, name: str, *, paused: bool) -> None:
         VisageError: nothing is; kfp is not installed; the server does not answer or refuses.
     """
     with _talking(server) as client:
-        found = _scheduled(client, server, name)
-        if not found:
-            names = sorted({held.name for held in _scheduled(client, server)})
+        named = _scheduled(client, server, name)
+        if not named:
+            names = sorted({scheduled.name for scheduled in _scheduled(client, server)})
             raise VisageError(
                 f"{server.host} has no schedule {name}.",
                 f"It has {', '.join(names)}." if names else "It has none.",
                 usage=True,
             )
-        for held in found:
-            (client.disable_recurring_run if paused else client.enable_recurring_run)(held.number)
+        for scheduled in named:
+            (client.disable_recurring_run if paused else client.enable_recurring_run)(scheduled.number)
 
 
 def token_of(server: Server) -> str:
@@ -201,7 +201,9 @@ def _talking(server: Server) -> Iterator[Any]:
             yield Client(server.host, namespace=server.namespace or "kubeflow", existing_token=token or None)
     except kfp_server_api.ApiException as error:
         hint = _SIGN_IN if error.status in (401, 403) else ""
-        raise VisageError(f"{server.host} refuses: {error.status} {error.reason}. {_told(error.body)}", hint) from error
+        raise VisageError(
+            f"{server.host} refuses: {error.status} {error.reason}. {_message_of(error.body)}", hint
+        ) from error
     except HTTPError as error:
         raise VisageError(f"{server.host} does not answer any more: {error}") from error
 
@@ -218,10 +220,10 @@ def _demand_answer(server: Server, token: str) -> None:
         raise VisageError(f"{server.host!r} is no address of a server: http://... is wanted.", usage=True)
     hint = "kubectl port-forward -n kubeflow svc/ml-pipeline-ui 8080:80 makes it http://localhost:8080."
     try:
-        asked = urllib.request.Request(f"{server.host}/apis/v2beta1/healthz")
+        request = urllib.request.Request(f"{server.host}/apis/v2beta1/healthz")
         if token:
-            asked.add_unredirected_header("Authorization", f"Bearer {token}")
-        with urllib.request.urlopen(asked, timeout=ANSWERS_WITHIN) as answer:
+            request.add_unredirected_header("Authorization", f"Bearer {token}")
+        with urllib.request.urlopen(request, timeout=ANSWERS_WITHIN) as answer:
             if "html" in answer.headers.get("Content-Type", ""):
                 raise VisageError(f"{server.host} answers with a page, perhaps to sign in.", f"{_SIGN_IN} {hint}")
             health = json.load(answer)
@@ -263,33 +265,35 @@ def _experiment(client: Any, server: Server) -> str:
 
 def _scheduled(client: Any, server: Server, name: str = "") -> list[Schedule]:
     """What is scheduled, under a name if one is given."""
-    same = {"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]} if name else {}
-    found: list[Any] = []
+    name_filter = {"predicates": [{"operation": "EQUALS", "key": "display_name", "stringValue": name}]} if name else {}
+    recurring_runs: list[Any] = []
     token = ""
     while True:
         page = client.list_recurring_runs(
             page_token=token,
             page_size=100,
             namespace=server.namespace or None,
-            filter=json.dumps(same) if same else None,
+            filter=json.dumps(name_filter) if name_filter else None,
         )
-        found += page.recurring_runs or []
+        recurring_runs += page.recurring_runs or []
         token = page.next_page_token or ""
         if not token:
-            return [_of(held) for held in found]
+            return [_schedule_of(recurring_run) for recurring_run in recurring_runs]
 
 
-def _of(held: Any) -> Schedule:
-    cron = held.trigger and held.trigger.cron_schedule and held.trigger.cron_schedule.cron
+def _schedule_of(recurring_run: Any) -> Schedule:
+    cron = recurring_run.trigger and recurring_run.trigger.cron_schedule and recurring_run.trigger.cron_schedule.cron
     times = cron.partition(" ")[2] if cron else "at intervals"
-    return Schedule(held.recurring_run_id, held.display_name, times, held.status != "ENABLED")
+    return Schedule(
+        recurring_run.recurring_run_id, recurring_run.display_name, times, recurring_run.status != "ENABLED"
+    )
 
 
 def _name(recipe: Recipe) -> str:
     return f"{PIPELINE} {recipe.name} {datetime.now(UTC):%Y-%m-%d %H:%M}"
 
 
-def _told(body: Any) -> str:
+def _message_of(body: Any) -> str:
     """What the server says of a refusal."""
     try:
         return str(json.loads(body)["message"])

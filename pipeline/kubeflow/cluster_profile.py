@@ -125,12 +125,12 @@ class Pod(_Plain):
 
     @model_validator(mode="after")
     def _limits_are_no_less_than_requests(self) -> Self:
-        for what, size, limit in (
+        for resource, size, limit in (
             ("cpu", _millicores(self.cpu), _millicores(self.cpu_limit)),
             ("memory", _bytes(self.memory), _bytes(self.memory_limit)),
         ):
             if limit and size > limit:
-                raise ValueError(f"{what}_limit is less than {what}, and no node takes such a pod")
+                raise ValueError(f"{resource}_limit is less than {resource}, and no node takes such a pod")
         return self
 
 
@@ -228,7 +228,7 @@ class ClusterProfile(_Plain):
 
     @model_validator(mode="after")
     def _mounts_differ(self) -> Self:
-        mounts = [volume.mount for volume in self.volumes] + [held.files for held in self.secrets if held.files]
+        mounts = [volume.mount for volume in self.volumes] + [secret.files for secret in self.secrets if secret.files]
         for mount in mounts:
             if mounts.count(mount) > 1:
                 raise ValueError(f"two volumes or secrets are mounted at {mount}")
@@ -253,12 +253,12 @@ class ClusterProfile(_Plain):
         return self.gpu_image if self.gpu_image and self.pod(step).gpus else self.image
 
 
-def load(file: Path | None, given: Mapping[str, Any]) -> ClusterProfile:
+def load(file: Path | None, options: Mapping[str, Any]) -> ClusterProfile:
     """A profile from its file, if there is one, with what was given besides.
 
     Args:
         file: YAML with the profile's keys.
-        given: keys and values that go before the file's.
+        options: keys and values that go before the file's.
 
     Raises:
         VisageError: the file cannot be read; a key or value is wrong.
@@ -270,6 +270,6 @@ def load(file: Path | None, given: Mapping[str, Any]) -> ClusterProfile:
         except (OSError, UnicodeDecodeError) as error:
             raise VisageError(f"The cluster profile {file} cannot be read: {error}", usage=True) from error
     defaults = {"steps": {step: dict(requests) for step, requests in _REQUESTS.items()}}
-    merged = settings.merge(ClusterProfile, settings.merge(ClusterProfile, defaults, values), given)
-    where = "the cluster profile" if file is None else f"the cluster profile {file}"
-    return settings.build(ClusterProfile, merged, where=where)
+    merged = settings.merge(ClusterProfile, settings.merge(ClusterProfile, defaults, values), options)
+    profile_name = "the cluster profile" if file is None else f"the cluster profile {file}"
+    return settings.build(ClusterProfile, merged, where=profile_name)

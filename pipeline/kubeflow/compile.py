@@ -50,10 +50,10 @@ def compile_pipeline(recipe: Recipe, profile: ClusterProfile, out: Path) -> None
         raise VisageError(MISSING, INSTALL) from error
 
     changed = recipe.settings.model_dump(mode="json", exclude_defaults=True)
-    for where, values in {**changed, "the address of the tracking server": profile.tracking_uri}.items():
+    for section, values in {**changed, "the address of the tracking server": profile.tracking_uri}.items():
         if holds_secret(values):
             raise VisageError(
-                f"In {'the settings under ' if where in changed else ''}{where} stands a credential, which everybody could "
+                f"In {'the settings under ' if section in changed else ''}{section} stands a credential, which everybody could "
                 "read in the compiled pipeline.",
                 "Give it to the steps' containers in their environment, from a secret of the cluster: `secrets` in the cluster "
                 "profile.",
@@ -127,19 +127,24 @@ def _component(step: Step, profile: ClusterProfile, recipe: Recipe) -> Any:
         outputs[PAGE] = dsl.HTML
 
     def component(settings: Any, run: Any, *artifacts: Any) -> Any:
-        given = dict(zip([*step.inputs, *outputs], artifacts, strict=True))
+        artifact_of = dict(zip([*step.inputs, *outputs], artifacts, strict=True))
         arguments = ["step", step.name, "--settings", settings, "--run", run]
         for name in step.inputs:
-            arguments += ["--input", name, given[name].path]
+            arguments += ["--input", name, artifact_of[name].path]
         if profile.artifact_store:
             arguments += ["--artifact-store", profile.artifact_store]
         if _starts_job(step, profile):
             arguments += ["--job", json.dumps(train_job.manifest(profile, recipe.name))]
         for option, address in (("--kubeflow-ui", profile.links.kubeflow), ("--mlflow-ui", profile.links.mlflow)):
             arguments += [option, address] if address else []
-        if PAGE in given:
-            arguments += ["--page", given[PAGE].path]
-        arguments += ["--executor-input", dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER, "--out", given[OUTPUT].path]
+        if PAGE in artifact_of:
+            arguments += ["--page", artifact_of[PAGE].path]
+        arguments += [
+            "--executor-input",
+            dsl.PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER,
+            "--out",
+            artifact_of[OUTPUT].path,
+        ]
         return dsl.ContainerSpec(image=profile.image_of(step.name), command=["visage"], args=arguments)
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
@@ -147,7 +152,7 @@ def _component(step: Step, profile: ClusterProfile, recipe: Recipe) -> Any:
         inspect.Parameter("settings", kind, annotation=dict),
         inspect.Parameter("run", kind, annotation=str),
         *(inspect.Parameter(f"{name}_artifact", kind, annotation=dsl.Input[kind_of(name)]) for name in step.inputs),
-        *(inspect.Parameter(name, kind, annotation=dsl.Output[held]) for name, held in outputs.items()),
+        *(inspect.Parameter(name, kind, annotation=dsl.Output[output_kind]) for name, output_kind in outputs.items()),
     ]
     component.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     component.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -32,7 +32,7 @@ def with_seconds(cron: str) -> str:
     """
     fields = cron.split()
     if len(fields) != len(_FIELDS):
-        raise _wrong(cron, f"{len(fields)} field{'' if len(fields) == 1 else 's'}")
+        raise _invalid(cron, f"{len(fields)} field{'' if len(fields) == 1 else 's'}")
     for text, (name, lowest, highest, names) in zip(fields, _FIELDS, strict=True):
         for item in text.split(","):
             _check(cron, item, name, lowest, highest, names)
@@ -43,23 +43,25 @@ def _check(cron: str, item: str, name: str, lowest: int, highest: int, names: tu
     """One of the items between the commas of a field."""
     parts = _ITEM.fullmatch(item)
     if not parts:
-        raise _wrong(cron, f"{item!r} as {name}")
+        raise _invalid(cron, f"{item!r} as {name}")
     values = []
-    for word in filter(None, (parts["first"], parts["last"])):
-        value = lowest + names.index(word.lower()) if word.lower() in names else int(word) if word.isdecimal() else -1
+    for bound in filter(None, (parts["first"], parts["last"])):
+        value = (
+            lowest + names.index(bound.lower()) if bound.lower() in names else int(bound) if bound.isdecimal() else -1
+        )
         if not lowest <= value <= highest:
             sunday = ", Sunday is 0" if names is _DAYS else ""
-            raise _wrong(cron, f"{word!r} as {name}, which is {lowest} to {highest}{sunday}")
+            raise _invalid(cron, f"{bound!r} as {name}, which is {lowest} to {highest}{sunday}")
         values.append(value)
     if values != sorted(values):
-        raise _wrong(cron, f"{item!r} as {name}, which ends before it begins")
+        raise _invalid(cron, f"{item!r} as {name}, which ends before it begins")
     if parts["step"] and int(parts["step"]) == 0:
-        raise _wrong(cron, f"steps of 0 as {name}")
+        raise _invalid(cron, f"steps of 0 as {name}")
 
 
-def _wrong(cron: str, what: str) -> VisageError:
+def _invalid(cron: str, problem: str) -> VisageError:
     return VisageError(
-        f"{cron!r} does not say when to run: it has {what}.",
+        f"{cron!r} does not say when to run: it has {problem}.",
         "Five fields are wanted: minute, hour, day of the month, month, day of the week. '0 2 * * *' is at two every night.",
         usage=True,
     )

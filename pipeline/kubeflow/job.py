@@ -14,7 +14,7 @@ from schemas.error import VisageError
 
 log = logging.getLogger("visage.step")
 
-EVERY = 5.0
+POLL_SECONDS = 5.0
 """Seconds between two looks at the Job."""
 
 PATIENCE = 300.0
@@ -45,13 +45,13 @@ class _Watch:
         self.name: str = job["metadata"]["name"]
         self.hosts: int = job["spec"]["completions"]
         self.last_line = 0.0
-        self.told = ""
+        self.last_status = ""
 
     def to_the_end(self) -> None:
         try:
             self._have_it_started()
             while not self._is_done():
-                time.sleep(EVERY)
+                time.sleep(POLL_SECONDS)
         except KeyboardInterrupt:
             self._remove_at_the_end()
             raise
@@ -60,12 +60,12 @@ class _Watch:
     def _have_it_started(self) -> None:
         began = time.monotonic()
         while True:
-            held = self.server.job(self.name)
-            if held is None and self.server.create(self.job):
+            existing = self.server.job(self.name)
+            if existing is None and self.server.create(self.job):
                 log.info("started the Job %s in the namespace %s", self.name, self.server.namespace)
                 return
-            if held and not held.metadata.deletion_timestamp:
-                if not _condition(held, "Failed"):
+            if existing and not existing.metadata.deletion_timestamp:
+                if not _condition(existing, "Failed"):
                     log.info("the Job %s is there already: it is waited for", self.name)
                     return
                 log.info("the Job %s failed before: it is started anew", self.name)
@@ -75,7 +75,7 @@ class _Watch:
                     f"The Job {self.name} of an earlier try is still being removed.",
                     f"See what holds it: `kubectl -n {self.server.namespace} get pods -l job-name={self.name}`.",
                 )
-            time.sleep(EVERY)
+            time.sleep(POLL_SECONDS)
 
     def _is_done(self) -> bool:
         """Whether the Job is complete; what is new about it is told.
@@ -83,16 +83,16 @@ class _Watch:
         Raises:
             VisageError: it failed, or is not there any more.
         """
-        held = self.server.job(self.name)
-        if held is None or held.metadata.deletion_timestamp:
+        job = self.server.job(self.name)
+        if job is None or job.metadata.deletion_timestamp:
             raise VisageError(
                 f"The Job {self.name} was removed while it was at work.",
                 "Its checkpoints are in the artifact store: a retry of the step goes on from there.",
             )
         pods = self.server.pods(self.name)
-        self._tell(held, pods)
-        self._tell_log(pods)
-        failed = _condition(held, "Failed")
+        self._log_status(job, pods)
+        self._print_log(pods)
+        failed = _condition(job, "Failed")
         if failed:
             logs = f"`kubectl -n {self.server.namespace} logs -l job-name={self.name} --prefix`"
             raise VisageError(
@@ -100,19 +100,19 @@ class _Watch:
                 f"What its first pod said stands above; {logs} shows all, for as long as the Job stays. A retry of the step "
                 "goes on from the last checkpoint in the artifact store.",
             )
-        return bool(_condition(held, "Complete"))
+        return bool(_condition(job, "Complete"))
 
-    def _tell(self, held: Any, pods: list[Any]) -> None:
-        ready, done = held.status.ready or 0, held.status.succeeded or 0
-        line = f"{self.name}: {ready} of {self.hosts} hosts at work, {done} done"
+    def _log_status(self, job: Any, pods: list[Any]) -> None:
+        ready, succeeded = job.status.ready or 0, job.status.succeeded or 0
+        line = f"{self.name}: {ready} of {self.hosts} hosts at work, {succeeded} done"
         waiting = [reason for reason in map(_why_it_waits, pods) if reason]
         if waiting:
             line += f"; {waiting[0]}"
-        if line != self.told:
+        if line != self.last_status:
             log.info("%s", line)
-            self.told = line
+            self.last_status = line
 
-    def _tell_log(self, pods: list[Any]) -> None:
+    def _print_log(self, pods: list[Any]) -> None:
         """Show what the first pod has said since the last time."""
         for pod in pods:
             if (pod.metadata.labels or {}).get("batch.kubernetes.io/job-completion-index") != "0":
@@ -155,13 +155,13 @@ class _Server:
                 f"No cluster is known to start a Job on: {error}",
                 "Run it in a pod whose account may, or name a kubeconfig in KUBECONFIG.",
             ) from error
-        held = client.ApiClient(configuration)
-        self._jobs, self._core = client.BatchV1Api(held), client.CoreV1Api(held)
+        api_client = client.ApiClient(configuration)
+        self._jobs, self._core = client.BatchV1Api(api_client), client.CoreV1Api(api_client)
 
     def create(self, job: Mapping[str, Any]) -> bool:
         """Make a Job; whether it was not there yet."""
-        made = self._ask(self._jobs.create_namespaced_job, self.namespace, dict(job), unless=409)
-        return made is not None
+        created = self._ask(self._jobs.create_namespaced_job, self.namespace, dict(job), unless=409)
+        return created is not None
 
     def job(self, name: str) -> Any | None:
         """A Job as it is now; None where it is not there."""
@@ -198,7 +198,12 @@ class _Server:
         return [(at, line) for at, line in lines if at > since]
 
     def _ask(
-        self, request: Callable[..., Any], *given: Any, unless: int = 0, patience: float | None = None, **named: Any
+        self,
+        request: Callable[..., Any],
+        *arguments: Any,
+        unless: int = 0,
+        patience: float | None = None,
+        **options: Any,
     ) -> Any:
         """Make a request, again and again while the server is away or overburdened; None where it answers `unless`."""
         from kubernetes.client import ApiException
@@ -207,7 +212,7 @@ class _Server:
         began = time.monotonic()
         while True:
             try:
-                return request(*given, _request_timeout=_REQUEST_SECONDS, **named)
+                return request(*arguments, _request_timeout=_REQUEST_SECONDS, **options)
             except ApiException as error:
                 if error.status == unless:
                     return None
@@ -219,36 +224,36 @@ class _Server:
             if time.monotonic() - began > (PATIENCE if patience is None else patience):
                 raise VisageError(f"Kubernetes does not answer: {why}", "What was done stays; try the step again.")
             log.warning("Kubernetes does not answer (%s): it is asked again", why)
-            time.sleep(EVERY)
+            time.sleep(POLL_SECONDS)
 
     def _refused(self, error: Any) -> VisageError:
         try:
-            said = json.loads(error.body)["message"]
+            message = json.loads(error.body)["message"]
         except (TypeError, ValueError, KeyError):
-            said = error.reason
+            message = error.reason
         if error.status in (401, 403):
             return VisageError(
-                f"Kubernetes does not let the step start a Job in {self.namespace}: {said}",
+                f"Kubernetes does not let the step start a Job in {self.namespace}: {message}",
                 "Give its account the role of infra/kubernetes/kubeflow.",
             )
         return VisageError(
-            f"Kubernetes does not take the Job: {said}", "See train_hosts and steps.train in the cluster profile."
+            f"Kubernetes does not take the Job: {message}", "See train_hosts and steps.train in the cluster profile."
         )
 
 
 def _condition(job: Any, kind: str) -> Any | None:
     """The condition of a Job that is so; None where it is not."""
-    for held in job.status.conditions or ():
-        if held.type == kind and held.status == "True":
-            return held
+    for condition in job.status.conditions or ():
+        if condition.type == kind and condition.status == "True":
+            return condition
     return None
 
 
 def _why_it_waits(pod: Any) -> str:
     """Why a pod has not begun, as the scheduler or its node says; empty where it has, or where nobody says."""
-    for held in pod.status.conditions or ():
-        if held.type == "PodScheduled" and held.status == "False" and held.message:
-            return str(held.message)
+    for condition in pod.status.conditions or ():
+        if condition.type == "PodScheduled" and condition.status == "False" and condition.message:
+            return str(condition.message)
     for container in pod.status.container_statuses or ():
         waiting = container.state.waiting if container.state else None
         if waiting and waiting.reason not in (None, "ContainerCreating", "PodInitializing"):
@@ -258,8 +263,8 @@ def _why_it_waits(pod: Any) -> str:
 
 def _time(stamp: str) -> float:
     """Seconds since 1970 of a time such as 2026-11-26T18:00:00.123456789Z; 0 where it is none."""
-    whole, _, fraction = stamp.rstrip("Z").partition(".")
+    seconds, _, fraction = stamp.rstrip("Z").partition(".")
     try:
-        return datetime.fromisoformat(f"{whole}+00:00").timestamp() + float(f"0.{fraction or 0}")
+        return datetime.fromisoformat(f"{seconds}+00:00").timestamp() + float(f"0.{fraction or 0}")
     except ValueError:
         return 0.0

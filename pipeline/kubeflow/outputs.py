@@ -58,21 +58,21 @@ class Outputs:
             for name, value in manifest.counts.items()
             if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         }
-        words = {name: value for name, value in manifest.counts.items() if isinstance(value, str)}
-        self._tell(
-            {OUTPUT: {"fingerprint": manifest.fingerprint, **words, **registered(folder), **links}, METRICS: figures}
+        texts = {name: value for name, value in manifest.counts.items() if isinstance(value, str)}
+        self._write_metadata(
+            {OUTPUT: {"fingerprint": manifest.fingerprint, **texts, **registered(folder), **links}, METRICS: figures}
         )
 
-    def _tell(self, metadata: Mapping[str, Mapping[str, Any]]) -> None:
+    def _write_metadata(self, metadata: Mapping[str, Mapping[str, Any]]) -> None:
         outputs = self.executor_input.get("outputs", {})
-        told = {}
+        artifacts = {}
         for name, values in metadata.items():
             for artifact in outputs.get("artifacts", {}).get(name, {}).get("artifacts", []):
-                told[name] = {"artifacts": [{**artifact, "metadata": dict(values)}]}
-        if told and outputs.get("outputFile"):
+                artifacts[name] = {"artifacts": [{**artifact, "metadata": dict(values)}]}
+        if artifacts and outputs.get("outputFile"):
             file = Path(outputs["outputFile"])
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(json.dumps({"artifacts": told}))
+            file.write_text(json.dumps({"artifacts": artifacts}))
 
 
 def parse(executor_input: str, page: Path | None) -> Outputs | None:
@@ -100,8 +100,8 @@ def page_kind(step: Step) -> PageKind | None:
 def registered(folder: Path) -> dict[str, str]:
     """The address in the registry of the model version that an artifact names; empty where it names none."""
     try:
-        held = json.loads((folder / "registered.json").read_text())
-        return {"registry_uri": f"models:/{held['name']}/{held['version']}"}
+        record = json.loads((folder / "registered.json").read_text())
+        return {"registry_uri": f"models:/{record['name']}/{record['version']}"}
     except (OSError, ValueError, KeyError):
         return {}
 
@@ -110,14 +110,14 @@ def _write_page(step: Step, folder: Path, target: Path) -> None:
     from components.report import page
 
     kind = page_kind(step)
-    found = sorted(
+    files = sorted(
         file for glob in step.report_globs if kind and glob.endswith(kind.value) for file in folder.glob(glob)
     )
-    if not found:
+    if not files:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     if kind is PageKind.PICTURES:
-        pictures = [page.Picture(file.read_bytes(), str(file.relative_to(folder))) for file in found]
+        pictures = [page.Picture(file.read_bytes(), str(file.relative_to(folder))) for file in files]
         page.write(target, step.name, pictures)
     else:
-        shutil.copyfile(found[0], target)
+        shutil.copyfile(files[0], target)

@@ -25,7 +25,7 @@ HOST_LABEL = "visage.train/hosts"
 PORT = 2222
 RUN_LABEL = "visage.run"
 
-KEPT = 86400
+TTL_SECONDS = 86400
 """Seconds for which a Job that has failed stays, with its pods and their logs."""
 
 _GRACE = 600
@@ -50,7 +50,7 @@ def manifest(profile: ClusterProfile, recipe: str) -> dict[str, Any]:
         "completions": profile.train_hosts,
         "parallelism": profile.train_hosts,
         "backoffLimit": 0,
-        "ttlSecondsAfterFinished": KEPT,
+        "ttlSecondsAfterFinished": TTL_SECONDS,
     }
     if pod.time_limit:
         spec["activeDeadlineSeconds"] = seconds(pod.time_limit)
@@ -80,7 +80,7 @@ def named(job: Mapping[str, Any], run: str, fingerprint: str, arguments: Sequenc
     completed["metadata"]["labels"][RUN_LABEL] = _slug(run, 63)
     (container,) = completed["spec"]["template"]["spec"]["containers"]
     container["args"] = [
-        word.replace("$(", "$$(") for word in arguments
+        argument.replace("$(", "$$(") for argument in arguments
     ]  # Kubernetes puts variables in the place of $(NAME)
     hosts = completed["spec"]["completions"]
     if hosts > 1:
@@ -106,12 +106,12 @@ def command(settings: Section, run: str, store: str, inputs: Mapping[str, Manife
         kubeflow: address of Kubeflow's user interface; empty where it is not known.
     """
     changed = json.dumps(settings.model_dump(mode="json", exclude_defaults=True))
-    words = ["visage", "step", "train", "--settings", changed, "--run", run, "--artifact-store", store]
-    for name, made in inputs.items():
-        words += ["--stored", name, made.fingerprint]
+    arguments = ["visage", "step", "train", "--settings", changed, "--run", run, "--artifact-store", store]
+    for name, input_manifest in inputs.items():
+        arguments += ["--stored", name, input_manifest.fingerprint]
     if kubeflow:
-        words += ["--kubeflow-ui", kubeflow]
-    return [*words, "--out", "/work/trained"]
+        arguments += ["--kubeflow-ui", kubeflow]
+    return [*arguments, "--out", "/work/trained"]
 
 
 def _slug(text: str, longest: int) -> str:
@@ -170,8 +170,8 @@ def _pod_spec(profile: ClusterProfile, pod: Pod, recipe: str) -> dict[str, Any]:
 
 
 def _container(profile: ClusterProfile, pod: Pod, recipe: str, mounts: list[dict[str, Any]]) -> dict[str, Any]:
-    told = {"MLFLOW_TRACKING_URI": profile.tracking_uri, "VISAGE_RECIPE": recipe, **profile.env}
-    env: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in told.items()]
+    variables = {"MLFLOW_TRACKING_URI": profile.tracking_uri, "VISAGE_RECIPE": recipe, **profile.env}
+    env: list[dict[str, Any]] = [{"name": name, "value": value} for name, value in variables.items()]
     for secret in profile.secrets:
         for name, key in secret.env.items():
             env.append({"name": name, "valueFrom": {"secretKeyRef": {"name": secret.name, "key": key}}})

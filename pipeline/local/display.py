@@ -25,7 +25,7 @@ class Display:
     def __init__(self, console: Console) -> None:
         self.console = console
         self.begun: dict[str, float] = {}
-        self.told: dict[str, float] = {}
+        self.last_line_at: dict[str, float] = {}
         self.first: dict[tuple[str, str], tuple[float, int]] = {}
 
     def __enter__(self) -> Self:
@@ -49,7 +49,7 @@ class Display:
         self._line(step, text)
 
     def started(self, step: str) -> None:
-        self.begun[step] = self.told[step] = time.monotonic()
+        self.begun[step] = self.last_line_at[step] = time.monotonic()
         self._line(step, "started")
 
     def progress(self, step: str, done: int, total: int | None, unit: str) -> None:
@@ -58,19 +58,19 @@ class Display:
             return
         now = time.monotonic()
         first_time, first_done = self.first.setdefault((step, unit), (now, done))
-        if now - self.told.get(step, 0) < _SECONDS_BETWEEN_LINES or now == first_time:
+        if now - self.last_line_at.get(step, 0) < _SECONDS_BETWEEN_LINES or now == first_time:
             return
-        self.told[step] = now
+        self.last_line_at[step] = now
         rate = (done - first_done) / (now - first_time)
-        left = f", about {(total - done) / rate:,.0f} s left" if total and rate else ""
-        self._line(step, f"{done:,}{f' of {total:,}' if total else ''} {unit}, {rate:,.0f}/s{left}")
+        time_left = f", about {(total - done) / rate:,.0f} s left" if total and rate else ""
+        self._line(step, f"{done:,}{f' of {total:,}' if total else ''} {unit}, {rate:,.0f}/s{time_left}")
 
     def metric(self, step: str, name: str, value: float, epoch: int | None) -> None:
         """Metrics go to MLflow and the log; a line each would bury the rest."""
 
-    def ended(self, step: str, how: str) -> None:
+    def ended(self, step: str, end_state: str) -> None:
         """The end of a step: done or failed."""
-        self._line(step, f"{how} in {time.monotonic() - self.begun.pop(step):.1f} s")
+        self._line(step, f"{end_state} in {time.monotonic() - self.begun.pop(step):.1f} s")
 
     def _line(self, step: str, text: str) -> None:
         self.console.print(f"{step:<9} {text}", highlight=False, markup=False, soft_wrap=True)
@@ -124,11 +124,14 @@ class LiveDisplay(Display):
         notes = self.notes.setdefault(step, {})
         notes[name] = value
         latest = list(notes.items())[-3:]
-        self.bars.update(self.tasks[step], note="  ".join(f"{held} {figure:.3g}" for held, figure in latest))
+        self.bars.update(
+            self.tasks[step],
+            note="  ".join(f"{metric_name} {metric_value:.3g}" for metric_name, metric_value in latest),
+        )
 
-    def ended(self, step: str, how: str) -> None:
+    def ended(self, step: str, end_state: str) -> None:
         self.bars.remove_task(self.tasks.pop(step))
-        super().ended(step, how)
+        super().ended(step, end_state)
 
 
 def for_console(console: Console) -> Display:

@@ -64,8 +64,8 @@ class WorkerProcess:
             self._process.join()
             code = self._process.exitcode
             self.kill()
-            how = f"by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"with exit code {code}"
-            raise WorkerDied(how) from error
+            cause = f"by signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"with exit code {code}"
+            raise WorkerDied(cause) from error
         if isinstance(message.value, Exception):
             raise message.value
         return message.value

@@ -29,7 +29,7 @@ _FIGURES_SHOWN = 8
 
 _RUNS_LISTED = 50
 
-_LOOKS = {DONE: "good", REUSED: "good", FAILED: "bad", STOPPED: "bad", RUNNING: "busy"}
+_STYLE_CLASSES = {DONE: "good", REUSED: "good", FAILED: "bad", STOPPED: "bad", RUNNING: "busy"}
 
 
 def address(root: Path) -> str:
@@ -48,7 +48,7 @@ class RunPage:
     def __init__(self, root: Path, record: RunRecord) -> None:
         self.root, self.record = root, record
         self.folder = root / "logs" / record.key
-        self._begun = self._drawn = time.monotonic()
+        self._begun = self._last_drawn = time.monotonic()
         self._step_begun = 0.0
 
     @classmethod
@@ -80,7 +80,7 @@ class RunPage:
             return
         step.note = f"{done:,}{f' of {total:,}' if total else ''} {unit}"
         step.seconds = round(time.monotonic() - self._step_begun, 1)
-        if time.monotonic() - self._drawn > _SECONDS_BETWEEN:
+        if time.monotonic() - self._last_drawn > _SECONDS_BETWEEN:
             self.save()
 
     def step_whole(self, name: str, folder: Path, manifest: Manifest, *, reused: bool) -> None:
@@ -101,15 +101,15 @@ class RunPage:
 
     def save(self) -> None:
         """Write the record and draw the page; a run does not fail because there is no room for them."""
-        self._drawn = time.monotonic()
-        self.record.seconds = round(self._drawn - self._begun, 1)
+        self._last_drawn = time.monotonic()
+        self.record.seconds = round(self._last_drawn - self._begun, 1)
         with suppress(OSError):
             self.record.write(self.folder)
             self.draw()
 
     def draw(self, *, of_latest: bool = True) -> None:
         """Draw the run's own page, and the one in the root if this is the latest run."""
-        earlier = [_listed(run) for run in run_record.read_all(self.root / "logs")[:_RUNS_LISTED]]
+        earlier = [_run_view(run) for run in run_record.read_all(self.root / "logs")[:_RUNS_LISTED]]
         for folder in (self.folder, self.root) if of_latest else (self.folder,):
             partial = folder / f".{INDEX}"
             partial.write_text(_html(self.record, self.root, folder, earlier), encoding="utf-8")
@@ -129,10 +129,10 @@ def _html(record: RunRecord, root: Path, folder: Path, runs: Sequence[Mapping[st
         title=f"Visage: {Path(record.recipe).stem}",
         links=_links(record, root, away),
         run=replace(record, steps=[]),
-        look=_LOOKS[record.state],
+        look=_STYLE_CLASSES[record.state],
         started=_day(record.started),
-        graphs=[_graph(record.steps, upright=False), _graph(record.steps, upright=True)],
-        steps=[_shown(step, root, away) for step in record.steps],
+        graphs=[_graph_view(record.steps, upright=False), _graph_view(record.steps, upright=True)],
+        steps=[_step_view(step, root, away) for step in record.steps],
         mlflow=_mlflow(record, root),
         runs=[{**run, "address": f"{away}/logs/{run['key']}/{INDEX}"} for run in runs],
     )
@@ -146,15 +146,15 @@ def _links(record: RunRecord, root: Path, away: str) -> list[page.Link]:
     return links
 
 
-def _shown(step: StepRecord, root: Path, away: str) -> dict[str, Any]:
+def _step_view(step: StepRecord, root: Path, away: str) -> dict[str, Any]:
     """A step as the page shows it."""
     folder = root / step.artifact if step.artifact else None
     pages = pages_of(folder) if folder else []
     figures = [(page.title(name), value) for name, value in step.counts.items() if _is_plain(value)]
     sentences = [line for value in step.counts.values() if isinstance(value, list) for line in value]
     links = [
-        page.Link("page" if number == 0 else one.stem, f"{away}/{one.relative_to(root)}")
-        for number, one in enumerate(pages)
+        page.Link("page" if number == 0 else report.stem, f"{away}/{report.relative_to(root)}")
+        for number, report in enumerate(pages)
     ]
     if folder:
         links.append(page.Link("files", f"{away}/{step.artifact}/"))
@@ -164,7 +164,7 @@ def _shown(step: StepRecord, root: Path, away: str) -> dict[str, Any]:
         "name": step.name,
         "summary": step.summary[:1].upper() + step.summary[1:],
         "state": step.state,
-        "look": _LOOKS.get(step.state, "quiet"),
+        "look": _STYLE_CLASSES.get(step.state, "quiet"),
         "note": step.note,
         "seconds": step.seconds,
         "inputs": step.inputs,
@@ -179,7 +179,7 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, str | int | float) and value != ""
 
 
-def _listed(run: RunRecord) -> dict[str, Any]:
+def _run_view(run: RunRecord) -> dict[str, Any]:
     """A run as the list of runs shows it."""
     ran = sum(step.state in (DONE, FAILED, STOPPED) for step in run.steps)
     reused = sum(step.state == REUSED for step in run.steps)
@@ -188,7 +188,7 @@ def _listed(run: RunRecord) -> dict[str, Any]:
         "recipe": Path(run.recipe).stem,
         "started": _day(run.started),
         "state": run.state,
-        "look": _LOOKS[run.state],
+        "look": _STYLE_CLASSES[run.state],
         "seconds": run.seconds,
         "steps": f"{ran} run, {reused} reused",
     }
@@ -205,7 +205,7 @@ def _mlflow(record: RunRecord, root: Path) -> dict[str, str]:
     return {"address": "", "command": shlex.join(["visage", "ui", "--root", str(root)])}
 
 
-def _graph(steps: Sequence[StepRecord], *, upright: bool) -> dict[str, Any]:
+def _graph_view(steps: Sequence[StepRecord], *, upright: bool) -> dict[str, Any]:
     """Where boxes and lines of the DAG stand: side by side, or one below the other for narrow screens.
 
     The steps stand in a row, in their order. What a step reads from its neighbour is a straight line, all else an arc past the
@@ -213,33 +213,42 @@ def _graph(steps: Sequence[StepRecord], *, upright: bool) -> dict[str, Any]:
     """
     width, height, gap = 112, 46, 36
     pitch = (height if upright else width) + gap
-    places = {step.name: number * pitch for number, step in enumerate(steps)}
+    offsets = {step.name: number * pitch for number, step in enumerate(steps)}
     order = {step.name: number for number, step in enumerate(steps)}
     longest = max((order[step.name] - order[name] for step in steps for name in step.inputs), default=1)
-    side = 14 * longest if longest > 1 else 4
+    margin = 14 * longest if longest > 1 else 4
     boxes = [
         {
             "name": step.name,
             "state": step.state,
-            "look": _LOOKS.get(step.state, "quiet"),
-            "x": 4 if upright else places[step.name] + 4,
-            "y": places[step.name] + 4 if upright else side + 4,
+            "look": _STYLE_CLASSES.get(step.state, "quiet"),
+            "x": 4 if upright else offsets[step.name] + 4,
+            "y": offsets[step.name] + 4 if upright else margin + 4,
         }
         for step in steps
     ]
     lines = [
-        _line(places[name], places[step.name], order[step.name] - order[name], side, upright, (width, height))
+        _line(offsets[name], offsets[step.name], order[step.name] - order[name], margin, upright, (width, height))
         for step in steps
         for name in step.inputs
     ]
     length = (len(steps) - 1) * pitch + (height if upright else width) + 8
-    across = (width if upright else height) + side + 8
+    across = (width if upright else height) + margin + 8
     size = (across, length) if upright else (length, across)
-    told = "; ".join(f"{step.name} ({step.state}) reads {', '.join(step.inputs) or 'the source'}" for step in steps)
-    return {"boxes": boxes, "lines": lines, "size": size, "box": (width, height), "upright": upright, "told": told}
+    description = "; ".join(
+        f"{step.name} ({step.state}) reads {', '.join(step.inputs) or 'the source'}" for step in steps
+    )
+    return {
+        "boxes": boxes,
+        "lines": lines,
+        "size": size,
+        "box": (width, height),
+        "upright": upright,
+        "description": description,
+    }
 
 
-def _line(start: int, end: int, steps: int, side: int, upright: bool, box: tuple[int, int]) -> str:
+def _line(start: int, end: int, steps: int, margin: int, upright: bool, box: tuple[int, int]) -> str:
     """The path of an SVG from one box to another; an arc where it passes others."""
     width, height = box
     bend = 28 * steps - 8
@@ -249,7 +258,7 @@ def _line(start: int, end: int, steps: int, side: int, upright: bool, box: tuple
             return f"M {middle} {start + 4 + height} V {end + 4}"
         low, high = start + 4 + height * 3 // 4, end + 4 + height // 4
         return f"M {edge} {low} Q {edge + bend} {(low + high) // 2} {edge} {high}"
-    middle, edge = side + 4 + height // 2, side + 4
+    middle, edge = margin + 4 + height // 2, margin + 4
     if steps == 1:
         return f"M {start + 4 + width} {middle} H {end + 4}"
     low, high = start + 4 + width * 3 // 4, end + 4 + width // 4

@@ -100,10 +100,10 @@ class RunRecord:
 
 def read_all(logs: Path) -> list[RunRecord]:
     """The runs whose records are there and can be read, the newest first."""
-    found = []
+    records = []
     for path in sorted(logs.glob(f"*/{RECORD}"), key=lambda path: path.parent.name, reverse=True):
         # One of another version of Visage, or damaged, is not listed.
         with suppress(OSError, ValueError, TypeError, LookupError):
-            held = json.loads(path.read_text())
-            found.append(RunRecord(**{**held, "steps": [StepRecord(**step) for step in held["steps"]]}))
-    return found
+            content = json.loads(path.read_text())
+            records.append(RunRecord(**{**content, "steps": [StepRecord(**step) for step in content["steps"]]}))
+    return records

@@ -162,40 +162,40 @@ class _Session:
             self.page.step_skipped(step.name, reason)
             return
         inputs = {name: self.outcome.artifacts[name] for name in step.inputs}
-        known = identity.of_step(step, settings, inputs, self.surroundings.champion)
+        step_identity = identity.of_step(step, settings, inputs, self.surroundings.champion)
         folder = self.root / "artifacts" / step.name
-        done = None if step.name in self.force else self._done_before(step, known, folder)
-        if done:
+        existing = None if step.name in self.force else self._done_before(step, step_identity, folder)
+        if existing:
             self.outcome.reused.append(step.name)
-            self._take(step, done, read_manifest(done), reused=True)
+            self._take(step, existing, read_manifest(existing), reused=True)
             self.display.reused(step.name)
             return
         self._begin()
-        final = folder / known.digest[:16]
-        mine = partial_folder(final, known.digest)
-        for line in not_gone_on_with(step, known, mine, sorted(folder.glob(".*.partial"))):
+        final = folder / step_identity.digest[:16]
+        partial_artifact = partial_folder(final, step_identity.digest)
+        for line in not_gone_on_with(step, step_identity, partial_artifact, sorted(folder.glob(".*.partial"))):
             self.display.note(step.name, line)
         self.display.started(step.name)
         self.current, self.ran_something = step.name, True
-        how = "failed"
+        end_state = "failed"
         try:
             log_file = self.logs / f"{step.name}.log"
             self.page.step_started(step.name, log_file)
             run, around = self.pipeline_run, self.surroundings
-            manifest = self._call(worker.run_step, step, settings, inputs, final, log_file, run, around, known)
-            how = "done"
+            manifest = self._call(worker.run_step, step, settings, inputs, final, log_file, run, around, step_identity)
+            end_state = "done"
         finally:
-            self.display.ended(step.name, how)
+            self.display.ended(step.name, end_state)
         self.current = ""
         self._take(step, final, manifest, reused=False)
-        for line in collect_outdated(step, known, sorted(folder.glob(".*.partial"))):
+        for line in collect_outdated(step, step_identity, sorted(folder.glob(".*.partial"))):
             self.display.note(step.name, line)
-        for left in folder.glob(".*.replaced"):
-            shutil.rmtree(left, ignore_errors=True)
+        for replaced in folder.glob(".*.replaced"):
+            shutil.rmtree(replaced, ignore_errors=True)
 
-    def _done_before(self, step: Step, known: Identity, folder: Path) -> Path | None:
+    def _done_before(self, step: Step, step_identity: Identity, folder: Path) -> Path | None:
         """The artifact that the step would make, if it is there and still says what is so."""
-        final = folder / known.digest[:16]
+        final = folder / step_identity.digest[:16]
         if not is_whole(final):
             inputs = {name: self.outcome.artifacts[name] for name in step.inputs}
             manifests = partial(_manifest_of, folder)
@@ -255,7 +255,7 @@ class _Session:
         return failure
 
     def _failure(self, error: BaseException | str) -> VisageError:
-        what, log = (f"The step {self.current}", self.current) if self.current else ("The run", "mlflow")
+        subject, log = (f"The step {self.current}", self.current) if self.current else ("The run", "mlflow")
         cause, hint = (error.message, error.hint) if isinstance(error, VisageError) else (str(error), "")
         log_file = self.logs / f"{log}.log"
         lines = [f"Log: {log_file}"] if log_file.exists() else []
@@ -264,13 +264,13 @@ class _Session:
         if self.command:
             lines.append(f"To go on from this step: {self.command}")
         usage = isinstance(error, VisageError) and error.usage
-        return VisageError(f"{what} failed: {cause}", "\n".join(lines), usage=usage)
+        return VisageError(f"{subject} failed: {cause}", "\n".join(lines), usage=usage)
 
 
 def _manifest_of(folder: Path, digest: str) -> Manifest | None:
     """The manifest of the artifact of a fingerprint, in the folder of its step."""
-    made = folder / digest[:16]
-    return read_manifest(made) if is_whole(made) else None
+    artifact = folder / digest[:16]
+    return read_manifest(artifact) if is_whole(artifact) else None
 
 
 @contextmanager
@@ -287,9 +287,9 @@ def _sole_use(root: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             lock.seek(0)
-            who = lock.read().strip() or "another process"
+            owner = lock.read().strip() or "another process"
             raise VisageError(
-                f"Another run is using {root} ({who}).", "Wait for it, or name another root with --root."
+                f"Another run is using {root} ({owner}).", "Wait for it, or name another root with --root."
             ) from error
         lock.truncate(0)
         lock.write(f"process {os.getpid()}")

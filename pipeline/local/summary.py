@@ -40,8 +40,8 @@ def _show_data(console: Console, data: dict[str, Any]) -> None:
         highlight=False,
     )
     ordered = sorted(rejects.items(), key=lambda item: -item[1])
-    told = ", ".join(f"{reason}\N{NO-BREAK SPACE}{count:,}" for reason, count in ordered)
-    _paragraph(console, told)
+    counts = ", ".join(f"{reason}\N{NO-BREAK SPACE}{count:,}" for reason, count in ordered)
+    _paragraph(console, counts)
 
 
 def _show_quality(console: Console, metrics: dict[str, Any]) -> None:
@@ -61,10 +61,10 @@ def _show_quality(console: Console, metrics: dict[str, Any]) -> None:
         figures = [metrics.get(key), metrics.get(f"baseline_{key}"), champion.get(key)]
         if figures[0] is None:
             continue
-        estimator, baseline, before = ("-" if figure is None else form.format(figure) for figure in figures)
+        estimator, baseline, champion_text = ("-" if figure is None else form.format(figure) for figure in figures)
         low, high = metrics.get(f"{key}_low"), metrics.get(f"{key}_high")
         interval = "" if low is None or high is None else f"{form.format(low)} to {form.format(high)}"
-        table.add_row(f"        {text}", estimator, interval, baseline, before)
+        table.add_row(f"        {text}", estimator, interval, baseline, champion_text)
     console.print(table)
     for name, text, form in (
         ("age_mae", "age MAE {} years", "{:.1f}"),
@@ -72,9 +72,9 @@ def _show_quality(console: Console, metrics: dict[str, Any]) -> None:
     ):
         worst = metrics.get("worst_slices", {}).get(name)
         if worst:
-            said = text.format(form.format(worst[name]))
-            told = f"Worst for {worst['slice']} {worst['value']}: {said}, {worst['examples']:,} examples"
-            _paragraph(console, told)
+            figure_text = text.format(form.format(worst[name]))
+            sentence = f"Worst for {worst['slice']} {worst['value']}: {figure_text}, {worst['examples']:,} examples"
+            _paragraph(console, sentence)
 
 
 def _show_model(console: Console, registered: dict[str, Any], metrics: dict[str, Any]) -> None:
@@ -106,8 +106,8 @@ def _scored(scores: dict[str, Any]) -> str:
 
 def _from_here(path: Path) -> Path:
     """A path as short as can be: from the folder that the command was given in, if it lies below it."""
-    here = Path.cwd()
-    return path.relative_to(here) if path.is_relative_to(here) else path
+    working_folder = Path.cwd()
+    return path.relative_to(working_folder) if path.is_relative_to(working_folder) else path
 
 
 def _ui_command(root: Path) -> str:

@@ -83,7 +83,7 @@ def serve(runner: Connection, environment: Mapping[str, str], alive: str) -> Non
     _runner = runner
     os.setpgrp()  # and so Ctrl-C is the runner's to answer
     os.environ.update(environment)
-    _hold(Path(alive))
+    _lock(Path(alive))
     parent = parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
@@ -118,7 +118,7 @@ def run_step(
     log_file: Path,
     pipeline_run: PipelineRun,
     surroundings: Surroundings,
-    known: Identity,
+    step_identity: Identity,
 ) -> Manifest:
     """Run one step to a whole artifact, with its log in a file and its child run in MLflow.
 
@@ -131,7 +131,7 @@ def run_step(
 
         def work() -> Manifest:
             with tracking.step_run(pipeline_run, step, settings, Watcher(step.name)) as tracker:
-                manifest = execute(step, settings, inputs, final, tracker, surroundings, known)
+                manifest = execute(step, settings, inputs, final, tracker, surroundings, step_identity)
                 figures.record(tracker, step, manifest, final, inputs)
                 return manifest
 
@@ -170,7 +170,7 @@ def _output_to(file: Path) -> Iterator[None]:
     file.parent.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
+    saved = os.dup(1), os.dup(2)
     target = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(target, 1)
     os.dup2(target, 2)
@@ -181,12 +181,12 @@ def _output_to(file: Path) -> Iterator[None]:
         sys.stdout.flush()
         sys.stderr.flush()
         logging.getLogger().handlers.clear()
-        for stream, descriptor in zip((1, 2), kept, strict=True):
+        for stream, descriptor in zip((1, 2), saved, strict=True):
             os.dup2(descriptor, stream)
             os.close(descriptor)
 
 
-def _hold(alive: Path) -> None:
+def _lock(alive: Path) -> None:
     import fcntl
 
     descriptor = os.open(alive, os.O_RDWR | os.O_CREAT, 0o644)

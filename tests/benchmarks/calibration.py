@@ -26,7 +26,7 @@ from components.estimator.calibration import Calibration
 from components.estimator.distribution import AgeDistribution
 from components.evaluate.predictions import examples
 from components.train import calibrate
-from components.train.calibrate import Told
+from components.train.calibrate import CalibrationSet
 from schemas.record import FEMALE, MAX_AGE, TEST, VALIDATION
 from schemas.shard import read_index
 
@@ -43,70 +43,73 @@ def main() -> None:
     parser.add_argument("--deals", type=int, default=20, help="how often the faces are dealt")
     options = parser.parse_args()
     estimator = saved.load(options.train / "estimator")
-    told = tell(estimator, options.ingest)
-    decades = np.minimum(told.ages // 10, DECADES - 1).astype(int)
+    calibration_set = predict(estimator, options.ingest)
+    decades = np.minimum(calibration_set.ages // 10, DECADES - 1).astype(int)
     before: list[list[float]] = []
     after: list[list[float]] = []
     errors: dict[str, list[list[float]]] = {name: [] for name in CORRECTIONS}
     rng = np.random.default_rng(0)
     for _ in range(options.deals):
-        dealt = rng.permutation(len(told.ages))
+        dealt = rng.permutation(len(calibration_set.ages))
         to, on = np.split(dealt, [round(options.fit * len(dealt))])
-        plain, calibrated = Calibration(), calibrate.fit(rows(told, to), estimator.age_bins)
+        plain, calibrated = Calibration(), calibrate.fit(rows(calibration_set, to), estimator.age_bins)
         for calibration, covered in ((plain, before), (calibrated, after)):
-            low, high = interval(rows(told, on), calibration, estimator.age_bins)
-            inside = (low <= told.ages[on]) & (told.ages[on] <= high)
+            low, high = interval(rows(calibration_set, on), calibration, estimator.age_bins)
+            inside = (low <= calibration_set.ages[on]) & (calibration_set.ages[on] <= high)
             covered.append(by_decade(inside, decades[on]))
-        estimate = AgeDistribution.of(told.outputs["age"], estimator.age_bins).mean
+        estimate = AgeDistribution.of(calibration_set.outputs["age"], estimator.age_bins).mean
         for name, correct in CORRECTIONS.items():
-            corrected = np.clip(correct(estimate[to], told.ages[to], estimate[on]), 0, MAX_AGE)
-            error = corrected - told.ages[on]
+            corrected = np.clip(correct(estimate[to], calibration_set.ages[to], estimate[on]), 0, MAX_AGE)
+            error = corrected - calibration_set.ages[on]
             errors[name].append([np.abs(error).mean(), *by_decade(error, decades[on])])
     show(np.bincount(decades, minlength=DECADES) * (1 - options.fit), np.array(before), np.array(after), errors)
 
 
-def tell(estimator: saved.Estimator, ingest: Path) -> Told:
+def predict(estimator: saved.Estimator, ingest: Path) -> CalibrationSet:
     """What the network says, without any correction, of the faces of known age that it did not learn from."""
     estimator.calibration = Calibration()
     index = read_index(ingest)
-    held = [one for split in (VALIDATION, TEST) for one in examples(ingest, index[split]) if one.age is not None]
-    outputs = estimator.outputs_of_jpegs([one.jpeg for one in held])
-    female = [np.nan if one.gender is None else float(one.gender == FEMALE) for one in held]
-    return Told(outputs, np.array([one.age for one in held], float), np.array(female))
+    faces = [one for split in (VALIDATION, TEST) for one in examples(ingest, index[split]) if one.age is not None]
+    outputs = estimator.outputs_of_jpegs([one.jpeg for one in faces])
+    female = [np.nan if one.gender is None else float(one.gender == FEMALE) for one in faces]
+    return CalibrationSet(outputs, np.array([one.age for one in faces], float), np.array(female))
 
 
-def rows(told: Told, held: np.ndarray) -> Told:
+def rows(faces: CalibrationSet, chosen: np.ndarray) -> CalibrationSet:
     """Some of the faces."""
-    return Told({name: output[held] for name, output in told.outputs.items()}, told.ages[held], told.female[held])
+    outputs = {name: output[chosen] for name, output in faces.outputs.items()}
+    return CalibrationSet(outputs, faces.ages[chosen], faces.female[chosen])
 
 
-def interval(told: Told, calibration: Calibration, age_bins: saved.heads.AgeBins) -> tuple[np.ndarray, np.ndarray]:
+def interval(
+    faces: CalibrationSet, calibration: Calibration, age_bins: saved.heads.AgeBins
+) -> tuple[np.ndarray, np.ndarray]:
     """The 90 % interval of every face."""
-    said = saved.interpret(calibration.probabilities(told.outputs), age_bins, calibration)
-    return said.age_low, said.age_high
+    predictions = saved.interpret(calibration.probabilities(faces.outputs), age_bins, calibration)
+    return predictions.age_low, predictions.age_high
 
 
 def by_decade(values: np.ndarray, decades: np.ndarray) -> list[float]:
     """The mean in every decade; NaN where there is no face."""
-    held = [values[decades == decade] for decade in range(DECADES)]
-    return [float(one.mean()) if len(one) else np.nan for one in held]
+    groups = [values[decades == decade] for decade in range(DECADES)]
+    return [float(group.mean()) if len(group) else np.nan for group in groups]
 
 
-def line(estimate: np.ndarray, ages: np.ndarray, told: np.ndarray) -> np.ndarray:
-    return np.polyval(np.polyfit(estimate, ages, 1), told)
+def line(estimate: np.ndarray, ages: np.ndarray, test_estimate: np.ndarray) -> np.ndarray:
+    return np.polyval(np.polyfit(estimate, ages, 1), test_estimate)
 
 
-def isotonic(estimate: np.ndarray, ages: np.ndarray, told: np.ndarray) -> np.ndarray:
-    return IsotonicRegression(out_of_bounds="clip").fit(estimate, ages).predict(told)
+def isotonic(estimate: np.ndarray, ages: np.ndarray, test_estimate: np.ndarray) -> np.ndarray:
+    return IsotonicRegression(out_of_bounds="clip").fit(estimate, ages).predict(test_estimate)
 
 
-def turned_line(estimate: np.ndarray, ages: np.ndarray, told: np.ndarray) -> np.ndarray:
+def turned_line(estimate: np.ndarray, ages: np.ndarray, test_estimate: np.ndarray) -> np.ndarray:
     slope, start = np.polyfit(ages, estimate, 1)
-    return (told - start) / slope
+    return (test_estimate - start) / slope
 
 
 CORRECTIONS: dict[str, Correction] = {
-    "none": lambda estimate, ages, told: told,
+    "none": lambda estimate, ages, test_estimate: test_estimate,
     "line": line,
     "isotonic": isotonic,
     "turned_line": turned_line,
@@ -115,20 +118,20 @@ CORRECTIONS: dict[str, Correction] = {
 
 def show(faces: np.ndarray, before: np.ndarray, after: np.ndarray, errors: dict[str, list[list[float]]]) -> None:
     """Print the table by decade and, last, all of it as JSON."""
-    means = {name: np.nanmean(np.array(held), axis=0) for name, held in errors.items()}
+    means = {name: np.nanmean(np.array(errors_of_deals), axis=0) for name, errors_of_deals in errors.items()}
     print("                      within the 90 % interval      mean error, years, with a correction of the estimate")
     print(f"{'age':8}{'faces':>7}{'before':>9}{'after':>9}{'scatter':>9}   " + "".join(f"{name:>12}" for name in means))
     for decade in range(DECADES):
         shares = [np.nanmean(before[:, decade]), np.nanmean(after[:, decade]), np.nanstd(after[:, decade])]
-        told = "".join(f"{held[1 + decade]:12.2f}" for held in means.values())
+        corrected = "".join(f"{mean[1 + decade]:12.2f}" for mean in means.values())
         name = f"{decade * 10}-{decade * 10 + 9}"
-        print(f"{name:8}{faces[decade]:7,.0f}" + "".join(f"{share:9.1%}" for share in shares) + f"   {told}")
-    print(f"{'age MAE, years':42}   " + "".join(f"{held[0]:12.2f}" for held in means.values()))
+        print(f"{name:8}{faces[decade]:7,.0f}" + "".join(f"{share:9.1%}" for share in shares) + f"   {corrected}")
+    print(f"{'age MAE, years':42}   " + "".join(f"{mean[0]:12.2f}" for mean in means.values()))
     judged = faces >= 100
-    figures = {f"{name}_mae": held[0] for name, held in means.items()}
-    for name, held in (("before", before), ("after", after)):
-        figures[f"{name}_miss"] = np.abs(held[:, judged] - calibrate.LEVEL).mean()
-        figures[f"{name}_lowest"], figures[f"{name}_highest"] = np.quantile(held.mean(axis=0)[judged], [0, 1])
+    figures = {f"{name}_mae": mean[0] for name, mean in means.items()}
+    for name, coverage in (("before", before), ("after", after)):
+        figures[f"{name}_miss"] = np.abs(coverage[:, judged] - calibrate.LEVEL).mean()
+        figures[f"{name}_lowest"], figures[f"{name}_highest"] = np.quantile(coverage.mean(axis=0)[judged], [0, 1])
     print(json.dumps({name: round(float(figure), 4) for name, figure in figures.items()}))
 
 

@@ -56,17 +56,17 @@ def main() -> None:
     for kind, photos in kinds.items():
         for damage in (cut, cut_and_ended, zeroed) if kind in JPEGS else (cut, zeroed):
             damaged = [data for photo in photos for data in really_damaged(photo, damage, arguments.places)]
-            found = {name: sum(map(refuser(read), damaged)) for name, read in readers.items() if reads(read, photos)}
-            row = "".join(f"{f'{found[name]}/{len(damaged)}' if name in found else '-':>13}" for name in readers)
+            refused = {name: sum(map(refuser(read), damaged)) for name, read in readers.items() if reads(read, photos)}
+            row = "".join(f"{f'{refused[name]}/{len(damaged)}' if name in refused else '-':>13}" for name in readers)
             print(f"{kind + ', ' + damage.__name__.replace('_', ' '):34}{row}", flush=True)
             if kind in JPEGS:
                 total["damaged"] += len(damaged)
-                for name, count in found.items():
+                for name, count in refused.items():
                     total[name] += count
     for name in readers:
         figures[f"{name}_found"] = total[name] / total["damaged"]
-    whole = [photo for photos in kinds.values() for photo in photos]
-    figures["whole_lost"] = sum(map(refuser(open_photo_of), whole))
+    undamaged = [photo for photos in kinds.values() for photo in photos]
+    figures["whole_lost"] = sum(map(refuser(open_photo_of), undamaged))
     faces, photos = face_files(), [data for data in photo_files() if data[:2] == b"\xff\xd8"]
     figures["real_lost"] = sum(map(refuser(open_photo_of), faces)) + sum(map(refuser(open_photo_of), photos))
     figures["real"] = len(faces) + len(photos)
@@ -104,34 +104,34 @@ JPEGS = (
 )
 
 
-def kinds_of_photos(given: list[Image.Image]) -> dict[str, list[bytes]]:
+def kinds_of_photos(images: list[Image.Image]) -> dict[str, list[bytes]]:
     """The pictures as files, by the kind of file."""
     kinds = {
-        "baseline": [stored(picture) for picture in given],
-        "4:4:4": [stored(picture, subsampling=0) for picture in given],
-        "optimized": [stored(picture, optimize=True, quality=75) for picture in given],
-        "grey": [stored(picture.convert("L")) for picture in given],
-        "restart markers": [stored(picture, restart_marker_rows=1) for picture in given],
-        "progressive": [stored(picture, progressive=True) for picture in given],
-        "CMYK": [stored(picture.convert("CMYK")) for picture in given],
+        "baseline": [stored(picture) for picture in images],
+        "4:4:4": [stored(picture, subsampling=0) for picture in images],
+        "optimized": [stored(picture, optimize=True, quality=75) for picture in images],
+        "grey": [stored(picture.convert("L")) for picture in images],
+        "restart markers": [stored(picture, restart_marker_rows=1) for picture in images],
+        "progressive": [stored(picture, progressive=True) for picture in images],
+        "CMYK": [stored(picture.convert("CMYK")) for picture in images],
         "MPO": [
-            stored(picture, "MPO", save_all=True, append_images=[picture.reduce(4)], quality=90) for picture in given
+            stored(picture, "MPO", save_all=True, append_images=[picture.reduce(4)], quality=90) for picture in images
         ],
-        "bytes behind the end": [stored(picture) + stored(picture.reduce(4)) for picture in given],
-        "PNG": [stored(picture, "PNG") for picture in given],
-        "WebP": [stored(picture, "WEBP") for picture in given],
-        "WebP lossless": [stored(picture, "WEBP", lossless=True) for picture in given],
-        "GIF": [stored(picture, "GIF") for picture in given],
-        "TIFF, LZW": [stored(picture, "TIFF", compression="tiff_lzw") for picture in given],
-        "TIFF, JPEG": [stored(picture, "TIFF", compression="jpeg") for picture in given],
-        "JPEG 2000": [stored(picture, "JPEG2000", quality_layers=[20]) for picture in given],
-        "AVIF": [stored(picture, "AVIF") for picture in given],
+        "bytes behind the end": [stored(picture) + stored(picture.reduce(4)) for picture in images],
+        "PNG": [stored(picture, "PNG") for picture in images],
+        "WebP": [stored(picture, "WEBP") for picture in images],
+        "WebP lossless": [stored(picture, "WEBP", lossless=True) for picture in images],
+        "GIF": [stored(picture, "GIF") for picture in images],
+        "TIFF, LZW": [stored(picture, "TIFF", compression="tiff_lzw") for picture in images],
+        "TIFF, JPEG": [stored(picture, "TIFF", compression="jpeg") for picture in images],
+        "JPEG 2000": [stored(picture, "JPEG2000", quality_layers=[20]) for picture in images],
+        "AVIF": [stored(picture, "AVIF") for picture in images],
     }
     if importlib.util.find_spec("pillow_heif"):
         import pillow_heif
 
         kinds["HEIC"] = []
-        for picture in given:
+        for picture in images:
             file = io.BytesIO()
             pillow_heif.from_pillow(picture).save(file, quality=80)
             kinds["HEIC"].append(file.getvalue())
@@ -263,13 +263,13 @@ def reads(read: Read, photos: Iterable[bytes]) -> bool:
 
 def rate(read: Read, photos: list[bytes], rounds: int) -> float:
     """Photos a second of one core."""
-    taken = []
+    seconds = []
     for _ in range(rounds):
         start = time.process_time()
         for data in photos:
             read(data)
-        taken.append(time.process_time() - start)
-    return len(photos) / min(taken)
+        seconds.append(time.process_time() - start)
+    return len(photos) / min(seconds)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument(
         "--only", nargs="+", choices=TABLES, default=TABLES, help="the tables to make; all if not given"
     )
-    wanted = parser.parse_args().only
+    names = parser.parse_args().only
     if not (SHARED / "photos.zip").is_file():
         raise SystemExit(f"There is no photos.zip in {SHARED}; VISAGE_SHARED_DATA names another folder.")
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before the detectors' libraries count the cores
@@ -69,20 +69,22 @@ def main() -> None:
     with zipfile.ZipFile(SHARED / "photos.zip") as archive, (SHARED / "photos.csv").open() as table:
         rows = list(csv.DictReader(table))
         photos = [open_photo(archive.read(row["path"]), settings) for row in rows]
-    there = [int(row["faces"]) for row in rows]
-    portraits = [photo for photo, number in zip(photos, there, strict=True) if number == 1]
+    face_counts = [int(row["faces"]) for row in rows]
+    portraits = [photo for photo, number in zip(photos, face_counts, strict=True) if number == 1]
     tables = {
-        "detectors": detectors(photos, there, settings.min_side),
-        "turned": turned_photos(photos, there, settings.min_side),
+        "detectors": detectors(photos, face_counts, settings.min_side),
+        "turned": turned_photos(photos, face_counts, settings.min_side),
         "leaning": leaning_portraits(portraits, settings),
         "faces": photos_to_faces(photos, settings),
         "utkface_turned": turned_faces(),
         "utkface_leaning": leaning_faces(),
     }
-    print(json.dumps({name: told(name, tables[name]) for name in wanted}))
+    print(json.dumps({name: print_table(name, tables[name]) for name in names}))
 
 
-def detectors(photos: list[Image.Image], there: list[int], smallest: int) -> Iterable[tuple[str, dict[str, float]]]:
+def detectors(
+    photos: list[Image.Image], face_counts: list[int], smallest: int
+) -> Iterable[tuple[str, dict[str, float]]]:
     """Faces found by one detector and another on the photos as they are, and their speed."""
     candidates: dict[str, Callable[[], Find]] = {
         "OpenCV, frontalface_alt2": cascade,
@@ -100,47 +102,54 @@ def detectors(photos: list[Image.Image], there: list[int], smallest: int) -> Ite
         except ImportError as error:
             print(f"{name}: left out, {error}")
             continue
-        yield name, measured(find, photos, there, smallest)
+        yield name, measured(find, photos, face_counts, smallest)
 
 
-def told(title: str, rows: Iterable[tuple[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
+def print_table(title: str, rows: Iterable[tuple[str, dict[str, float]]]) -> dict[str, dict[str, float]]:
     """Print the rows of a table as they come; gives them all."""
-    held: dict[str, dict[str, float]] = {}
+    table: dict[str, dict[str, float]] = {}
     for name, figures in rows:
-        if not held:
+        if not table:
             print(f"\n| {title} | {' | '.join(figures)} |\n|{' --- |' * (len(figures) + 1)}")
-        held[name] = figures
+        table[name] = figures
         print(f"| {name} | {' | '.join(f'{figure:g}' for figure in figures.values())} |", flush=True)
-    return held
+    return table
 
 
-def measured(find: Find, photos: list[Image.Image], there: list[int], smallest: int) -> dict[str, float]:
+def measured(find: Find, photos: list[Image.Image], face_counts: list[int], smallest: int) -> dict[str, float]:
     """Faces found on each kind of photo, faces more than there are, and photos a second of core time."""
     find(photos[0])
-    found, seconds = [], []
+    sizes, seconds = [], []
     for _ in range(ROUNDS):
         started = time.process_time()
-        found = [find(photo) for photo in photos]
+        sizes = [find(photo) for photo in photos]
         seconds.append(time.process_time() - started)
-    return counted(found, there, smallest) | {"photos_per_second": round(len(photos) / min(seconds), 2)}
+    return counted(sizes, face_counts, smallest) | {"photos_per_second": round(len(photos) / min(seconds), 2)}
 
 
-def counted(found: list[list[Size]], there: list[int], smallest: int) -> dict[str, float]:
+def counted(found_sizes: list[list[Size]], face_counts: list[int], smallest: int) -> dict[str, float]:
     """Faces found on each kind of photo, and faces more than there are.
 
     Faces with a shorter side than `smallest` do not count, for they are not scored either. Nor is a face too many on the photo
     of the team, which has a blurred crowd behind it that nobody counted.
     """
-    pairs = [(sum(min(size) >= smallest for size in sizes), held) for sizes, held in zip(found, there, strict=True)]
+    pairs = [
+        (sum(min(size) >= smallest for size in sizes), count)
+        for sizes, count in zip(found_sizes, face_counts, strict=True)
+    ]
     recall: dict[str, float] = {
-        f"{kind}, of {sum(n for n in there if n in numbers)}": sum(min(n, held) for n, held in pairs if held in numbers)
+        f"{kind}, of {sum(n for n in face_counts if n in numbers)}": sum(
+            min(n, count) for n, count in pairs if count in numbers
+        )
         for kind, numbers in COUNTED.items()
     }
-    extra = sum(max(0, n - held) for n, held in pairs if held not in COUNTED["team"])
+    extra = sum(max(0, n - count) for n, count in pairs if count not in COUNTED["team"])
     return recall | {"too_many": extra}
 
 
-def turned_photos(photos: list[Image.Image], there: list[int], smallest: int) -> Iterable[tuple[str, dict[str, float]]]:
+def turned_photos(
+    photos: list[Image.Image], face_counts: list[int], smallest: int
+) -> Iterable[tuple[str, dict[str, float]]]:
     """The photos turned clockwise: faces found, and how many of them were taken for faces turned otherwise."""
     from components.detection.detect import detector
 
@@ -148,11 +157,11 @@ def turned_photos(photos: list[Image.Image], there: list[int], smallest: int) ->
         for turns in ((), TURNS):
             find = detector(kind, None, turns)
             for turn in (0, *TURNS):
-                found = [find(photo.rotate(-turn, expand=True)) for photo in photos]
-                sizes = [[(held.right - held.left, held.bottom - held.top) for held in faces] for faces in found]
-                otherwise = sum(held.turn != turn for faces in found for held in faces)
+                found_faces = [find(photo.rotate(-turn, expand=True)) for photo in photos]
+                sizes = [[(face.right - face.left, face.bottom - face.top) for face in faces] for faces in found_faces]
+                otherwise = sum(face.turn != turn for faces in found_faces for face in faces)
                 name = f"{kind}{', in turns' if turns else ''}: turned by {turn}"
-                yield name, counted(sizes, there, smallest) | {"taken_to_be_turned_otherwise": otherwise}
+                yield name, counted(sizes, face_counts, smallest) | {"taken_to_be_turned_otherwise": otherwise}
 
 
 def leaning_portraits(portraits: list[Image.Image], plain: "PhotoSettings") -> Iterable[tuple[str, dict[str, float]]]:
@@ -170,15 +179,15 @@ def leaning_portraits(portraits: list[Image.Image], plain: "PhotoSettings") -> I
         find = detector("fast", None, turns)
         upright = [faces_of(photo, settings, find) for photo in smaller]
         for lean in LEANS:
-            wrong = []
+            errors = []
             for photo, before in zip(smaller, upright, strict=True):
-                found = faces_of(photo.rotate(-lean, Image.Resampling.BICUBIC, expand=True), settings, find)
-                if before and found:
-                    first, second = (max(held, key=lambda face: face.score or 0) for held in (before, found))
-                    wrong.append(abs(within_half_turn(second.angle - first.angle - lean)))
+                leaning = faces_of(photo.rotate(-lean, Image.Resampling.BICUBIC, expand=True), settings, find)
+                if before and leaning:
+                    first, second = (max(faces, key=lambda face: face.score or 0) for faces in (before, leaning))
+                    errors.append(abs(within_half_turn(second.angle - first.angle - lean)))
             yield (
                 f"{name}: by {lean}",
-                {"found": len(wrong), "median": round(statistics.median(wrong), 1), "most": round(max(wrong), 1)},
+                {"found": len(errors), "median": round(statistics.median(errors), 1), "most": round(max(errors), 1)},
             )
 
 
@@ -197,11 +206,12 @@ def turned_faces() -> Iterable[tuple[str, dict[str, float]]]:
 
     find = detector("fast", None)
     scores = [
-        [[held.score for held in find(face.rotate(-turn))] for turn in (0, *TURNS)] for face in utkface(1000, seed=7)
+        [[face_found.score for face_found in find(face.rotate(-turn))] for turn in (0, *TURNS)]
+        for face in utkface(1000, seed=7)
     ]
-    for place, turn in enumerate((0, *TURNS)):
-        best = [max(of_turns[place], default=0.0) for of_turns in scores]
-        likeliest = sum(max(range(4), key=lambda number: sum(of_turns[number])) == place for of_turns in scores)
+    for position, turn in enumerate((0, *TURNS)):
+        best = [max(of_turns[position], default=0.0) for of_turns in scores]
+        likeliest = sum(max(range(4), key=lambda number: sum(of_turns[number])) == position for of_turns in scores)
         certain = sum(score >= 0.92 for score in best)
         yield f"by {turn}", {"found": sum(map(bool, best)), "0.92": certain, "most": max(best), "best_sum": likeliest}
 
@@ -212,16 +222,16 @@ def leaning_faces() -> Iterable[tuple[str, dict[str, float]]]:
 
     align, both = PhotoSettings(align=True), PhotoSettings(align=True, turns=TURNS)
     for lean in (0, 15, 30, 40):
-        wrong, otherwise = [], 0
+        errors, otherwise = [], 0
         for face in utkface(200, seed=8):
             wider = Image.fromarray(np.pad(np.asarray(face), ((100, 100), (100, 100), (0, 0)), mode="edge"))
             turned = wider.rotate(-lean, Image.Resampling.BICUBIC).crop((100, 100, 300, 300))
-            wrong.append(abs(angle_of(turned, None, align) - lean))
+            errors.append(abs(angle_of(turned, None, align) - lean))
             otherwise += abs(angle_of(turned, None, both) - lean) > 50
-        nine_of_ten = float(np.quantile(wrong, 0.9))
+        nine_of_ten = float(np.quantile(errors, 0.9))
         yield (
             f"by {lean}",
-            {"median": statistics.median(wrong), "nine_of_ten": nine_of_ten, "taken_for_a_quarter": otherwise},
+            {"median": statistics.median(errors), "nine_of_ten": nine_of_ten, "taken_for_a_quarter": otherwise},
         )
 
 
@@ -233,12 +243,12 @@ def photos_to_faces(photos: list[Image.Image], plain: "PhotoSettings") -> Iterab
 
     boxes = [[face.box for face in faces_of(photo, plain, detector("fast", None))] for photo in photos]
 
-    def given(settings: "PhotoSettings") -> None:
-        for photo, held in zip(photos, boxes, strict=True):
-            for box in held:
+    def crop_boxes(settings: "PhotoSettings") -> None:
+        for photo, photo_boxes in zip(photos, boxes, strict=True):
+            for box in photo_boxes:
                 crop_face(photo, box, settings, angle_of(photo, box, settings))
 
-    def sought(kind: str, settings: "PhotoSettings") -> None:
+    def find_faces(kind: str, settings: "PhotoSettings") -> None:
         find = detector(kind, None, settings.turns)
         for photo in photos:
             faces_of(photo, settings, find)
@@ -248,35 +258,35 @@ def photos_to_faces(photos: list[Image.Image], plain: "PhotoSettings") -> Iterab
         ", align": plain.model_copy(update={"align": True}),
         ", turns": plain.model_copy(update={"turns": TURNS}),
     }
-    ways: dict[str, Callable[[], None]] = {}
+    tasks: dict[str, Callable[[], None]] = {}
     for name, settings in chosen.items():
-        ways |= {f"{kind}{name}": partial(sought, kind, settings) for kind in ("fast", "thorough")}
-        ways[f"boxes given{name}"] = partial(given, settings)
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
+        tasks |= {f"{kind}{name}": partial(find_faces, kind, settings) for kind in ("fast", "thorough")}
+        tasks[f"boxes given{name}"] = partial(crop_boxes, settings)
+    seconds: dict[str, list[float]] = {name: [] for name in tasks}
     for _ in range(ROUNDS):
-        for name, way in ways.items():
+        for name, task in tasks.items():
             started = time.process_time()
-            way()
+            task()
             seconds[name].append(time.process_time() - started)
-    for name, taken in seconds.items():
-        yield name, {"photos_per_second": round(len(photos) / min(taken), 2)}
+    for name, times in seconds.items():
+        yield name, {"photos_per_second": round(len(photos) / min(times), 2)}
 
 
 def ours(kind: str, turns: tuple[int, ...] = ()) -> Find:
     from components.detection.detect import detector
 
     find = detector(kind, None, turns)
-    return lambda photo: [(held.right - held.left, held.bottom - held.top) for held in find(photo)]
+    return lambda photo: [(face.right - face.left, face.bottom - face.top) for face in find(photo)]
 
 
 def yunet() -> Find:
     from components.detection.yunet import network
 
-    look = network(0.7)
+    find_faces = network(0.7)
 
     def find(photo: Image.Image) -> list[Size]:
         picture, scale = small(photo)
-        return [((held.right - held.left) * scale, (held.bottom - held.top) * scale) for held in look(picture)]
+        return [((face.right - face.left) * scale, (face.bottom - face.top) * scale) for face in find_faces(picture)]
 
     return find
 
@@ -287,8 +297,8 @@ def mediapipe() -> Find:
     model = FaceDetection(model_selection=1)
 
     def find(photo: Image.Image) -> list[Size]:
-        found = model.process(np.asarray(photo)).detections or ()
-        boxes = [held.location_data.relative_bounding_box for held in found]
+        detections = model.process(np.asarray(photo)).detections or ()
+        boxes = [detection.location_data.relative_bounding_box for detection in detections]
         return [(box.width * photo.width, box.height * photo.height) for box in boxes]
 
     return find
@@ -302,8 +312,8 @@ def cascade() -> Find:
 
     def find(photo: Image.Image) -> list[Size]:
         picture, scale = small(photo)
-        found = model.detectMultiScale(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), 1.1, 5)
-        return [(width * scale, height * scale) for _, _, width, height in found]
+        boxes = model.detectMultiScale(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), 1.1, 5)
+        return [(width * scale, height * scale) for _, _, width, height in boxes]
 
     return find
 
@@ -315,8 +325,8 @@ def mtcnn() -> Find:
 
     def find(photo: Image.Image) -> list[Size]:
         picture, scale = small(photo)
-        found = [held["box"] for held in model.detect_faces(picture) or () if isinstance(held, dict)]
-        return [(width * scale, height * scale) for _, _, width, height in found]
+        boxes = [face["box"] for face in model.detect_faces(picture) or () if isinstance(face, dict)]
+        return [(width * scale, height * scale) for _, _, width, height in boxes]
 
     return find
 

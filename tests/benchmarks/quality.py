@@ -109,22 +109,22 @@ def main() -> None:
     parts = split(faces[: arguments.images], arguments.protocol, settings.estimator.age)
     if arguments.keep and (len(parts) > 1 or arguments.keep.exists()):
         parser.error(f"--keep {arguments.keep}: one estimator is kept, in a folder that is not there yet")
-    held = []
-    for number, told in enumerate(qualities(settings, parts, arguments.at_once, arguments.keep), start=1):
+    measured = []
+    for number, part_quality in enumerate(qualities(settings, parts, arguments.at_once, arguments.keep), start=1):
         train, test = parts[number - 1]
-        held.append(told)
+        measured.append(part_quality)
         part = f", part {number} of {len(parts)}" if len(parts) > 1 else ""
         print(
             f"{arguments.recipe}, protocol {arguments.protocol}{part}, "
-            f"{len(train):,} to train, {len(test):,} to test: {held[-1]}",
+            f"{len(train):,} to train, {len(test):,} to test: {measured[-1]}",
             flush=True,
         )
-    rows = np.array([astuple(part) for part in held])
+    rows = np.array([astuple(part) for part in measured])
     key = SHORT.get((arguments.recipe, arguments.protocol), f"{arguments.recipe}_{arguments.protocol}")
     figures = {f"{key}_{field.name}": value for field, value in zip(fields(Quality), rows.mean(axis=0), strict=True)}
-    if len(held) > 1:
+    if len(measured) > 1:
         figures[f"{key}_mae_std"] = rows[:, 0].std(ddof=1)
-        print(f"{len(held)} parts: MAE {rows[:, 0].mean():.2f} +- {figures[f'{key}_mae_std']:.2f} years")
+        print(f"{len(measured)} parts: MAE {rows[:, 0].mean():.2f} +- {figures[f'{key}_mae_std']:.2f} years")
     print(json.dumps({name: None if np.isnan(value) else round(float(value), 4) for name, value in figures.items()}))
 
 
@@ -195,10 +195,10 @@ def drawn_faces(path: Path, draw: int = 0) -> list[FaceExample]:
 def read_faces(path: Path, photo: PhotoSettings | None = None) -> list[FaceExample]:
     """The faces of an archive whose names are AGE_GENDER_RACE_TIME, gender 0 male and 1 female, in the order of names."""
     faces, seen = [], set()
-    with zipfile.ZipFile(path) as held:
-        for name in sorted(held.namelist()):
+    with zipfile.ZipFile(path) as zip_file:
+        for name in sorted(zip_file.namelist()):
             age, gender = Path(name).name.split("_")[:2]
-            data = held.read(name)
+            data = zip_file.read(name)
             digest = hashlib.sha256(data).hexdigest()
             if digest in seen or int(age) > MAX_AGE:
                 continue
@@ -234,12 +234,12 @@ def quality(
         minutes, cpu_minutes = (time.monotonic() - clock) / 60, (time.process_time() - cpu) / 60
         if keep:
             shutil.copytree(output / "estimator", keep)
-        told = saved.load(output / "estimator").predict_jpegs([face.jpeg for face in test])
-    return figures_of(told, train, test, settings.estimator.age.edges, minutes, cpu_minutes)
+        predictions = saved.load(output / "estimator").predict_jpegs([face.jpeg for face in test])
+    return figures_of(predictions, train, test, settings.estimator.age.edges, minutes, cpu_minutes)
 
 
 def figures_of(
-    told: saved.Predictions,
+    predictions: saved.Predictions,
     train: Sequence[FaceExample],
     test: Sequence[FaceExample],
     edges: Sequence[int],
@@ -248,15 +248,17 @@ def figures_of(
 ) -> Quality:
     """What predictions of the test images come to."""
     ages = np.array([face.age for face in test])
-    error = np.abs(told.age - ages)
+    error = np.abs(predictions.age - ages)
     female = np.array([face.gender == FEMALE for face in test])
     return Quality(
         mae=float(error.mean()),
         baseline=float(np.abs(ages - np.median([face.age for face in train])).mean()),
         cs5=float((error <= 5).mean()),
-        inside=float(((told.age_low <= ages) & (ages <= told.age_high)).mean()),
-        age_class=float((told.age_class == np.digitize(ages, edges)).mean()) if edges else float("nan"),
-        gender=float("nan") if np.isnan(told.female).any() else float(((told.female > 0.5) == female).mean()),
+        inside=float(((predictions.age_low <= ages) & (ages <= predictions.age_high)).mean()),
+        age_class=float((predictions.age_class == np.digitize(ages, edges)).mean()) if edges else float("nan"),
+        gender=float("nan")
+        if np.isnan(predictions.female).any()
+        else float(((predictions.female > 0.5) == female).mean()),
         minutes=minutes,
         cpu_minutes=cpu_minutes,
     )

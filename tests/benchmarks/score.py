@@ -48,8 +48,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=SUBJECTS, default=SUBJECTS)
     options = parser.parse_args()
     figures: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as held:
-        folder = Path(held)
+    with tempfile.TemporaryDirectory() as folder_name:
+        folder = Path(folder_name)
         model = write_model(folder / "model", options)
         for subject in options.only:
             figures |= SUBJECTS[subject](model, folder, options)

@@ -83,9 +83,9 @@ def main() -> None:
 def face(seed: int) -> str:
     """A JPEG as base64."""
     noise = np.random.default_rng(seed).integers(0, 255, (16, 16, 3), np.uint8)
-    held = io.BytesIO()
-    Image.fromarray(noise).resize((128, 128)).save(held, "JPEG")
-    return base64.b64encode(held.getvalue()).decode()
+    buffer = io.BytesIO()
+    Image.fromarray(noise).resize((128, 128)).save(buffer, "JPEG")
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def ask(port: int, body: str) -> None:
@@ -94,11 +94,11 @@ def ask(port: int, body: str) -> None:
     try:
         connection.request("POST", "/invocations", body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
-        said = answer.read()
+        text = answer.read()
     finally:
         connection.close()
     if answer.status != 200:
-        raise SystemExit(f"The server answers {answer.status}: {said[:300]!r}")
+        raise SystemExit(f"The server answers {answer.status}: {text[:300]!r}")
 
 
 def wait_for(port: int, body: str, server: subprocess.Popen) -> None:
@@ -116,19 +116,19 @@ def wait_for(port: int, body: str, server: subprocess.Popen) -> None:
 
 def load(call: Callable[[], object], clients: int, seconds: float) -> list[float]:
     """Seconds of every call that several callers finish within a time, each the next call after the last."""
-    end, taken = time.monotonic() + seconds, list[float]()
+    end, latencies = time.monotonic() + seconds, list[float]()
 
     def work() -> None:
         while (begun := time.monotonic()) < end:
             call()
-            taken.append(time.monotonic() - begun)
+            latencies.append(time.monotonic() - begun)
 
     callers = [threading.Thread(target=work) for _ in range(clients)]
     for caller in callers:
         caller.start()
     for caller in callers:
         caller.join()
-    return taken
+    return latencies
 
 
 if __name__ == "__main__":

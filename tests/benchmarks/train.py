@@ -56,7 +56,7 @@ def main() -> None:
             }
             for _ in range(3)
         ]
-        figures = {name: max(held[name] for held in rounds) for name in rounds[0]}
+        figures = {name: max(figures_of_round[name] for figures_of_round in rounds) for name in rounds[0]}
         figures |= training(Path(folder), recipe.load(arguments.recipe, arguments.set).of(STEP))
     figures["input_ratio"] = figures["input"] / figures["image_data_generator"]
     figures["epoch_ratio"] = figures["epoch"] / figures["bare_step"]
@@ -78,12 +78,12 @@ def make_faces(folder: Path, count: int) -> None:
     examples = []
     for number in range(count):
         noise = Image.fromarray(rng.integers(0, 256, (16, 16, 3), dtype=np.uint8))
-        held = io.BytesIO()
-        noise.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(held, "JPEG", quality=95)
-        (pictures / f"{number}.jpg").write_bytes(held.getvalue())
+        buffer = io.BytesIO()
+        noise.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=95)
+        (pictures / f"{number}.jpg").write_bytes(buffer.getvalue())
         examples.append(
             FaceExample(
-                jpeg=held.getvalue(),
+                jpeg=buffer.getvalue(),
                 height=SIDE,
                 width=SIDE,
                 person=f"noise:{number}",
@@ -129,18 +129,18 @@ def rate(batches: Iterable[Any]) -> float:
 
 
 def training(folder: Path, settings: Settings) -> dict[str, float]:
-    asked, strategy = settings.train, devices.strategy()
+    train_settings, strategy = settings.train, devices.strategy()
     split = dataset.open_split(folder, "train", settings.estimator, "always")
-    steps, quiet = dataset.steps(split, asked), Tracker()
+    steps, quiet = dataset.steps(split, train_settings), Tracker()
     learner = Learner(settings, heads.age_bins(settings.estimator.age), {}, steps, strategy)
 
     def timed(number: int, batches: Iterable[Any]) -> float:
-        return learner.epoch(number, batches, asked.batch_size, quiet)["images_per_second"]
+        return learner.epoch(number, batches, train_settings.batch_size, quiet)["images_per_second"]
 
-    timed(1, dataset.training_batches(split, asked, 1))  # traces the step, fills the cache
-    batch = next(iter(dataset.training_batches(split, asked, 2)))
+    timed(1, dataset.training_batches(split, train_settings, 1))  # traces the step, fills the cache
+    batch = next(iter(dataset.training_batches(split, train_settings, 2)))
     bare, epoch = zip(
-        *((timed(2, [batch] * steps), timed(3, dataset.training_batches(split, asked, 3))) for _ in range(3)),
+        *((timed(2, [batch] * steps), timed(3, dataset.training_batches(split, train_settings, 3))) for _ in range(3)),
         strict=True,
     )
     return {"bare_step": max(bare), "epoch": max(epoch)}

@@ -86,8 +86,8 @@ def main() -> None:
     # What was tuned and compiled for one case need not be for the next.
     jax.config.update("jax_compilation_cache_dir", tempfile.mkdtemp(prefix="visage-compiled-"))
 
-    told: dict = {"gpu": devices.described(devices.strategy()), "jax": jax.__version__, "cases": []}
-    print(f"{told['gpu']}, {len(jax.devices())} device(s), JAX {jax.__version__}", flush=True)
+    results: dict = {"gpu": devices.described(devices.strategy()), "jax": jax.__version__, "cases": []}
+    print(f"{results['gpu']}, {len(jax.devices())} device(s), JAX {jax.__version__}", flush=True)
     cases = [(name, precision) for name in arguments.recipes for precision in arguments.precisions]
     for number, (name, precision) in enumerate(cases):
         if number and end - time.monotonic() < RESERVE["case"]:
@@ -95,21 +95,21 @@ def main() -> None:
             continue
         settings = settings_of(name, precision, arguments)
         case = {"recipe": name, "precision": precision} | speed(settings, made_up_for(settings), arguments.steps)
-        told["cases"].append(case)
+        results["cases"].append(case)
         print(line(case), flush=True)
         gc.collect()
         jax.clear_caches()
         if arguments.quality and not number:
-            told["quality"] = of_real_faces(name, settings, case["fed_images_per_second"], end, arguments)
-    print(json.dumps(told))
+            results["quality"] = of_real_faces(name, settings, case["fed_images_per_second"], end, arguments)
+    print(json.dumps(results))
 
 
 def settings_of(name: str, precision: str, arguments: argparse.Namespace) -> Settings:
     """A recipe's, from scratch."""
-    asked = [*(TINY.get(name, []) if arguments.rehearse else []), *arguments.set, f"train.precision={precision}"]
-    if isinstance(recipe.load(name, asked).settings.estimator.backbone, ApplicationSettings):
-        asked.append("estimator.backbone.weights=none")
-    return recipe.load(name, asked).of(STEP)
+    overrides = [*(TINY.get(name, []) if arguments.rehearse else []), *arguments.set, f"train.precision={precision}"]
+    if isinstance(recipe.load(name, overrides).settings.estimator.backbone, ApplicationSettings):
+        overrides.append("estimator.backbone.weights=none")
+    return recipe.load(name, overrides).of(STEP)
 
 
 def made_up_for(settings: Settings) -> Faces:
@@ -185,9 +185,9 @@ def of_real_faces(name: str, settings: Settings, rate: float, end: float, argume
     if minutes <= 0:
         print("quality: no time left", flush=True)
         return {}
-    found = protocol_a.run(settings, train, test, rate, minutes)
-    print(f"{name}, protocol A, {len(train):,} to train, {len(test):,} to test: {found}", flush=True)
-    return {key: round(value, 4) for key, value in vars(found).items() if value == value}
+    test_quality = protocol_a.run(settings, train, test, rate, minutes)
+    print(f"{name}, protocol A, {len(train):,} to train, {len(test):,} to test: {test_quality}", flush=True)
+    return {key: round(value, 4) for key, value in vars(test_quality).items() if value == value}
 
 
 if __name__ == "__main__":

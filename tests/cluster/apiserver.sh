@@ -42,8 +42,8 @@ state=$(mktemp -d "$folder/state.XXXX")
 trap 'kill $(jobs -p) 2>/dev/null; wait; rm -rf "$state"' EXIT
 read -r etcd peer api < <(python3 -c '
 import socket
-held = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
-print(*[each.getsockname()[1] for each in held])')
+sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
+print(*[socket_.getsockname()[1] for socket_ in sockets])')
 etcd --data-dir "$state/etcd" --listen-client-urls "http://127.0.0.1:$etcd" --advertise-client-urls "http://127.0.0.1:$etcd" \
     --listen-peer-urls "http://127.0.0.1:$peer" --initial-advertise-peer-urls "http://127.0.0.1:$peer" \
     --initial-cluster "default=http://127.0.0.1:$peer" > "$state/etcd.log" 2>&1 &
@@ -81,9 +81,9 @@ forget() {
     kubectl get persistentvolumeclaims -o name | xargs -r kubectl patch --type merge -p '{"metadata": {"finalizers": null}}' >/dev/null
     kubectl get namespace visage -o json | python3 -c '
 import json, sys
-held = json.load(sys.stdin)
-held["spec"]["finalizers"] = []
-json.dump(held, sys.stdout)' | kubectl replace --raw /api/v1/namespaces/visage/finalize -f - >/dev/null
+namespace = json.load(sys.stdin)
+namespace["spec"]["finalizers"] = []
+json.dump(namespace, sys.stdout)' | kubectl replace --raw /api/v1/namespaces/visage/finalize -f - >/dev/null
 }
 
 kubectl create namespace kubeflow >/dev/null

@@ -47,8 +47,8 @@ def main() -> None:
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped
     print(f"workers run as {'the user nobody' if can_change_user() else 'this user'}", flush=True)
-    with tempfile.TemporaryDirectory(prefix="visage-cluster-") as held:
-        folder = Path(held)
+    with tempfile.TemporaryDirectory(prefix="visage-cluster-") as folder_name:
+        folder = Path(folder_name)
         archives = write_archives(arguments.faces, folder, arguments.photos, arguments.scored)
         trial = Trial(folder, {"MLFLOW_TRACKING_URI": registered(folder / "registry")}, archives)
         try:
@@ -124,12 +124,12 @@ class Trial:
                 shutil.copyfile(archive, cluster.s3.folder / PHOTOS / archive.name)
             driver = Driver(folder / "driver", cluster.s3.environment | self._environment)
             source = ["--set", "source.kind=utkface", "--set", f"source.path=s3://{PHOTOS}/{ARCHIVES[0]}"]
-            places = [f"s3://{PHOTOS}/{archive}" for archive in ARCHIVES]
+            photos = [f"s3://{PHOTOS}/{archive}" for archive in ARCHIVES]
             ingest = ["step", "ingest", *source]
-            score = ["score", *places, "--faces", "whole", "--model", "visage@champion"]
+            score = ["score", *photos, "--faces", "whole", "--model", "visage@champion"]
             for name, command, at_work in (("ingest", ingest, _spooled), ("score", score, _some_parts)):
                 local = driver.run(*command, "--out", str(folder / f"{name}-local"))
-                self._tell(f"{name}, local runner", local, local.code == 0)
+                self._report(f"{name}, local runner", local, local.code == 0)
                 for workers in numbers:
                     out = folder / f"{name}-{workers}"
                     on_cluster = [*command, *cluster.settings, "--set", f"beam.workers={workers}", "--out", str(out)]
@@ -138,17 +138,17 @@ class Trial:
                         with cluster.workers(f"{name}-killed") as pool:
                             killed = driver.run(*on_cluster, meanwhile=killing(pool, lambda: at_work(cluster)))  # noqa: B023
                         one_message = killed.code == 1 and "Traceback" not in killed.said
-                        self._tell(f"{label}, killed with -9", killed, one_message or killed.code == 0)
+                        self._report(f"{label}, killed with -9", killed, one_message or killed.code == 0)
                         print("    " + killed.said.strip().splitlines()[-2])
                     with cluster.workers(f"{name}-{workers}") as pool:
                         done = driver.run(*on_cluster)
                         count = pool.log.read_text(errors="replace").count("Starting worker")
                     same = done.code == 0 and _same(name, out, folder / f"{name}-local") and not cluster.staged()
-                    self._tell(f"{label} ({count} were started)", done, same)
+                    self._report(f"{label} ({count} were started)", done, same)
 
-    def _tell(self, what: str, done: Done, is_right: bool) -> None:
+    def _report(self, label: str, done: Done, is_right: bool) -> None:
         self.failed += not is_right
-        print(f"{what:70} {done.seconds:7.1f} s  {'right' if is_right else 'WRONG'}", flush=True)
+        print(f"{label:70} {done.seconds:7.1f} s  {'right' if is_right else 'WRONG'}", flush=True)
         if not is_right:
             print(done.said)
 

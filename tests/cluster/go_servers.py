@@ -60,8 +60,8 @@ def build(name: str, command: list[str], folder: Path, environment: dict[str, st
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"{builder} did not build {name} within {BUILT_WITHIN} s") from error
     except subprocess.CalledProcessError as error:
-        said = error.stderr.strip().splitlines() or ["it did not say why"]
-        raise Unavailable(f"{builder} could not build {name}: {said[-1]}") from error
+        lines = error.stderr.strip().splitlines() or ["it did not say why"]
+        raise Unavailable(f"{builder} could not build {name}: {lines[-1]}") from error
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ class Server:
 
 
 def free_port() -> int:
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return held.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 @contextmanager
@@ -163,8 +163,8 @@ def versitygw(folder: Path) -> Iterator[S3]:
     """
     program, port = binary("versitygw"), free_port()
     buckets = folder / "buckets"
-    for made in (buckets, folder / "sidecar"):
-        made.mkdir()
+    for subfolder in (buckets, folder / "sidecar"):
+        subfolder.mkdir()
     credentials = ("visage-tests", "only-for-the-tests-of-an-hour")
     command = [
         str(program),

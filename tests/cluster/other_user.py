@@ -54,20 +54,20 @@ def as_nobody(command: list[str], home: Path) -> list[str]:
     Where Python or the project lie in a folder that is closed to others, as below /root, they alone are shown there: in a
     mount namespace of the command's own, with an empty folder over the closed one.
     """
-    shown = [Path(sys.base_prefix), Path(sys.prefix).resolve(), PROJECT, home]
-    closed = sorted({above for path in shown for above in path.parents if not above.stat().st_mode & 0o001})
+    visible = [Path(sys.base_prefix), Path(sys.prefix).resolve(), PROJECT, home]
+    closed = sorted({above for path in visible for above in path.parents if not above.stat().st_mode & 0o001})
     outermost = [above for above in closed if not any(other in above.parents for other in closed)]
     lines = ["set -e"]
     for number, above in enumerate(outermost):
-        held = [path for path in shown if above in path.parents]
+        visible_below = [path for path in visible if above in path.parents]
         keep = f"/mnt/visage-{number}"
         lines.append("mount -t tmpfs -o mode=755 tmpfs /mnt" if number == 0 else "")
-        for place, path in enumerate(held):
-            lines.append(f"mkdir -p {keep}-{place}; mount --bind {shlex.quote(str(path))} {keep}-{place}")
+        for index, path in enumerate(visible_below):
+            lines.append(f"mkdir -p {keep}-{index}; mount --bind {shlex.quote(str(path))} {keep}-{index}")
         lines.append(f"mount -t tmpfs -o mode=755 tmpfs {shlex.quote(str(above))}")
-        for place, path in enumerate(held):
+        for index, path in enumerate(visible_below):
             quoted = shlex.quote(str(path))
-            lines.append(f"mkdir -p {quoted}; mount --bind {keep}-{place} {quoted}")
+            lines.append(f"mkdir -p {quoted}; mount --bind {keep}-{index} {quoted}")
     lines.append(f"cd {shlex.quote(str(home))}")
     user = f"setpriv --reuid={NOBODY} --regid={NOBODY} --clear-groups"
     lines.append(f"exec {user} {shlex.join(command)}")

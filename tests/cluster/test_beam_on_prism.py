@@ -75,13 +75,13 @@ def test_score_goes_on_after_its_workers_were_killed_and_gives_the_local_runners
     assert counts[0] == counts[1] == len([path for path in faces.rglob("*") if path.is_file()])
 
 
-def is_one_message_of_a_lost_worker(said: str) -> bool:
+def is_one_message_of_a_lost_worker(output: str) -> bool:
     """Whether the last two lines are the message and its advice; Prism has several ways to go down with its worker."""
-    message = said.strip().splitlines()[-2]
-    told = message.startswith(
+    message = output.strip().splitlines()[-2]
+    names_the_worker = message.startswith(
         ("visage: A worker has ended in the middle of the job", "visage: The runner itself failed")
     )
-    return told and "Traceback" not in said and "goroutine" not in said
+    return names_the_worker and "Traceback" not in output and "goroutine" not in output
 
 
 def test_photos_that_only_the_driver_sees_are_one_message_before_any_work(cluster, faces, driver, tmp_path):

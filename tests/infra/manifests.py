@@ -26,9 +26,9 @@ def kustomize() -> list[str]:
 
 def built(name: str, folder: Path) -> list[dict[str, Any]]:
     """All objects of a kustomization of a copy that `copy` made."""
-    done = subprocess.run([*kustomize(), str(folder / name)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return [each for each in yaml.safe_load_all(done.stdout) if each]
+    completed = subprocess.run([*kustomize(), str(folder / name)], capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
+    return [manifest for manifest in yaml.safe_load_all(completed.stdout) if manifest]
 
 
 def copy(folder: Path) -> Path:
@@ -42,14 +42,14 @@ def copy(folder: Path) -> Path:
 
 def pod_specs(objects: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """The pod of every object that starts some, by kind and name."""
-    found = {}
-    for each in objects:
-        spec = each.get("spec") or {}
-        if each["kind"] == "CronJob":
+    specs = {}
+    for manifest in objects:
+        spec = manifest.get("spec") or {}
+        if manifest["kind"] == "CronJob":
             spec = spec["jobTemplate"]["spec"]
         if "template" in spec:
-            found[f"{each['kind']} {each['metadata']['name']}"] = spec["template"]["spec"]
-    return found
+            specs[f"{manifest['kind']} {manifest['metadata']['name']}"] = spec["template"]["spec"]
+    return specs
 
 
 def containers(pod: dict[str, Any]) -> list[dict[str, Any]]:

@@ -27,8 +27,8 @@ def postgresql() -> Iterator[dict[str, str]]:
         Unavailable: there is none on this machine, or no driver.
     """
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    found = programs[-1].parent if programs else Path(shutil.which("initdb") or "/none").parent
-    if not (found / "initdb").exists():
+    bin_folder = programs[-1].parent if programs else Path(shutil.which("initdb") or "/none").parent
+    if not (bin_folder / "initdb").exists():
         raise Unavailable("there is no PostgreSQL here")
     for module in ("psycopg", "flask_wtf"):
         if not find_spec(module):
@@ -43,7 +43,7 @@ def postgresql() -> Iterator[dict[str, str]]:
         port, data = free_port(), folder / "data"
         subprocess.run(
             [
-                found / "initdb",
+                bin_folder / "initdb",
                 "--auth=scram-sha-256",
                 "--username=visage",
                 f"--pwfile={folder / 'password'}",
@@ -55,7 +55,15 @@ def postgresql() -> Iterator[dict[str, str]]:
             capture_output=True,
             cwd=folder,
         )
-        command = [str(found / "postgres"), "-D", str(data), f"-p{port}", "-h127.0.0.1", f"-k{folder}", "-cfsync=off"]
+        command = [
+            str(bin_folder / "postgres"),
+            "-D",
+            str(data),
+            f"-p{port}",
+            "-h127.0.0.1",
+            f"-k{folder}",
+            "-cfsync=off",
+        ]
         if user:
             command = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", *command]
         with serving(command, port, folder / "log"):
@@ -64,7 +72,7 @@ def postgresql() -> Iterator[dict[str, str]]:
                 "PGPORT": str(port),
                 "PGUSER": "visage",
                 "PGPASSWORD": "only-for-tests",
-                "PATH": f"{found}{os.pathsep}{os.environ['PATH']}",
+                "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
             }
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -97,7 +105,7 @@ class Installation:
 
     def run(self, *command: str | Path, **more: str) -> str:
         """What a command prints, run with the server's environment; fails where it does."""
-        done = subprocess.run(
+        completed = subprocess.run(
             [str(word) for word in command],
             env=self.environment | more,
             capture_output=True,
@@ -105,8 +113,8 @@ class Installation:
             check=False,
             timeout=300,
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        assert completed.returncode == 0, completed.stdout + completed.stderr
+        return completed.stdout
 
     def kill(self) -> None:
         """Kill -9 the server, with all that it has started."""
@@ -158,9 +166,9 @@ def installed(database: str, bucket: str, postgres: Mapping[str, str], s3: S3, f
     (folder / "basic_auth.ini").write_text(
         text.replace("postgresql+psycopg:///mlflow", f"postgresql+psycopg:///{database}")
     )
-    held = Installation(database, bucket, environment, client, port, folder)
-    with held.stack:
-        yield held
+    installation = Installation(database, bucket, environment, client, port, folder)
+    with installation.stack:
+        yield installation
 
 
 @contextmanager

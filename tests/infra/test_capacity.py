@@ -27,7 +27,7 @@ def test_the_page_has_the_tables_that_the_script_prints():
 
 
 def test_core_hours_follow_from_rate_wait_and_efficiency():
-    given = (
+    options = (
         "--score_detect",
         "10",
         "--get_score",
@@ -39,7 +39,7 @@ def test_core_hours_follow_from_rate_wait_and_efficiency():
         "--deadline",
         "1000",
     )
-    text = printed(*given)
+    text = printed(*options)
     # 0.1 s to open a photo and 0.1 s to wait for it, at half of that speed: 100 M photos take 0.4 s each
     assert row(text, "photos/s a core")[3] == "5"
     assert row(text, "of it waiting for the store")[3] == "50%"
@@ -60,5 +60,5 @@ def test_figures_of_the_code_are_the_codes(name, module, constant):
     import components.storage.files
 
     modules = {"files": components.storage.files, "plan": components.score.plan}
-    figures = {held.name: held.value for held in runpy.run_path(str(SCRIPT))["FIGURES"]}
+    figures = {entry.name: entry.value for entry in runpy.run_path(str(SCRIPT))["FIGURES"]}
     assert figures[name] == getattr(modules[module], constant)

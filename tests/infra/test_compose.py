@@ -53,8 +53,8 @@ def loaded(installation: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_docker_would_take_it(installation):
-    done = loaded(installation)
-    assert done.returncode == 0, done.stderr
+    completed = loaded(installation)
+    assert completed.returncode == 0, completed.stderr
 
 
 @pytest.mark.slow
@@ -94,13 +94,13 @@ def test_no_secret_stands_in_it(compose, installation):
     for service in compose["services"].values():
         for name in service.get("environment", {}):
             assert not re.search("PASSWORD|SECRET|KEY", name) or name.endswith("_FILE")
-    made = {file.name for file in (installation / "secrets").iterdir()}
+    written_names = {file.name for file in (installation / "secrets").iterdir()}
     named = {
         name.removeprefix("secrets/")
         for service in compose["services"].values()
         for name in service.get("env_file", [])
     }
-    assert named | {"database"} == made
+    assert named | {"database"} == written_names
     assert (installation / "secrets").stat().st_mode & 0o077 == 0
 
 
@@ -117,12 +117,12 @@ class TestTimer:
 
     @pytest.mark.parametrize(("now", "waits"), [("2026-01-01 00:10:00", 1200), ("2026-01-01 00:30:00", 86400)])
     def test_it_waits_for_the_next_time_of_the_day(self, tmp_path, now, waits):
-        told = self.run(tmp_path, now, "true")
-        assert told[0] == str(waits)
+        sleeps = self.run(tmp_path, now, "true")
+        assert sleeps[0] == str(waits)
 
     def test_what_fails_is_tried_again_and_then_left_until_tomorrow(self, tmp_path):
-        told = self.run(tmp_path, "2026-01-01 00:10:00", "false")
-        assert told[:4] == ["1200", "600", "600", "0"]
+        sleeps = self.run(tmp_path, "2026-01-01 00:10:00", "false")
+        assert sleeps[:4] == ["1200", "600", "600", "0"]
 
     @staticmethod
     def run(folder: Path, now: str, command: str) -> list[str]:

@@ -60,13 +60,13 @@ esac""",
 
     def uv(self, *paths: str) -> None:
         """Have uv, which finds the Pythons of the PATH of these names and could fetch others."""
-        found = "\n".join(f"*{path.removeprefix('python')}) echo {self.bin / path} ;;" for path in paths)
+        cases = "\n".join(f"*{path.removeprefix('python')}) echo {self.bin / path} ;;" for path in paths)
         self.tool(
             "uv",
             f"""
 case "$1 $2" in
 "python find") case "$*" in
-{found}
+{cases}
 *) exit 1 ;;
 esac ;;
 venv*) echo "uv $*" >> {self.journal}; mkdir -p "$4/bin"; echo '#!/bin/sh' > "$4/bin/python"; chmod +x "$4/bin/python" ;;
@@ -85,7 +85,7 @@ esac""",
 
 
 @pytest.mark.parametrize(
-    ("glibc", "taken", "why"),
+    ("glibc", "chosen", "why"),
     [
         ("2.39", "3.13", "glibc 2.39 has wheels for Python 3.11 to 3.13"),
         ("2.41", "3.13", "glibc 2.41 has wheels"),
@@ -94,15 +94,15 @@ esac""",
         ("2.9", "3.11", "this machine has 2.9"),
     ],
 )
-def test_the_newest_python_that_this_glibc_has_wheels_for_is_taken_and_said(tmp_path, glibc, taken, why):
+def test_the_newest_python_that_this_glibc_has_wheels_for_is_taken_and_said(tmp_path, glibc, chosen, why):
     machine = Machine(tmp_path, glibc=glibc)
     for version in ("3.11", "3.12", "3.13", "3.14"):
         machine.python(f"python{version}", version)
     result = machine.make_environment()
     assert result.returncode == 0, result.stderr
-    assert f"Python {taken} and pip" in result.stdout
+    assert f"Python {chosen} and pip" in result.stdout
     assert why in result.stdout
-    assert machine.steps()[0].startswith(f"python{taken} -m venv")
+    assert machine.steps()[0].startswith(f"python{chosen} -m venv")
 
 
 def test_a_python_is_known_by_its_version_and_not_by_its_name(tmp_path):
@@ -134,15 +134,15 @@ def test_all_that_is_missing_is_told_at_once_and_nothing_is_installed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("lacking", "told"),
+    ("lacking", "message"),
     [("headers", "Python.h"), ("venv", "venv module"), ("compiler", "C++ compiler")],
 )
-def test_each_missing_piece_is_told(tmp_path, lacking, told):
+def test_each_missing_piece_is_told(tmp_path, lacking, message):
     machine = Machine(tmp_path, compiler=lacking != "compiler")
     machine.python("python3.12", "3.12", headers=lacking != "headers", venv=lacking != "venv")
     result = machine.make_environment()
     assert result.returncode == 2
-    assert told in result.stderr
+    assert message in result.stderr
     assert len(result.stderr.split("Missing:\n")[1].split("Any of these")[0].splitlines()) == 1
 
 
@@ -170,13 +170,13 @@ def test_a_machine_without_any_python_is_told_so(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("machine", "told"),
+    ("machine", "message"),
     [({"system": "Linux aarch64"}, "Linux aarch64"), ({"system": "Darwin arm64"}, "Darwin"), ({"glibc": ""}, "Alpine")],
 )
-def test_a_machine_that_has_no_wheels_is_told_so(tmp_path, machine, told):
+def test_a_machine_that_has_no_wheels_is_told_so(tmp_path, machine, message):
     result = Machine(tmp_path, **machine).make_environment()
     assert result.returncode == 2
-    assert told in result.stderr
+    assert message in result.stderr
 
 
 def test_uv_installs_where_it_is_there_with_a_python_it_finds(tmp_path):

@@ -19,17 +19,17 @@ INSTRUCTIONS = re.findall(
 LOCK = (PROJECT / "requirements.lock").read_text()
 
 
-def said(instruction: str) -> list[str]:
+def instructions(instruction: str) -> list[str]:
     return [text for name, text in INSTRUCTIONS if name == instruction]
 
 
 def default(argument: str) -> str:
-    return next(text.removeprefix(f"{argument}=") for text in said("ARG") if text.startswith(f"{argument}="))
+    return next(text.removeprefix(f"{argument}=") for text in instructions("ARG") if text.startswith(f"{argument}="))
 
 
 def copied() -> list[str]:
     """Paths of the checkout that COPY takes."""
-    return [source for text in said("COPY") if not text.startswith("--from") for source in text.split()[:-1]]
+    return [source for text in instructions("COPY") if not text.startswith("--from") for source in text.split()[:-1]]
 
 
 def reaches_the_build(path: str) -> bool:
@@ -51,11 +51,11 @@ def reaches_the_build(path: str) -> bool:
 @pytest.fixture
 def packaging(monkeypatch):
     """What setup.py hands to setuptools."""
-    told: dict = {}
-    monkeypatch.setattr("setuptools.setup", lambda **words: told.update(words))
+    arguments: dict = {}
+    monkeypatch.setattr("setuptools.setup", lambda **options: arguments.update(options))
     monkeypatch.chdir(PROJECT)
     runpy.run_path("setup.py")
-    return told
+    return arguments
 
 
 def without() -> list[str]:
@@ -95,7 +95,7 @@ def test_the_extras_exist(packaging):
 
 
 def test_the_base_is_of_a_version_and_one_that_setup_allows(packaging):
-    assert said("FROM")[0].split()[0] == said("FROM")[-1] == "$PYTHON"
+    assert instructions("FROM")[0].split()[0] == instructions("FROM")[-1] == "$PYTHON"
     minor = re.fullmatch(r"python:3\.(\d+)-slim-trixie", default("PYTHON"))
     assert minor
     lowest, highest = map(int, re.findall(r"3\.(\d+)", packaging["python_requires"]))
@@ -103,7 +103,7 @@ def test_the_base_is_of_a_version_and_one_that_setup_allows(packaging):
 
 
 def test_the_user_is_a_number_that_kubernetes_can_tell_from_root():
-    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", said("USER")[-1])
+    assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", instructions("USER")[-1])
 
 
 def test_nothing_that_the_image_leaves_out_is_imported_or_unknown():
@@ -118,7 +118,7 @@ def test_nothing_that_the_image_leaves_out_is_imported_or_unknown():
 
 
 def test_tensorflow_for_cpus_is_of_the_version_in_the_lock():
-    script = next(text for text in said("RUN") if "tensorflow-cpu==" in text)
+    script = next(text for text in instructions("RUN") if "tensorflow-cpu==" in text)
     command = re.search(r"tensorflow-cpu==\$\((sed .*? requirements\.lock)\)", script)
     assert command
     version = subprocess.run(command[1], shell=True, cwd=PROJECT, capture_output=True, text=True, check=True).stdout

@@ -28,12 +28,12 @@ def objects(builds, request):
 
 
 def named(objects, kind: str) -> dict[str, dict]:
-    return {each["metadata"]["name"]: each for each in objects if each["kind"] == kind}
+    return {manifest["metadata"]["name"]: manifest for manifest in objects if manifest["kind"] == kind}
 
 
 def test_every_object_is_right_by_the_schemas_of_kubernetes(objects):
-    for each in objects:
-        kubernetes_validate.validate(each, VERSION, strict=True)
+    for manifest in objects:
+        kubernetes_validate.validate(manifest, VERSION, strict=True)
 
 
 def test_a_key_that_is_none_and_a_value_of_another_type_are_noticed(builds):
@@ -46,9 +46,9 @@ def test_a_key_that_is_none_and_a_value_of_another_type_are_noticed(builds):
 
 def test_every_pod_meets_the_restricted_standard_and_writes_to_volumes_only(objects):
     for name, pod in pod_specs(objects).items():
-        held = pod["securityContext"]
-        assert held["runAsNonRoot"] and held["runAsUser"] > 0, name
-        assert held["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        security = pod["securityContext"]
+        assert security["runAsNonRoot"] and security["runAsUser"] > 0, name
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}, name
         assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys(), name
         assert not [volume for volume in pod["volumes"] if "hostPath" in volume], name
         for container in containers(pod):
@@ -96,32 +96,33 @@ def test_all_volumes_config_maps_and_secrets_that_are_named_are_there(builds):
     """Those of production, and of jobs, are made by somebody else: named in the kustomization's first lines, or optional."""
     for build, objects in builds.items():
         jobs = build.startswith("jobs/")
-        there = {
+        existing = {
             kind: set(named(objects + (builds["overlays/single-node"] if jobs else []), kind))
             for kind in ("ConfigMap", "Secret", "PersistentVolumeClaim")
         }
         if build == "overlays/production":
             first = (manifests.KUBERNETES / build / "kustomization.yaml").read_text().split("apiVersion")[0]
-            there["Secret"] |= set(re.findall(r"[a-z]+-[a-z]+", first))
+            existing["Secret"] |= set(re.findall(r"[a-z]+-[a-z]+", first))
         for name, pod in pod_specs(objects).items():
             mounted = {volume["name"]: volume for volume in pod["volumes"]}
             claimed = set()
-            for each in objects:
+            for manifest in objects:
                 claimed |= {
-                    held["metadata"]["name"] for held in (each.get("spec") or {}).get("volumeClaimTemplates", [])
+                    template["metadata"]["name"]
+                    for template in (manifest.get("spec") or {}).get("volumeClaimTemplates", [])
                 }
             for volume in mounted.values():
                 if "configMap" in volume:
-                    assert volume["configMap"]["name"] in there["ConfigMap"], name
+                    assert volume["configMap"]["name"] in existing["ConfigMap"], name
                 if "persistentVolumeClaim" in volume:
-                    assert volume["persistentVolumeClaim"]["claimName"] in there["PersistentVolumeClaim"], name
+                    assert volume["persistentVolumeClaim"]["claimName"] in existing["PersistentVolumeClaim"], name
             for container in containers(pod):
                 assert {mount["name"] for mount in container["volumeMounts"]} <= mounted.keys() | claimed, name
-                for held in container.get("envFrom", []):
-                    if "configMapRef" in held:
-                        assert held["configMapRef"]["name"] in there["ConfigMap"], name
-                    elif not held["secretRef"].get("optional"):
-                        assert held["secretRef"]["name"] in there["Secret"], name
+                for source in container.get("envFrom", []):
+                    if "configMapRef" in source:
+                        assert source["configMapRef"]["name"] in existing["ConfigMap"], name
+                    elif not source["secretRef"].get("optional"):
+                        assert source["secretRef"]["name"] in existing["Secret"], name
 
 
 def test_no_secret_stands_in_a_manifest_that_git_keeps(builds):
@@ -129,21 +130,25 @@ def test_no_secret_stands_in_a_manifest_that_git_keeps(builds):
     assert set(named(builds["overlays/production"], "Secret")) == set()
     for objects in builds.values():
         for pod in pod_specs(objects).values():
-            for variable in chain.from_iterable(held.get("env", []) for held in containers(pod)):
+            for variable in chain.from_iterable(container.get("env", []) for container in containers(pod)):
                 assert not re.search("PASSWORD|SECRET|TOKEN", variable["name"]) or "valueFrom" in variable
     for file in chain(manifests.KUBERNETES.rglob("*.yaml"), manifests.KUBERNETES.rglob("*.ini")):
         assert not re.search(r"(?im)password *[:=] *\S|://[^/\s:]+:[^/\s@]+@", file.read_text()), file
 
 
 def test_two_installations_have_passwords_of_their_own_and_keep_them(tmp_path):
-    made = []
+    secret_sets = []
     for name in ("one", "other"):
         (tmp_path / name).mkdir()
         secrets = manifests.copy(tmp_path / name) / "overlays" / "single-node" / "secrets"
         assert {file.stat().st_mode & 0o077 for file in secrets.iterdir()} == {0}
-        made.append({file.name: file.read_text() for file in secrets.iterdir()})
-    assert made[0].keys() == made[1].keys() == {"mlflow-database.env", "mlflow-admin.env", "mlflow-client.env"}
-    assert not [name for name in made[0] if made[0][name] == made[1][name]]
+        secret_sets.append({file.name: file.read_text() for file in secrets.iterdir()})
+    assert (
+        secret_sets[0].keys()
+        == secret_sets[1].keys()
+        == {"mlflow-database.env", "mlflow-admin.env", "mlflow-client.env"}
+    )
+    assert not [name for name in secret_sets[0] if secret_sets[0][name] == secret_sets[1][name]]
 
 
 def test_nobody_can_reach_what_he_is_not_let_to(builds):
@@ -157,17 +162,17 @@ def test_nobody_can_reach_what_he_is_not_let_to(builds):
 
 def test_every_service_and_budget_finds_pods(objects):
     labels = [{train_job.HOST_LABEL: "true"}]  # pods of the Job that the compiled pipeline starts
-    for each in objects:
-        spec = each.get("spec") or {}
-        spec = spec["jobTemplate"]["spec"] if each["kind"] == "CronJob" else spec
+    for manifest in objects:
+        spec = manifest.get("spec") or {}
+        spec = spec["jobTemplate"]["spec"] if manifest["kind"] == "CronJob" else spec
         if "template" in spec:
-            own = {"job-name": each["metadata"]["name"]} if each["kind"] == "Job" else {}
+            own = {"job-name": manifest["metadata"]["name"]} if manifest["kind"] == "Job" else {}
             labels.append(spec["template"]["metadata"]["labels"] | own)
-    for each in objects:
-        if each["kind"] in ("Service", "PodDisruptionBudget"):
-            selector = each["spec"]["selector"]
+    for manifest in objects:
+        if manifest["kind"] in ("Service", "PodDisruptionBudget"):
+            selector = manifest["spec"]["selector"]
             selector = selector.get("matchLabels", selector)
-            assert [held for held in labels if selector.items() <= held.items()], each["metadata"]["name"]
+            assert [pod for pod in labels if selector.items() <= pod.items()], manifest["metadata"]["name"]
 
 
 def test_nightly_jobs_never_overlap_and_have_deadlines_and_a_history(builds):
@@ -187,7 +192,11 @@ def test_mlflow_asks_who_comes(builds):
         pod = pod_specs(builds[build])["Deployment mlflow"]
         (server,) = pod["containers"]
         assert server["args"][:2] == ["--app-name", "basic-auth"]
-        (ini,) = [held["data"]["basic_auth.ini"] for held in builds[build] if "basic_auth.ini" in held.get("data", {})]
+        (ini,) = [
+            manifest["data"]["basic_auth.ini"]
+            for manifest in builds[build]
+            if "basic_auth.ini" in manifest.get("data", {})
+        ]
         assert "default_permission = READ" in ini
     (ingress,) = named(builds["overlays/production"], "Ingress").values()
     assert {rule["host"] for rule in ingress["spec"]["rules"]} == {*ingress["spec"]["tls"][0]["hosts"]}
@@ -196,17 +205,17 @@ def test_mlflow_asks_who_comes(builds):
 def test_the_commands_of_visage_and_their_recipes_are_right(builds, tmp_path):
     for build, objects in builds.items():
         jobs = build.startswith("jobs/")
-        for held in builds["overlays/single-node"] if jobs else objects:
-            if "recipe.yaml" in held.get("data", {}):
-                (tmp_path / "recipe.yaml").write_text(held["data"]["recipe.yaml"])
+        for manifest in builds["overlays/single-node"] if jobs else objects:
+            if "recipe.yaml" in manifest.get("data", {}):
+                (tmp_path / "recipe.yaml").write_text(manifest["data"]["recipe.yaml"])
         for pod in pod_specs(objects).values():
             for container in pod["containers"]:
-                words = [word.replace("/etc/visage", str(tmp_path)) for word in container.get("args", [])]
-                if words[:1] == ["visage"]:
-                    arguments = parser().parse_args(words[1:])
-                    assert recipe.load(arguments.recipe, arguments.set), shlex.join(words)
-                    if words[1] == "step":
-                        assert inputs_of(dag.named(arguments.name), arguments), shlex.join(words)
+                arguments = [argument.replace("/etc/visage", str(tmp_path)) for argument in container.get("args", [])]
+                if arguments[:1] == ["visage"]:
+                    parsed = parser().parse_args(arguments[1:])
+                    assert recipe.load(parsed.recipe, parsed.set), shlex.join(arguments)
+                    if arguments[1] == "step":
+                        assert inputs_of(dag.named(parsed.name), parsed), shlex.join(arguments)
 
 
 def test_the_hosts_of_a_training_are_its_pods_names(builds):
@@ -218,7 +227,7 @@ def test_the_hosts_of_a_training_are_its_pods_names(builds):
     pod = spec["template"]["spec"]
     assert pod["subdomain"] == service["metadata"]["name"]
     (container,) = pod["containers"]
-    (port,) = [held["containerPort"] for held in container["ports"]]
+    (port,) = [port_entry["containerPort"] for port_entry in container["ports"]]
     assert container["env"] == [
         {
             "name": "VISAGE_TRAIN_HOSTS",

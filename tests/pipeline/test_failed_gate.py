@@ -51,12 +51,12 @@ def test_its_report_is_in_mlflow_in_the_folder_and_in_the_message(name, artifact
     assert not (tmp_path / "artifact").exists()
 
     client = MlflowClient(uri)
-    experiments = [held.experiment_id for held in client.search_experiments()]
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     (run,) = client.search_runs(experiments, f"tags.`visage.step` = '{name}'")
     assert run.info.status == "FAILED"
     assert {file.path for file in client.list_artifacts(run.info.run_id)} >= reports
-    kept = Path(client.download_artifacts(run.info.run_id, "report.html"))
-    assert kept.read_bytes() == report.read_bytes()
+    logged = Path(client.download_artifacts(run.info.run_id, "report.html"))
+    assert logged.read_bytes() == report.read_bytes()
 
 
 def failing(step: Step, settings: Any, artifacts: dict[str, Path], folder: Path, uri: str) -> str:

@@ -60,25 +60,25 @@ def requests(monkeypatch) -> list[str]:
     """Names of the requests by which figures and tags come to the store, as they come."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    made: list[str] = []
+    names: list[str] = []
 
     def noted(name, ask):
-        def asked(*given, **named):
-            made.append(name)
-            return ask(*given, **named)
+        def counted_call(*arguments, **options):
+            names.append(name)
+            return ask(*arguments, **options)
 
-        return asked
+        return counted_call
 
     for name in ("log_batch", "log_metric", "set_tag"):
         monkeypatch.setattr(SqlAlchemyStore, name, noted(name, getattr(SqlAlchemyStore, name)))
-    return made
+    return names
 
 
 def test_the_figures_of_a_run_go_in_as_few_requests_as_mlflow_takes(client, requests):
     counts = {f"figure.{number}": float(number) for number in range(1500)}
     reused = {"ingest": "0123abcd", "validate": "4567cdef"}
-    told = counts | {"told": "in words"}
-    tracking.close(PipelineRun("many", "toy"), "FINISHED", told, reused, [toy.Settings()])
+    all_figures = counts | {"told": "in words"}
+    tracking.close(PipelineRun("many", "toy"), "FINISHED", all_figures, reused, [toy.Settings()])
     assert requests == ["log_batch"] * 3, "a thousand figures and tags a request, and the settings"
     (parent,) = runs(client, "tags.`visage.run` = 'many'")
     assert parent.data.metrics == counts
@@ -97,8 +97,8 @@ def test_what_a_step_counted_goes_in_one_request(client, outcome, requests):
         requests.clear()
         figures.record(tracker, step, manifest, outcome.artifacts["total"])
         assert requests == ["log_batch"]
-    held = client.get_run(tracker.run_id).data
-    assert held.metrics == {"result": told_already, "photos": 12, "share": 0.5, "seconds": manifest.seconds}
-    assert (held.tags["tried"], held.tags["by"]) == ("True", "hand")
-    assert held.tags["visage.fingerprint"] == manifest.fingerprint
-    assert {name: held.tags[f"visage.input.{name}"] for name in manifest.inputs} == manifest.inputs
+    data = client.get_run(tracker.run_id).data
+    assert data.metrics == {"result": told_already, "photos": 12, "share": 0.5, "seconds": manifest.seconds}
+    assert (data.tags["tried"], data.tags["by"]) == ("True", "hand")
+    assert data.tags["visage.fingerprint"] == manifest.fingerprint
+    assert {name: data.tags[f"visage.input.{name}"] for name in manifest.inputs} == manifest.inputs

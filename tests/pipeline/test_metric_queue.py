@@ -18,10 +18,10 @@ class Away(MlflowClient):
     def __init__(self, uri: str) -> None:
         super().__init__(uri, uri)
         self.there, self.lost = threading.Event(), 0
-        self.asked = threading.Semaphore(0)
+        self.requests = threading.Semaphore(0)
 
     def log_batch(self, *arguments, **named):
-        self.asked.release()
+        self.requests.release()
         if not self.there.is_set():
             raise MlflowException("connection refused")
         super().log_batch(*arguments, **named)
@@ -53,9 +53,9 @@ def run_id(client):
 
 @pytest.fixture
 def queue(client, run_id):
-    held = MetricQueue(client, run_id)
-    yield held
-    held.close()
+    own_queue = MetricQueue(client, run_id)
+    yield own_queue
+    own_queue.close()
 
 
 def points(client, run_id, name):
@@ -65,7 +65,7 @@ def points(client, run_id, name):
 def test_what_is_given_while_the_server_is_away_is_there_when_it_is_back(client, run_id, queue):
     for epoch in range(1, 251):
         queue.metric("loss", 1 / epoch, epoch)
-        client.asked.acquire(blocking=False)
+        client.requests.acquire(blocking=False)
     queue.tag("device", "GPU")
     assert points(client, run_id, "loss") == []
     client.there.set()
@@ -89,7 +89,7 @@ def test_what_is_sent_again_because_the_answer_was_lost_is_there_once(client, ru
 def test_a_server_that_is_away_is_told_of_once_in_the_log(client, queue, caplog):
     queue.metric("loss", 0.5, 1)
     for _ in range(4):
-        assert client.asked.acquire(timeout=60)
+        assert client.requests.acquire(timeout=60)
     assert [record.getMessage() for record in caplog.records].count(
         f"MLflow at {mlflow_server.where()} does not answer as it should: connection refused "
         "The figures are kept, and sent when it does."
@@ -104,4 +104,4 @@ def test_one_that_stays_away_is_one_message_when_the_step_is_done(queue):
 
 def test_nothing_to_send_is_nothing_to_wait_for(client, queue):
     queue.flush()
-    assert not client.asked.acquire(blocking=False)
+    assert not client.requests.acquire(blocking=False)

@@ -70,29 +70,29 @@ BLESSED = "evaluate.blessing={min_examples: 1, max_baseline_ratio: 100, min_gend
 def sources(tmp_path_factory) -> dict[str, Path]:
     """The same drawn faces, some hundred, as every kind of source that a recipe names; and an album of five to score."""
     folder = tmp_path_factory.mktemp("sources")
-    held = {kind: folder / kind for kind in ("imdb_wiki", "utkface", "table", "album")}
-    draw_archive(held["imdb_wiki"], photos=200, seed=3)
+    folders = {kind: folder / kind for kind in ("imdb_wiki", "utkface", "table", "album")}
+    draw_archive(folders["imdb_wiki"], photos=200, seed=3)
     drawn = [
         record
-        for record in records(SourceSettings(path=str(held["imdb_wiki"])))
-        if reject_of(record, FilterSettings()) is None and (held["imdb_wiki"] / record.path).is_file()
+        for record in records(SourceSettings(path=str(folders["imdb_wiki"])))
+        if reject_of(record, FilterSettings()) is None and (folders["imdb_wiki"] / record.path).is_file()
     ]
-    held["utkface"].mkdir()
-    held["table"].mkdir()
-    held["album"].mkdir()
+    folders["utkface"].mkdir()
+    folders["table"].mkdir()
+    folders["album"].mkdir()
     for number, face in enumerate(drawn[:5]):
-        os.link(held["imdb_wiki"] / face.path, held["album"] / f"{number}.jpg")
-    with (held["table"] / "faces.csv").open("w", newline="") as file:
+        os.link(folders["imdb_wiki"] / face.path, folders["album"] / f"{number}.jpg")
+    with (folders["table"] / "faces.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(["path", "age_class", "person"])
         for number, face in enumerate(drawn):
             age = face.age or 0
             name = f"{age}_{int(face.gender == FEMALE)}_0_{number:017d}.jpg.chip.jpg"
-            os.link(held["imdb_wiki"] / face.path, held["utkface"] / name)
-            os.link(held["imdb_wiki"] / face.path, held["table"] / f"{number}.jpg")
+            os.link(folders["imdb_wiki"] / face.path, folders["utkface"] / name)
+            os.link(folders["imdb_wiki"] / face.path, folders["table"] / f"{number}.jpg")
             age_class = "YOUNG" if age < 30 else "MIDDLE" if age < 50 else "OLD"
             rows.writerow([f"{number}.jpg", age_class, face.person])
-    return held | {"file_names": held["imdb_wiki"], "table": held["table"] / "faces.csv"}
+    return folders | {"file_names": folders["imdb_wiki"], "table": folders["table"] / "faces.csv"}
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def trained_alone() -> list[str]:
     What is extended differs by a few settings from what is trained here; test_train_recipes builds every recipe.
     """
     files = {name: yaml.safe_load((recipe.FOLDER / f"{name}.yaml").read_text()) for name in recipe.names()}
-    extended = {held.get("extends", "default") for held in files.values()}
+    extended = {values.get("extends", "default") for values in files.values()}
     return sorted({*files} - extended - {*WHOLE, "demo"})
 
 
@@ -150,13 +150,13 @@ def test_a_recipe_reads_its_kind_of_source_and_trains(name, run, settings_of, ch
 
     assert list(outcome.manifests) == ["ingest", "validate", "train"]
     counts = outcome.manifests["train"].counts
-    asked = recipe.load(name).settings.estimator
+    estimator = recipe.load(name).settings.estimator
     assert counts["examples"] > 50
     assert math.isfinite(counts["val_loss"])
-    assert ("val_gender_accuracy" in counts) == (asked.gender.head != "none")
-    assert ("val_age_class_accuracy" in counts) == bool(asked.age.edges)
+    assert ("val_gender_accuracy" in counts) == (estimator.gender.head != "none")
+    assert ("val_age_class_accuracy" in counts) == bool(estimator.age.edges)
     metadata = json.loads((outcome.artifacts["train"] / "estimator" / saved.METADATA).read_text())
-    assert metadata["settings"]["backbone"]["kind"] == asked.backbone.kind
+    assert metadata["settings"]["backbone"]["kind"] == estimator.backbone.kind
 
 
 def test_the_first_model_becomes_champion(champion):
@@ -172,10 +172,10 @@ def test_one_recipe_of_each_kind_goes_from_photos_to_a_registered_version_and_it
 
     assert list(outcome.manifests) == ["ingest", "validate", "train", "evaluate", "register"]
     metrics = json.loads((outcome.artifacts["evaluate"] / "metrics.json").read_text())
-    asked = recipe.load(name, settings).settings
-    assert (metrics["gender_accuracy"] is None) == (asked.estimator.gender.head == "none")
-    assert (metrics["age_class_accuracy"] is None) == (not asked.estimator.age.edges)
-    assert (metrics["age_mae"] is None) == (asked.source.kind == "table")
+    chosen = recipe.load(name, settings).settings
+    assert (metrics["gender_accuracy"] is None) == (chosen.estimator.gender.head == "none")
+    assert (metrics["age_class_accuracy"] is None) == (not chosen.estimator.age.edges)
+    assert (metrics["age_mae"] is None) == (chosen.source.kind == "table")
     assert metrics["champion"]["version"] == "1"
     registered = json.loads((outcome.artifacts["register"] / "registered.json").read_text())
     client = MlflowClient(tracking.local_store(root))
@@ -189,5 +189,5 @@ def test_one_recipe_of_each_kind_goes_from_photos_to_a_registered_version_and_it
     scores = pd.read_parquet(scored.artifacts["score"] / "scores")
     assert len(scores) == 5 and set(scores["model_version"]) == {str(version.version)}
     assert scores["age"].between(0, 100).all()
-    assert scores["age_class"].notna().all() == bool(asked.estimator.age.edges)
-    assert scores["gender"].notna().all() == (asked.estimator.gender.head != "none")
+    assert scores["age_class"].notna().all() == bool(chosen.estimator.age.edges)
+    assert scores["gender"].notna().all() == (chosen.estimator.gender.head != "none")

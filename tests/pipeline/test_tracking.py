@@ -97,15 +97,15 @@ def ended_by(tmp_path, *signals) -> tuple[int, str]:
         assert process.poll() is None
     for each in signals:
         process.send_signal(each)
-    _, said = process.communicate(timeout=120)
-    return process.returncode, said
+    _, output = process.communicate(timeout=120)
+    return process.returncode, output
 
 
 def test_a_run_that_is_told_to_stop_ends_as_killed_with_its_step(store, tmp_path):
     client, _ = store
-    code, said = ended_by(tmp_path, signal.SIGTERM)
+    code, output = ended_by(tmp_path, signal.SIGTERM)
     assert code == 130
-    assert said == "visage: stopped. The same command goes on from here.\n"
+    assert output == "visage: stopped. The same command goes on from here.\n"
     query = f"tags.`{OWNER_TAG}` = '{owner_of(tmp_path / 'root')}'"
     assert {run.data.tags["visage.step"]: run.info.status for run in runs(client, query)} == {
         "pipeline": "KILLED",
@@ -165,10 +165,10 @@ class TestStepsInContainers:
         parents = tracking._parents
 
         def parents_seen_together(client, experiment, key):
-            found = parents(client, experiment, key)
-            if not found:
+            parent_runs = parents(client, experiment, key)
+            if not parent_runs:
                 both.wait()  # each has seen that there is none
-            return found
+            return parent_runs
 
         monkeypatch.setattr(tracking, "_parents", parents_seen_together)
         pool = [threading.Thread(target=self.container, args=(step, "at-once")) for step in (draw, double)]
@@ -176,9 +176,11 @@ class TestStepsInContainers:
             thread.start()
         for thread in pool:
             thread.join()
-        held = runs(client, "tags.`visage.run` = 'at-once'")
-        (parent,) = [run.info.run_id for run in held if run.data.tags["visage.step"] == "pipeline"]
-        children = [run.data.tags["mlflow.parentRunId"] for run in held if run.data.tags["visage.step"] != "pipeline"]
+        tracked = runs(client, "tags.`visage.run` = 'at-once'")
+        (parent,) = [run.info.run_id for run in tracked if run.data.tags["visage.step"] == "pipeline"]
+        children = [
+            run.data.tags["mlflow.parentRunId"] for run in tracked if run.data.tags["visage.step"] != "pipeline"
+        ]
         assert children == [parent, parent]
 
     def test_runs_that_were_made_twice_because_the_servers_answer_was_lost_are_there_once(self, store, monkeypatch):
@@ -194,9 +196,9 @@ class TestStepsInContainers:
         with monkeypatch.context() as patch:
             patch.setattr(SqlAlchemyStore, "create_run", asked_again)
             self.container(dag.STEPS[0], "doubled")
-        held = {run.data.tags["visage.step"]: run for run in runs(client, "tags.`visage.run` = 'doubled'")}
+        by_step = {run.data.tags["visage.step"]: run for run in runs(client, "tags.`visage.run` = 'doubled'")}
         assert len(runs(client, "tags.`visage.run` = 'doubled'")) == 2
-        assert held["ingest"].data.tags["mlflow.parentRunId"] == held["pipeline"].info.run_id
+        assert by_step["ingest"].data.tags["mlflow.parentRunId"] == by_step["pipeline"].info.run_id
 
     @pytest.mark.parametrize(("fails", "status"), [(False, "FINISHED"), (True, "FAILED")])
     def test_the_last_task_ends_the_parent_as_the_steps_ended(self, store, capsys, fails, status):
@@ -250,12 +252,12 @@ class TestStepsInContainers:
 
     def test_the_run_of_a_step_is_that_of_its_last_try_wherever_it_ran(self, store):
         client, _ = store
-        asked = PipelineRun("last-try", "toy")
-        assert tracking.newest_run_of(asked, dag.STEPS[0]) == ""
+        pipeline_run = PipelineRun("last-try", "toy")
+        assert tracking.newest_run_of(pipeline_run, dag.STEPS[0]) == ""
         for fail in (True, False):
             self.container(dag.STEPS[0], "last-try", fail)
         self.container(dag.STEPS[1], "last-try")
-        last = client.get_run(tracking.newest_run_of(asked, dag.STEPS[0]))
+        last = client.get_run(tracking.newest_run_of(pipeline_run, dag.STEPS[0]))
         assert (last.data.tags["visage.step"], last.info.status) == ("ingest", "FINISHED")
 
     def test_a_step_that_was_reused_has_finished(self, store, capsys):
@@ -283,15 +285,15 @@ class TestStepsInContainers:
 
     def test_parent_and_children_lead_to_the_run_in_kubeflow(self, store):
         client, _ = store
-        there = "https://kubeflow.example.com/#/runs/details/linked"
+        address = "https://kubeflow.example.com/#/runs/details/linked"
         with tracking.step_run(
-            PipelineRun("linked", "toy", kubeflow=there), dag.STEPS[0], toy.Settings(), Tracker()
+            PipelineRun("linked", "toy", kubeflow=address), dag.STEPS[0], toy.Settings(), Tracker()
         ) as tracker:
             page = tracking.page_of(tracker.run_id, "https://mlflow.example.com/")
-        held = runs(client, "tags.`visage.run` = 'linked'")
-        assert [run.data.tags["visage.kubeflow_run"] for run in held] == [there] * 2
-        (parent,) = [run for run in held if run.data.tags["visage.step"] == "pipeline"]
-        assert there in parent.data.tags["mlflow.note.content"]
+        linked = runs(client, "tags.`visage.run` = 'linked'")
+        assert [run.data.tags["visage.kubeflow_run"] for run in linked] == [address] * 2
+        (parent,) = [run for run in linked if run.data.tags["visage.step"] == "pipeline"]
+        assert address in parent.data.tags["mlflow.note.content"]
         assert page.startswith("https://mlflow.example.com/#/experiments/") and page.endswith(
             f"/runs/{tracker.run_id}?workflowType=machine_learning"
         )
@@ -315,14 +317,17 @@ def test_what_fails_alone_ends_its_parent_too(store, tmp_path, command):
     client, _ = store
     before = {run.info.run_id for run in runs(client)}
     (tmp_path / "faces").mkdir()
-    told = {
+    arguments = {
         "step": ["step", "ingest", "--set", f"source.path={tmp_path / 'nowhere'}"],
         "score": ["score", str(tmp_path / "faces"), "--model", "nobody@champion"],
     }
-    assert main([*told[command], "--out", str(tmp_path / "out")]) != 0
-    made = [run for run in runs(client) if run.info.run_id not in before]
-    assert {run.data.tags["visage.step"] for run in made} == {"pipeline", "ingest" if command == "step" else "score"}
-    assert {run.info.status for run in made} == {"FAILED"}
+    assert main([*arguments[command], "--out", str(tmp_path / "out")]) != 0
+    new_runs = [run for run in runs(client) if run.info.run_id not in before]
+    assert {run.data.tags["visage.step"] for run in new_runs} == {
+        "pipeline",
+        "ingest" if command == "step" else "score",
+    }
+    assert {run.info.status for run in new_runs} == {"FAILED"}
 
 
 def test_the_parent_says_what_was_reused(finished, monkeypatch):
@@ -376,10 +381,10 @@ def test_a_server_that_is_killed_in_the_middle_of_a_run_is_waited_for(tmp_path, 
     try:
         outcome = run(tmp_path / "root", seconds={"double": 3})
         client = MlflowClient(f"http://127.0.0.1:{port}")
-        held = runs(client)
+        tracked = runs(client)
     finally:
         done.set()
         server.join()
     assert is_whole(outcome.artifacts["total"])
-    assert sorted(run.data.tags["visage.step"] for run in held) == ["double", "draw", "pipeline", "square", "total"]
-    assert {run.info.status for run in held} == {"FINISHED"}
+    assert sorted(run.data.tags["visage.step"] for run in tracked) == ["double", "draw", "pipeline", "square", "total"]
+    assert {run.info.status for run in tracked} == {"FINISHED"}

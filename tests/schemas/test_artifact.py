@@ -107,8 +107,8 @@ def test_every_file_is_on_disk_before_the_manifest_says_that_it_counts(tmp_path,
 def test_fields_of_another_version_of_visage_are_passed_over(tmp_path):
     final = tmp_path / "one"
     publish(written(partial_folder(final), "content"), final, MADE)
-    held = json.loads((final / MANIFEST).read_text())
-    (final / MANIFEST).write_text(json.dumps(held | {"of_tomorrow": 1}))
+    content = json.loads((final / MANIFEST).read_text())
+    (final / MANIFEST).write_text(json.dumps(content | {"of_tomorrow": 1}))
     assert read_manifest(final) == MADE
 
 

@@ -67,6 +67,6 @@ def test_log_lines_and_tracebacks_hide_them():
         "log = logging.getLogger('x')\nlog.info('from %s', 'http://me:hunter2@host')\n"
         "try:\n    raise ValueError('--token=hunter2')\nexcept ValueError:\n    log.exception('failed')\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert "http://me:***@host" in done.stderr and "--token=***" in done.stderr
-    assert "hunter2" not in done.stderr
+    completed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert "http://me:***@host" in completed.stderr and "--token=***" in completed.stderr
+    assert "hunter2" not in completed.stderr

@@ -22,6 +22,6 @@ def test_the_likelier_gender_is_told_with_its_own_probability():
 
 
 def test_the_likeliest_age_class_is_told_by_name_and_a_year_is_none():
-    told = predictions([2, 0, -1], [0.5] * 3)
-    assert list(prediction_columns(told, ("YOUNG", "MIDDLE", "OLD"))["age_class"]) == ["OLD", "YOUNG", None]
-    assert list(prediction_columns(told)["age_class"]) == [None] * 3
+    predicted = predictions([2, 0, -1], [0.5] * 3)
+    assert list(prediction_columns(predicted, ("YOUNG", "MIDDLE", "OLD"))["age_class"]) == ["OLD", "YOUNG", None]
+    assert list(prediction_columns(predicted)["age_class"]) == [None] * 3

@@ -27,13 +27,13 @@ def test_what_was_written_is_read(tmp_path):
 def test_tensorflow_reads_what_was_written_and_writes_the_same_bytes(tmp_path):
     import tensorflow as tf
 
-    ours, theirs = tmp_path / "ours.tfrecord", tmp_path / "theirs.tfrecord"
-    write_records(ours, RECORDS)
-    assert [record.numpy() for record in tf.data.TFRecordDataset(str(ours))] == RECORDS
-    with tf.io.TFRecordWriter(str(theirs)) as writer:
+    own, of_tensorflow = tmp_path / "ours.tfrecord", tmp_path / "theirs.tfrecord"
+    write_records(own, RECORDS)
+    assert [record.numpy() for record in tf.data.TFRecordDataset(str(own))] == RECORDS
+    with tf.io.TFRecordWriter(str(of_tensorflow)) as writer:
         for record in RECORDS:
             writer.write(record)
-    assert ours.read_bytes() == theirs.read_bytes()
+    assert own.read_bytes() == of_tensorflow.read_bytes()
 
 
 def test_a_record_begins_where_the_writer_says():

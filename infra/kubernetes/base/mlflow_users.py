@@ -19,13 +19,13 @@ def main() -> None:
     user = {"username": os.environ["MLFLOW_TRACKING_USERNAME"], "password": os.environ["MLFLOW_TRACKING_PASSWORD"]}
     _wait(server)
     users = f"{server}/api/2.0/mlflow/users"
-    known = requests.get(f"{users}/get", params={"username": user["username"]}, auth=admin, timeout=60)
-    if known.status_code == requests.codes.not_found:
-        answer = requests.post(f"{users}/create", json=user, auth=admin, timeout=60)
+    response = requests.get(f"{users}/get", params={"username": user["username"]}, auth=admin, timeout=60)
+    if response.status_code == requests.codes.not_found:
+        response = requests.post(f"{users}/create", json=user, auth=admin, timeout=60)
     else:
-        known.raise_for_status()
-        answer = requests.patch(f"{users}/update-password", json=user, auth=admin, timeout=60)
-    answer.raise_for_status()
+        response.raise_for_status()
+        response = requests.patch(f"{users}/update-password", json=user, auth=admin, timeout=60)
+    response.raise_for_status()
     print(f"{user['username']} can log in")
 
 

@@ -15,8 +15,8 @@ estimator = saved.load(Path(sys.argv[1]))
 jpegs = [file.read_bytes() for file in sorted(Path("stored").iterdir())]
 estimator.predict_jpegs(jpegs[:64])
 began = time.monotonic()
-told = estimator.predict_jpegs(jpegs)
+predictions = estimator.predict_jpegs(jpegs)
 seconds = time.monotonic() - began
 Path("told.json").write_text(
-    json.dumps({"age": told.age.tolist(), "female": told.female.tolist(), "seconds": [seconds]})
+    json.dumps({"age": predictions.age.tolist(), "female": predictions.female.tolist(), "seconds": [seconds]})
 )

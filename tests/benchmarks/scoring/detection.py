@@ -45,7 +45,7 @@ def detector_and_model(model: Path, kind: str, count: int) -> float:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     settings, network = PhotoSettings(), load(model)
-    photos = [open_photo(held, settings) for held in photo_files()]
+    photos = [open_photo(data, settings) for data in photo_files()]
     network.predict_squares(np.zeros((1, network.size, network.size, 3), np.uint8))
     threads = len(os.sched_getaffinity(0))
     ready, todo = Barrier(threads + 1), SimpleQueue[Image.Image]()
@@ -55,14 +55,14 @@ def detector_and_model(model: Path, kind: str, count: int) -> float:
     def work() -> None:
         find = detector(kind, None)
         find(photos[0])
-        found: list[np.ndarray] = []
+        faces: list[np.ndarray] = []
         ready.wait()
         while not todo.empty():
             with suppress(Empty):
-                found += [face.pixels for face in faces_of(todo.get_nowait(), settings, find)]
-            if len(found) >= BATCH or todo.empty():
-                network.predict_squares(squares(found, network.size))
-                found.clear()
+                faces += [face.pixels for face in faces_of(todo.get_nowait(), settings, find)]
+            if len(faces) >= BATCH or todo.empty():
+                network.predict_squares(squares(faces, network.size))
+                faces.clear()
 
     with ThreadPoolExecutor(threads) as pool:
         running = [pool.submit(work) for _ in range(threads)]

@@ -100,13 +100,13 @@ def run_inference(archive: Path, model: Path, workers: int) -> float:
     photo = PhotoSettings()
 
     def read(names: list[str]) -> Iterator[np.ndarray]:
-        with zipfile.ZipFile(archive) as held:
+        with zipfile.ZipFile(archive) as zip_file:
             for name in names:
-                yield np.asarray(crop_face(open_photo(held.read(name), photo), None, photo))
+                yield np.asarray(crop_face(open_photo(zip_file.read(name), photo), None, photo))
 
     started = time.perf_counter()
-    with zipfile.ZipFile(archive) as held:
-        names = held.namelist()
+    with zipfile.ZipFile(archive) as zip_file:
+        names = zip_file.namelist()
     work = pipeline(BeamSettings(workers=workers))
     parts = beam.Create([names[start : start + 500] for start in range(0, len(names), 500)])
     ages = work | parts | beam.Reshuffle() | beam.FlatMap(read) | RunInference(Handler())

@@ -85,8 +85,8 @@ def apart(function: Callable[..., float], *arguments: Any, **environment: str) -
 
 def in_turn(todo: dict[str, Callable[[], float]], rounds: int) -> dict[str, float]:
     """Median of several rounds in which each is timed once."""
-    held: dict[str, list[float]] = {name: [] for name in todo}
+    rates: dict[str, list[float]] = {name: [] for name in todo}
     for _ in range(rounds):
         for name, timed in todo.items():
-            held[name].append(timed())
-    return {name: statistics.median(rates) for name, rates in held.items()}
+            rates[name].append(timed())
+    return {name: statistics.median(of_rounds) for name, of_rounds in rates.items()}

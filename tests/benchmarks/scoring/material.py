@@ -16,15 +16,15 @@ SHARED = Path(os.environ.get("VISAGE_SHARED_DATA") or PROJECT.parent / "shared" 
 
 def face_files() -> list[bytes]:
     if (SHARED / "utkface_10k.zip").is_file():
-        with zipfile.ZipFile(SHARED / "utkface_10k.zip") as held:
-            return [held.read(name) for name in held.namelist() if name.endswith(".jpg")]
+        with zipfile.ZipFile(SHARED / "utkface_10k.zip") as zip_file:
+            return [zip_file.read(name) for name in zip_file.namelist() if name.endswith(".jpg")]
     return list(drawn(500))
 
 
 def photo_files() -> list[bytes]:
     if (SHARED / "photos.zip").is_file():
-        with zipfile.ZipFile(SHARED / "photos.zip") as held:
-            return [held.read(name) for name in held.namelist() if not name.endswith("/")]
+        with zipfile.ZipFile(SHARED / "photos.zip") as zip_file:
+            return [zip_file.read(name) for name in zip_file.namelist() if not name.endswith("/")]
     heads = [Image.open(io.BytesIO(head)).convert("RGB").resize((240, 240)) for head in drawn(6)]
     data = []
     for count in range(7):
@@ -46,13 +46,13 @@ def drawn(count: int) -> Iterator[bytes]:
 
 def batches_of(data: list[bytes], size: int, batch: int) -> list[np.ndarray]:
     """About a thousand of the faces as batches of the model's input."""
-    some = data[: max(1024, batch) // batch * batch] if len(data) >= max(1024, batch) else (data * 3)[:1024]
-    pixels = np.stack([np.asarray(Image.open(io.BytesIO(held)).convert("RGB").resize((size, size))) for held in some])
+    jpegs = data[: max(1024, batch) // batch * batch] if len(data) >= max(1024, batch) else (data * 3)[:1024]
+    pixels = np.stack([np.asarray(Image.open(io.BytesIO(jpeg)).convert("RGB").resize((size, size))) for jpeg in jpegs])
     return [pixels[start : start + batch] for start in range(0, len(pixels), batch)]
 
 
 def write_zip(path: Path, data: Any) -> Path:
     with zipfile.ZipFile(path, "w") as archive:
-        for number, held in enumerate(data):
-            archive.writestr(f"{number:06d}.jpg", held)
+        for number, jpeg in enumerate(data):
+            archive.writestr(f"{number:06d}.jpg", jpeg)
     return path

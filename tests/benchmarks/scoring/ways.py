@@ -50,8 +50,8 @@ def figures(model: Path, folder: Path, options: argparse.Namespace) -> dict[str,
     rates = {f"ways_{name}": figure for name, figure in in_turn(todo, options.rounds).items()}
     ages: dict[str, np.ndarray] = {}
     for name, forward in forwards.items():
-        told = [{key: value.numpy() for key, value in forward(batch).items()} for batch in batches]
-        ages[name] = np.concatenate([saved.interpret(outputs, exact.age_bins).age for outputs in told])
+        outputs_of_batches = [{key: value.numpy() for key, value in forward(batch).items()} for batch in batches]
+        ages[name] = np.concatenate([saved.interpret(outputs, exact.age_bins).age for outputs in outputs_of_batches])
     moved = {name: float(np.abs(ages[name] - ages["float32"]).mean()) for name in ages if name != "float32"}
     return rates | {f"years_moved_{name}": figure for name, figure in moved.items()}
 

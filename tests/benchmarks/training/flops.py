@@ -26,8 +26,8 @@ name stands before the one it begins with.
 
 def peak(card: str, precision: str) -> float | None:
     """Of a card by its name, in FLOP/s; None for one that is not in the table."""
-    found = next((both for name, both in PEAKS.items() if name in card), None)
-    return found[precision == "float32"] if found else None
+    peaks = next((both for name, both in PEAKS.items() if name in card), None)
+    return peaks[precision == "float32"] if peaks else None
 
 
 def forward_flops(network: keras.Model) -> float:

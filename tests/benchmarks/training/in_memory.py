@@ -77,8 +77,8 @@ class Drawn:
         self._held = jax.device_put(faces.images), jax.device_put(dict(faces.labels))
 
         @jax.jit
-        def draw(held: Batch, rows: jax.Array, key: jax.Array) -> Batch:
-            images, labels = held
+        def draw(data: Batch, rows: jax.Array, key: jax.Array) -> Batch:
+            images, labels = data
             drawn = jax.random.uniform(key, (11, batch), minval=-1.0, maxval=1.0)
             return augmented(images[rows], drawn, settings), {name: label[rows] for name, label in labels.items()}
 

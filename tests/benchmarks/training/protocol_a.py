@@ -29,30 +29,32 @@ def run(
 ) -> quality.Quality:
     """Train for about so many minutes, compiling aside, at a rate that was measured, images/s; the schedule ends with them."""
     clock, cpu = time.monotonic(), time.process_time()
-    asked, age = settings.train, settings.estimator.age
+    training, age = settings.train, settings.estimator.age
     validated = int(len(train) * quality.VALIDATED)
     learned, held_out = (decoded(part, settings.estimator.size, age) for part in (train[validated:], train[:validated]))
-    steps = len(learned) // asked.batch_size
-    pass_seconds = steps * asked.batch_size / rate
+    steps = len(learned) // training.batch_size
+    pass_seconds = steps * training.batch_size / rate
     passes = max(1, int(ROUND_SECONDS / pass_seconds))
     rounds = max(1, int(minutes * 60 / (passes * pass_seconds + LOOK_SECONDS)))
-    optimizer = asked.optimizer.model_copy(update={"warmup_epochs": asked.optimizer.warmup_epochs / passes})
-    timed = settings.model_copy(update={"train": asked.model_copy(update={"epochs": rounds, "optimizer": optimizer})})
+    optimizer = training.optimizer.model_copy(update={"warmup_epochs": training.optimizer.warmup_epochs / passes})
+    timed = settings.model_copy(
+        update={"train": training.model_copy(update={"epochs": rounds, "optimizer": optimizer})}
+    )
     print(f"{len(learned):,} to train, {len(held_out):,} to validate: {rounds} rounds of {passes} passes", flush=True)
 
     strategy = devices.strategy()
-    keras.utils.set_random_seed(asked.seed)
+    keras.utils.set_random_seed(training.seed)
     age_bins = heads.age_bins(age)
     learner = Learner(timed, age_bins, {}, steps * passes, strategy)
-    learner.start(learned.batches(asked.batch_size))
-    drawn, best, kept = Drawn(learned, asked.batch_size, asked.augment, asked.seed), float("inf"), 0
+    learner.start(learned.batches(training.batch_size))
+    drawn, best, best_round = Drawn(learned, training.batch_size, training.augment, training.seed), float("inf"), 0
     with tempfile.TemporaryDirectory() as folder:
         weights = Path(folder) / "best.npz"
         for number in range(1, rounds + 1):
-            row = learner.epoch(number, drawn.epoch(number, passes), asked.batch_size, Tracker())
-            row |= learner.validate(held_out.batches(asked.batch_size))
+            row = learner.epoch(number, drawn.epoch(number, passes), training.batch_size, Tracker())
+            row |= learner.validate(held_out.batches(training.batch_size))
             if row["val_loss"] < best:
-                best, kept = row["val_loss"], number
+                best, best_round = row["val_loss"], number
                 learner.save_weights(weights)
             names = ("loss", "val_loss", "val_age_mae", "val_gender_accuracy", "images_per_second")
             print(
@@ -63,14 +65,14 @@ def run(
                 break
         learner.load_weights(weights)
     minutes_taken, cpu_minutes = (time.monotonic() - clock) / 60, (time.process_time() - cpu) / 60
-    print(f"the weights of round {kept} are kept", flush=True)
+    print(f"the weights of round {best_round} are kept", flush=True)
 
     network = model.inference(learner.ema_model, settings.estimator)
-    calibration = calibrate.fit(calibrate.tell(network, held_out.batches(saved.BATCH)), age_bins)
+    calibration = calibrate.fit(calibrate.predict(network, held_out.batches(saved.BATCH)), age_bins)
     metadata = {"settings": settings.estimator.model_dump(mode="json")}
     estimator = saved.Estimator(network, settings.estimator.size, age_bins, metadata, calibration)
-    told = estimator.predict_squares(decoded(test, settings.estimator.size, age).images)
-    return quality.figures_of(told, train, test, age.edges, minutes_taken, cpu_minutes)
+    predictions = estimator.predict_squares(decoded(test, settings.estimator.size, age).images)
+    return quality.figures_of(predictions, train, test, age.edges, minutes_taken, cpu_minutes)
 
 
 SLACK_SECONDS = 100.0

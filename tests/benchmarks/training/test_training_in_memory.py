@@ -46,13 +46,13 @@ def test_the_same_numbers_change_faces_alike():
 def test_faces_are_decoded_as_the_estimator_does():
     rng = np.random.default_rng(0)
     examples = [example(age, (FEMALE, MALE)[age % 2], drawn(age, FEMALE, rng)) for age in range(0, 100, 9)]
-    held = in_memory.decoded(examples, 64, AgeSettings())
+    faces = in_memory.decoded(examples, 64, AgeSettings())
     wanted = np.stack([pixels.decode(tf.constant(face.jpeg), 64) for face in examples])
-    assert np.abs(held.images.astype(int) - wanted).max() <= 2
+    assert np.abs(faces.images.astype(int) - wanted).max() <= 2
     np.testing.assert_array_equal(
-        held.labels["age_class"], heads.class_of(tf.constant(held.labels["age"]), AgeSettings())
+        faces.labels["age_class"], heads.class_of(tf.constant(faces.labels["age"]), AgeSettings())
     )
-    assert held.labels["female"].tolist() == [face.gender == FEMALE for face in examples]
+    assert faces.labels["female"].tolist() == [face.gender == FEMALE for face in examples]
 
 
 def test_an_epoch_has_every_face_once_a_pass_and_another_order_each_time():
@@ -97,9 +97,9 @@ def test_the_whole_benchmark_runs_where_tensorflow_is_missing(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.splitlines()[-1])
-    (case,) = told["cases"]
+    results = json.loads(done.stdout.splitlines()[-1])
+    (case,) = results["cases"]
     assert case["images_per_second"] > 0
     assert case["utilisation"] is None, "nobody states a peak of this processor"
-    assert 0 < told["quality"]["mae"] < 100
-    assert 0 <= told["quality"]["gender"] <= 1
+    assert 0 < results["quality"]["mae"] < 100
+    assert 0 <= results["quality"]["gender"] <= 1

@@ -62,11 +62,11 @@ def test_an_error_for_people_comes_back_whole_and_without_a_traceback_before_it(
     assert "Traceback" not in caplog.text
 
 
-@pytest.mark.parametrize(("code", "said"), [(errno.ENOSPC, "No space left on device"), (errno.EROFS, "Read-only")])
-def test_a_disk_that_cannot_be_written_to_is_named(code, said):
+@pytest.mark.parametrize(("code", "reason"), [(errno.ENOSPC, "No space left on device"), (errno.EROFS, "Read-only")])
+def test_a_disk_that_cannot_be_written_to_is_named(code, reason):
     import os
 
-    with pytest.raises(VisageError, match=f"/some/folder cannot be written to: {said}"):
+    with pytest.raises(VisageError, match=f"/some/folder cannot be written to: {reason}"):
         fail(OSError(code, os.strerror(code)))
 
 

@@ -8,7 +8,7 @@ from tests.components.register import made_up
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory) -> Path:
+def model_artifacts(tmp_path_factory) -> Path:
     """A folder with the artifacts of a blessed model; not to be written to."""
     root = tmp_path_factory.mktemp("made")
     made_up.artifacts(root, made_up.metrics())
@@ -38,20 +38,20 @@ def store(tmp_path, monkeypatch, empty_registry) -> Path:
 
 
 @pytest.fixture(scope="session")
-def registered(tmp_path_factory, made, empty_registry) -> str:
+def registered(tmp_path_factory, model_artifacts, empty_registry) -> str:
     """Address of a registry with one champion; not to be changed."""
-    return register(made, tmp_path_factory.mktemp("registered"), empty_registry)
+    return register(model_artifacts, tmp_path_factory.mktemp("registered"), empty_registry)
 
 
 @pytest.fixture(scope="session")
 def registered_that_turns(tmp_path_factory, empty_registry) -> str:
     """Address of a registry whose champion learned from faces that were turned upright; not to be changed."""
-    made, root = tmp_path_factory.mktemp("made"), tmp_path_factory.mktemp("registered")
-    made_up.artifacts(made, made_up.metrics(), PhotoSettings(size=64, align=True, turns=(90, 180, 270)))
-    return register(made, root, empty_registry)
+    model_artifacts, root = tmp_path_factory.mktemp("made"), tmp_path_factory.mktemp("registered")
+    made_up.artifacts(model_artifacts, made_up.metrics(), PhotoSettings(size=64, align=True, turns=(90, 180, 270)))
+    return register(model_artifacts, root, empty_registry)
 
 
-def register(made: Path, root: Path, empty_registry: Path) -> str:
+def register(model_artifacts: Path, root: Path, empty_registry: Path) -> str:
     """Register the model of some artifacts in a registry in a folder; gives its address."""
     from components.register import STEP
     from components.register.settings import Settings
@@ -63,5 +63,8 @@ def register(made: Path, root: Path, empty_registry: Path) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         patch.setenv("MLFLOW_TRACKING_URI", address)
-        STEP.run(Settings(), StepContext({step: made / step for step in STEP.inputs}, root / "out", fingerprint="job"))
+        STEP.run(
+            Settings(),
+            StepContext({step: model_artifacts / step for step in STEP.inputs}, root / "out", fingerprint="job"),
+        )
     return address

@@ -15,7 +15,7 @@ SIZE = 32
 
 def metrics(**changed: Any) -> dict[str, Any]:
     """What evaluate says of a good model."""
-    held = {
+    figures = {
         "examples": 200,
         "age_mae": 5.25,
         "age_cs5": 0.6,
@@ -38,10 +38,10 @@ def metrics(**changed: Any) -> dict[str, Any]:
         "blessed": True,
         "reasons": [],
     }
-    return held | changed
+    return figures | changed
 
 
-def artifacts(root: Path, said: dict[str, Any], photo: PhotoSettings | None = None) -> dict[str, Path]:
+def artifacts(root: Path, evaluation: dict[str, Any], photo: PhotoSettings | None = None) -> dict[str, Path]:
     """The four artifacts that register reads, by step."""
     photo = photo or PhotoSettings(size=64)
     counts = {"rows": 300, "examples": 250, "train": 150, "validation": 75, "test": 25}
@@ -53,7 +53,7 @@ def artifacts(root: Path, said: dict[str, Any], photo: PhotoSettings | None = No
     (validated / "statistics" / "train.pb").write_bytes(training_statistics())
     save_estimator(_artifact(root, "train", counts={"epochs": 3}) / "estimator")
     evaluated = _artifact(root, "evaluate")
-    (evaluated / "metrics.json").write_text(json.dumps(said))
+    (evaluated / "metrics.json").write_text(json.dumps(evaluation))
     return {step: root / step for step in ("ingest", "validate", "train", "evaluate")}
 
 

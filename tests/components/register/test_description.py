@@ -8,7 +8,7 @@ import pytest
 from components.register import card, description
 from tests.components.register import made_up
 
-WHOLE = description.WholeCard("7" * 20, f"m-{'a' * 32}", "b" * 32)
+LOCATION = description.CardLocation("7" * 20, f"m-{'a' * 32}", "b" * 32)
 SECTIONS = [
     "Intended use",
     "How good it is",
@@ -21,13 +21,25 @@ SECTIONS = [
 
 
 def group(value: str, age_mae: float, gender_accuracy: float = 0.9, **changed: Any) -> dict[str, Any]:
-    held = {"slice": "age", "value": value, "examples": 50, "age_mae": age_mae, "gender_accuracy": gender_accuracy}
-    return held | changed
+    slice_metrics = {
+        "slice": "age",
+        "value": value,
+        "examples": 50,
+        "age_mae": age_mae,
+        "gender_accuracy": gender_accuracy,
+    }
+    return slice_metrics | changed
 
 
-def check(threshold: int, wanted: float, at: float | None, **changed: Any) -> dict[str, Any]:
-    held = {"threshold": threshold, "rule": "challenge", "group": "all", "false_acceptance": wanted, "at": at}
-    return held | {"at_adults_refused": 0.25, "near_minors": 123} | changed
+def check(threshold: int, false_acceptance: float, at: float | None, **changed: Any) -> dict[str, Any]:
+    figures = {
+        "threshold": threshold,
+        "rule": "challenge",
+        "group": "all",
+        "false_acceptance": false_acceptance,
+        "at": at,
+    }
+    return figures | {"at_adults_refused": 0.25, "near_minors": 123} | changed
 
 
 def origin(**changed: Any) -> card.Origin:
@@ -37,7 +49,7 @@ def origin(**changed: Any) -> card.Origin:
 
 
 def described(*, made_of: card.Origin | None = None, **metrics: Any) -> str:
-    return description.text(made_up.metrics(**metrics), made_of or origin(), WHOLE)
+    return description.text(made_up.metrics(**metrics), made_of or origin(), LOCATION)
 
 
 def sections(text: str) -> list[str]:

@@ -26,9 +26,9 @@ from tests.components.register.installed import install
 
 def face(seed: int, side: int = 80) -> bytes:
     noise = np.random.default_rng(seed).integers(0, 255, (10, 10, 3), np.uint8)
-    held = io.BytesIO()
-    Image.fromarray(noise).resize((side, side)).save(held, "JPEG")
-    return held.getvalue()
+    buffer = io.BytesIO()
+    Image.fromarray(noise).resize((side, side)).save(buffer, "JPEG")
+    return buffer.getvalue()
 
 
 def text(jpeg: bytes) -> str:
@@ -83,9 +83,11 @@ print(*model.predict(pandas.DataFrame({"image": rows}))["age"])
         (tmp_path / name).write_bytes(data)
     around = os.environ | {"MLFLOW_TRACKING_URI": registered_that_turns}
     command = [sys.executable, "-P", "-c", program, "upright.jpg", "turned.jpg"]
-    done = subprocess.run(command, cwd=tmp_path, env=around, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    ages = [float(age) for age in done.stdout.splitlines()[-1].split()]
+    completed = subprocess.run(
+        command, cwd=tmp_path, env=around, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert completed.returncode == 0, completed.stderr
+    ages = [float(age) for age in completed.stdout.splitlines()[-1].split()]
     assert ages[1] == pytest.approx(ages[0], abs=0.3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", registered_that_turns)
@@ -122,19 +124,19 @@ def test_what_is_no_picture_costs_only_its_own_row(served):
 
 def test_no_file_of_the_server_is_read(ask, tmp_path):
     (tmp_path / "face.jpg").write_bytes(face(5))
-    status, said = ask(["path"], [str(tmp_path / "face.jpg")])
-    assert status == 400 and "image" in said
-    status, said = ask(["image", "path"], [None, str(tmp_path / "face.jpg")])
-    assert status == 400 or json.loads(said)["predictions"][0]["age"] is None
-    status, said = ask(["image"], [str(tmp_path / "face.jpg")])
-    assert json.loads(said)["predictions"][0]["reject"].startswith("not_a_photo: not base64")
+    status, answer = ask(["path"], [str(tmp_path / "face.jpg")])
+    assert status == 400 and "image" in answer
+    status, answer = ask(["image", "path"], [None, str(tmp_path / "face.jpg")])
+    assert status == 400 or json.loads(answer)["predictions"][0]["age"] is None
+    status, answer = ask(["image"], [str(tmp_path / "face.jpg")])
+    assert json.loads(answer)["predictions"][0]["reject"].startswith("not_a_photo: not base64")
 
 
 def test_a_request_without_pictures_is_told_what_to_send(ask):
-    status, said = ask(["image"])
-    assert status == 400 and "holds no picture" in said
-    status, said = ask(["picture"], [text(face(1))])
-    assert status == 400 and "missing inputs ['image']" in said
+    status, answer = ask(["image"])
+    assert status == 400 and "holds no picture" in answer
+    status, answer = ask(["picture"], [text(face(1))])
+    assert status == 400 and "missing inputs ['image']" in answer
 
 
 @pytest.mark.slow
@@ -156,7 +158,9 @@ print(model.predict(pandas.DataFrame({"image": [image]}))["age"][0])
     (tmp_path / "face.jpg").write_bytes(face(5))
     bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     command = [sys.executable, "-I", "-S", "-c", program, model]
-    done = subprocess.run(command, cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
+    completed = subprocess.run(
+        command, cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert completed.returncode == 0, completed.stderr
     wanted = served.predict(pd.DataFrame({"image": [text(face(5))]}))["age"][0]
-    assert float(done.stdout.split()[-1]) == pytest.approx(wanted, abs=1e-4)
+    assert float(completed.stdout.split()[-1]) == pytest.approx(wanted, abs=1e-4)

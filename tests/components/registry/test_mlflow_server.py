@@ -39,6 +39,6 @@ def test_a_maker_that_is_killed_leaves_nothing_and_of_two_that_come_next_one_wai
     both = opened_by_others(store, "one", "other")
     assert [(process.communicate()[1].decode()[-500:], process.returncode)[1] for process in both] == [0, 0]
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{store}")
-    assert {"one", "other"} <= {held.name for held in client().search_experiments()}
-    assert {"one", "other"} <= {held.name for held in client().search_registered_models()}
+    assert {"one", "other"} <= {entry.name for entry in client().search_experiments()}
+    assert {"one", "other"} <= {entry.name for entry in client().search_registered_models()}
     assert not list(store.parent.glob("*.partial*"))

@@ -25,21 +25,23 @@ def address(tmp_path_factory) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", address)
         patch.chdir(root)
-        made = client()
+        mlflow_client = client()
         for name in ("faces", "other"):
-            made.create_registered_model(name)
+            mlflow_client.create_registered_model(name)
         for number in range(1, 4):
             files = root / f"model-{number}" / "artifacts"
             (files / "estimator").mkdir(parents=True)
             (files / "photo.json").write_text("{}")
-            made.create_model_version("faces", (root / f"model-{number}").as_uri(), tags={"made": f"{number % 2}"})
-        made.create_model_version("faces", (root / "gone").as_uri())
-        made.set_registered_model_alias("faces", "champion", "2")
+            mlflow_client.create_model_version(
+                "faces", (root / f"model-{number}").as_uri(), tags={"made": f"{number % 2}"}
+            )
+        mlflow_client.create_model_version("faces", (root / "gone").as_uri())
+        mlflow_client.set_registered_model_alias("faces", "champion", "2")
     return address
 
 
 @pytest.fixture
-def held(address, tmp_path, monkeypatch):
+def own_registry(address, tmp_path, monkeypatch):
     """A copy of that registry for one test."""
     registry_of_its_own(address, tmp_path / "mlflow.db", monkeypatch)
 
@@ -54,22 +56,22 @@ class TestReferences:
         ("reference", "version"),
         [("faces@champion", "2"), ("faces", "2"), ("faces/3", "3"), ("models:/faces/1", "1"), (" faces/1 ", "1")],
     )
-    def test_a_reference_is_resolved_to_a_version(self, held, reference, version):
+    def test_a_reference_is_resolved_to_a_version(self, own_registry, reference, version):
         assert registry.resolve(reference).version == version
 
-    def test_an_alias_comes_with_the_version(self, held):
+    def test_an_alias_comes_with_the_version(self, own_registry):
         assert registry.resolve("faces/2").aliases == ("champion",)
         assert registry.resolve("faces/1").aliases == ()
 
-    def test_an_unknown_model_names_those_that_exist(self, held):
+    def test_an_unknown_model_names_those_that_exist(self, own_registry):
         with pytest.raises(VisageError, match=r"no registered model 'visage'.*faces, other"):
             registry.resolve("visage@champion")
 
-    def test_an_unknown_alias_names_those_that_exist(self, held):
+    def test_an_unknown_alias_names_those_that_exist(self, own_registry):
         with pytest.raises(VisageError, match="no alias 'best'; aliases that exist: faces@champion"):
             registry.resolve("faces@best")
 
-    def test_an_unknown_version_names_those_that_exist(self, held):
+    def test_an_unknown_version_names_those_that_exist(self, own_registry):
         with pytest.raises(VisageError, match="no version 9; the newest that exist: 4, 3, 2, 1"):
             registry.resolve("faces/9")
 
@@ -79,24 +81,24 @@ class TestReferences:
             registry.resolve(text)
         assert raised.value.exit_code == 2
 
-    def test_models_and_versions_are_listed_newest_first(self, held):
+    def test_models_and_versions_are_listed_newest_first(self, own_registry):
         assert registry.names() == ["faces", "other"]
         assert [version.version for version in registry.versions("faces")] == ["4", "3", "2", "1"]
         assert registry.versions("other") == []
 
-    def test_a_version_is_found_by_a_tag(self, held):
-        found = registry.find("faces", "made", "1")
-        assert found and found.version == "3"
+    def test_a_version_is_found_by_a_tag(self, own_registry):
+        version = registry.find("faces", "made", "1")
+        assert version and version.version == "3"
         assert registry.find("faces", "made", "7") is None
         assert registry.find("nothing", "made", "1") is None
 
 
 class TestAliases:
-    def test_there_may_be_no_champion_and_no_model(self, held):
+    def test_there_may_be_no_champion_and_no_model(self, own_registry):
         assert registry.champion("other") is None
         assert registry.champion("nothing") is None
 
-    def test_a_promotion_moves_the_alias_and_a_rollback_moves_it_back_as_far_as_it_goes(self, held):
+    def test_a_promotion_moves_the_alias_and_a_rollback_moves_it_back_as_far_as_it_goes(self, own_registry):
         assert registry.promote("faces/3").aliases == ("champion",)
         assert registry.promote("faces/1").aliases == ("champion",)
         assert registry.rollback("faces").version == "3"
@@ -104,18 +106,18 @@ class TestAliases:
         with pytest.raises(VisageError, match="No version of faces was champion before version 2"):
             registry.rollback("faces")
 
-    def test_a_promoted_challenger_is_no_challenger_any_more(self, held):
+    def test_a_promoted_challenger_is_no_challenger_any_more(self, own_registry):
         assert registry.challenge(registry.resolve("faces/3")).aliases == ("challenger",)
         assert registry.promote("faces@challenger").aliases == ("champion",)
         with pytest.raises(VisageError, match="no alias 'challenger'"):
             registry.resolve("faces@challenger")
 
-    def test_promoting_the_champion_does_not_make_it_its_own_forerunner(self, held):
+    def test_promoting_the_champion_does_not_make_it_its_own_forerunner(self, own_registry):
         registry.promote("faces/3")
         registry.promote("faces/3")
         assert registry.rollback("faces").version == "2"
 
-    def test_a_rollback_steps_over_a_version_that_was_deleted(self, held):
+    def test_a_rollback_steps_over_a_version_that_was_deleted(self, own_registry):
         registry.promote("faces/3")
         client().delete_model_version("faces", "2")
         with pytest.raises(VisageError, match="was champion before version 3"):
@@ -143,12 +145,12 @@ class Interrupting:
 
 def outcome() -> list[str]:
     """Who is champion, and whom rollbacks give one after another."""
-    found = [registry.resolve("faces@champion").version]
+    champions = [registry.resolve("faces@champion").version]
     while True:
         try:
-            found.append(registry.rollback("faces").version)
+            champions.append(registry.rollback("faces").version)
         except VisageError:
-            return found
+            return champions
 
 
 OPERATIONS = {
@@ -171,7 +173,7 @@ class TestTwoAtOnce:
         ],
     )
     @pytest.mark.parametrize("call", range(1, 12, 2))
-    def test_one_that_happens_in_the_middle_of_another(self, held, monkeypatch, first, second, explained, call):
+    def test_one_that_happens_in_the_middle_of_another(self, own_registry, monkeypatch, first, second, explained, call):
         registry.promote("faces/4")
         real = client()
         clients = [real]
@@ -186,7 +188,7 @@ class TestTwoAtOnce:
         OPERATIONS[first]()
         assert outcome() in explained
 
-    def test_a_line_that_another_process_enters_at_the_same_moment_is_there_once(self, held, monkeypatch):
+    def test_a_line_that_another_process_enters_at_the_same_moment_is_there_once(self, own_registry, monkeypatch):
         real = client()
         refused: list[str] = []
 
@@ -208,7 +210,7 @@ class TestTwoAtOnce:
         assert len(refused) == 1
 
     @pytest.mark.slow
-    def test_processes_that_promote_at_the_same_time_are_all_in_the_list(self, held):
+    def test_processes_that_promote_at_the_same_time_are_all_in_the_list(self, own_registry):
         command = [sys.executable, "-c", "import sys; from components import registry; registry.promote(sys.argv[1])"]
         running = [subprocess.Popen([*command, f"faces/{number}"]) for number in (1, 3)]
         assert [process.wait(200) for process in running] == [0, 0]
@@ -217,7 +219,7 @@ class TestTwoAtOnce:
 
 
 class TestHistory:
-    def test_says_who_was_made_champion_when_and_why(self, held):
+    def test_says_who_was_made_champion_when_and_why(self, own_registry):
         registry.promote("faces/3", "it was blessed")
         registry.rollback("faces", "it was bad for children")
         entries = registry.champions("faces")
@@ -228,7 +230,7 @@ class TestHistory:
         ]
         assert entries[1].when.startswith("20") and entries[1].who
 
-    def test_keeps_of_a_reason_however_long_what_mlflow_has_room_for(self, held):
+    def test_keeps_of_a_reason_however_long_what_mlflow_has_room_for(self, own_registry):
         from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModelTag
 
         registry.promote("faces/3", '"写' * 10_000)
@@ -237,24 +239,24 @@ class TestHistory:
         room = SqlRegisteredModelTag.__table__.c.value.type.length
         assert len(client().get_registered_model("faces").tags[entry.key]) < room
 
-    def test_a_rollback_after_a_promotion_of_an_earlier_champion_goes_back_to_the_one_between(self, held):
+    def test_a_rollback_after_a_promotion_of_an_earlier_champion_goes_back_to_the_one_between(self, own_registry):
         registry.promote("faces/3")
         registry.promote("faces/2")
         assert outcome() == ["2", "3", "2"]
 
-    def test_champions_from_before_there_was_the_list_are_taken_over(self, held):
+    def test_champions_from_before_there_was_the_list_are_taken_over(self, own_registry):
         client().set_model_version_tag("faces", "2", "champion_before", "3")
         client().set_model_version_tag("faces", "3", "champion_before", "1")
         registry.promote("faces/4")
         assert outcome() == ["4", "2", "3", "1"]
 
-    def test_an_alias_that_was_moved_in_mlflow_is_taken_over(self, held):
+    def test_an_alias_that_was_moved_in_mlflow_is_taken_over(self, own_registry):
         registry.promote("faces/3")
         client().set_registered_model_alias("faces", "champion", "1")
         registry.promote("faces/4")
         assert outcome() == ["4", "1", "3", "2"]
 
-    def test_a_kill_before_the_alias_is_mended_by_the_next(self, held, monkeypatch):
+    def test_a_kill_before_the_alias_is_mended_by_the_next(self, own_registry, monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(history, "settle", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
             with pytest.raises(KeyboardInterrupt):
@@ -263,7 +265,7 @@ class TestHistory:
         registry.promote("faces/4")
         assert outcome() == ["4", "3", "2"]
 
-    def test_deleting_a_version_changes_nothing_for_the_others(self, held):
+    def test_deleting_a_version_changes_nothing_for_the_others(self, own_registry):
         for number in (1, 3, 4):
             registry.promote(f"faces/{number}")
         registry.rollback("faces")
@@ -272,17 +274,17 @@ class TestHistory:
         registry.promote("faces/4")
         assert outcome() == ["4", "1", "2"]
 
-    def test_a_promotion_in_the_place_of_another_champion_changes_nothing(self, held):
+    def test_a_promotion_in_the_place_of_another_champion_changes_nothing(self, own_registry):
         assert registry.promote("faces/3", instead_of="1").aliases == ()
         assert registry.promote("faces/3", instead_of="2").aliases == ("champion",)
 
 
 class TestFiles:
-    def test_files_in_a_local_store_are_used_where_they_are(self, held, address):
+    def test_files_in_a_local_store_are_used_where_they_are(self, own_registry, address):
         folder = registry.download(registry.resolve("faces/1"))
         assert folder.name == "artifacts" and folder.parent.name == "model-1"
 
-    def test_a_version_without_files_is_one_message(self, held):
+    def test_a_version_without_files_is_one_message(self, own_registry):
         with pytest.raises(VisageError, match=r"faces/4 cannot be used.*gone holds no estimator"):
             registry.download(registry.resolve("faces/4"))
 
@@ -314,8 +316,8 @@ class TestFiles:
             folder = registry.download(version)
             assert (folder / "estimator" / "weights").read_bytes() == b"1234"
             assert str(folder).startswith(str(tmp_path / "cache"))
-            made = (folder / "photo.json").stat().st_ctime_ns
-            assert registry.download(version) == folder and (folder / "photo.json").stat().st_ctime_ns == made
+            created_at = (folder / "photo.json").stat().st_ctime_ns
+            assert registry.download(version) == folder and (folder / "photo.json").stat().st_ctime_ns == created_at
             assert len(list((tmp_path / "cache" / "models").iterdir())) == 1
         finally:
             server.terminate()

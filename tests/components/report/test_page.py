@@ -9,9 +9,9 @@ from components.report import charts, page
 
 
 def jpeg() -> bytes:
-    held = io.BytesIO()
-    Image.new("RGB", (8, 8)).save(held, "JPEG")
-    return held.getvalue()
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "JPEG")
+    return buffer.getvalue()
 
 
 def written(tmp_path, *blocks: page.Block) -> str:
@@ -44,8 +44,8 @@ def test_a_figure_of_a_column_of_words_is_a_word(tmp_path):
 
 
 def test_pictures_are_held_by_the_page_and_several_stand_beside_each_other(tmp_path):
-    one = page.Picture(jpeg(), "a face", "jpeg")
-    text = written(tmp_path, one, page.Pictures([one, one]))
+    picture = page.Picture(jpeg(), "a face", "jpeg")
+    text = written(tmp_path, picture, page.Pictures([picture, picture]))
     assert text.count('src="data:image/jpeg;base64,') == 3
     assert text.count('class="grid"') == 1
     assert not re.findall(r'(?:src|href)="(?!data:)', text)

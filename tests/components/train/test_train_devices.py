@@ -63,10 +63,10 @@ def start(examples: Path, output: Path, devices: int = 1, settings=SETTINGS, **e
 def losses(process: subprocess.Popen, output: Path) -> list[float]:
     _, complained = process.communicate(timeout=300)
     assert process.returncode == 0, complained
-    return told(output)
+    return read_losses(output)
 
 
-def told(output: Path) -> list[float]:
+def read_losses(output: Path) -> list[float]:
     rows = csv.DictReader((output / "history.csv").open())
     return [float(row[name]) for row in rows for name in ("loss", "val_loss")]
 
@@ -75,7 +75,7 @@ def told(output: Path) -> list[float]:
 def alone(uneven, tmp_path_factory):
     output = tmp_path_factory.mktemp("alone")
     STEP.run(STEP.settings.model_validate(SETTINGS), StepContext({"ingest": uneven}, output))
-    return told(output)
+    return read_losses(output)
 
 
 @pytest.mark.slow
@@ -87,14 +87,14 @@ def start_hosts(examples: list[Path], folder: Path, settings=SETTINGS, named=Non
     """A process a host, on this machine, each with its own examples and the output folder `host` and its number."""
     ports = []
     for _ in examples:
-        with socket.socket() as held:
-            held.bind(("127.0.0.1", 0))
-            ports.append(held.getsockname()[1])
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            ports.append(listener.getsockname()[1])
     hosts = [f"127.0.0.1:{port}" for port in ports]
     named = named or with_tf_config
     return [
-        start(held, folder / f"host{number}", settings=settings, **named(hosts, number))
-        for number, held in enumerate(examples)
+        start(host_examples, folder / f"host{number}", settings=settings, **named(hosts, number))
+        for number, host_examples in enumerate(examples)
     ]
 
 
@@ -125,11 +125,13 @@ def test_hosts_decide_alike_when_to_stop_and_which_weights_to_keep(tmp_path):
     }
     settings = SETTINGS | {"train": SETTINGS["train"] | changed}
     hosts = start_hosts(examples, tmp_path, settings)
-    found = [losses(host, tmp_path / f"host{number}") for number, host in enumerate(hosts)]
-    assert found[0] == found[1]
-    assert len(found[0]) < 2 * 12, "one was better than the next, and both stopped"
-    kept = [json.loads((tmp_path / f"host{number}" / "counts.json").read_text())["best_epoch"] for number in range(2)]
-    assert kept[0] == kept[1]
+    host_losses = [losses(host, tmp_path / f"host{number}") for number, host in enumerate(hosts)]
+    assert host_losses[0] == host_losses[1]
+    assert len(host_losses[0]) < 2 * 12, "one was better than the next, and both stopped"
+    best_epochs = [
+        json.loads((tmp_path / f"host{number}" / "counts.json").read_text())["best_epoch"] for number in range(2)
+    ]
+    assert best_epochs[0] == best_epochs[1]
 
 
 def test_one_device_needs_no_strategy():

@@ -79,21 +79,23 @@ def test_losses_are_those_of_tensorflow(both, case):
 def test_an_estimator_says_the_same_whichever_backend_loads_it(both, case):
     ours, theirs = (folder / case for folder in both)
     np.testing.assert_allclose(np.load(theirs / "theirs.npy"), np.load(ours / "own.npy"), atol=1e-3)
-    np.testing.assert_allclose(np.load(theirs / "own.npy"), on_backend.said(theirs / "own"), atol=1e-3)
+    np.testing.assert_allclose(np.load(theirs / "own.npy"), on_backend.predicted(theirs / "own"), atol=1e-3)
 
 
 @with_jax
 @pytest.mark.slow
 def test_two_devices_reach_the_losses_of_one(uneven, tmp_path):
     settings = SETTINGS | {"train": SETTINGS["train"] | {"average": 0.9}}
-    found = []
+    by_devices = []
     for count in (1, 2):
         flags = f"--xla_force_host_platform_device_count={count}"
         output = tmp_path / f"of{count}"
-        found.append(losses(start(uneven, output, settings=settings, KERAS_BACKEND="jax", XLA_FLAGS=flags), output))
+        by_devices.append(
+            losses(start(uneven, output, settings=settings, KERAS_BACKEND="jax", XLA_FLAGS=flags), output)
+        )
         assert (output / "report.html").read_text().count("CPU, CPU (JAX)") == count - 1
-    assert found[0] == pytest.approx(found[1], rel=1e-4)
-    assert found[0][0] > found[0][2], "it learns"
+    assert by_devices[0] == pytest.approx(by_devices[1], rel=1e-4)
+    assert by_devices[0][0] > by_devices[0][2], "it learns"
 
 
 def test_several_hosts_are_refused(monkeypatch):

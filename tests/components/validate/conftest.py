@@ -20,11 +20,12 @@ def write_examples(tmp_path: Path) -> Callable[..., Path]:
     def write(records: Mapping[str, Sequence[FaceExample | bytes]] | None = None, shards: int = 2) -> Path:
         partial, final = tmp_path / ".ingest", tmp_path / "ingest"
         index = {}
-        for split, held in (
+        for split, examples in (
             {name: faces(40) for name in ("train", "validation", "test")} | dict(records or {})
         ).items():
             index[split] = [
-                write_shard(partial, file_name(split, number, shards), held[number::shards]) for number in range(shards)
+                write_shard(partial, file_name(split, number, shards), examples[number::shards])
+                for number in range(shards)
             ]
         write_index(partial, index)
         publish(partial, final, Manifest("ingest", "made up", {}))

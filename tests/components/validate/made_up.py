@@ -34,12 +34,12 @@ def faces(count: int, **over) -> list[FaceExample]:
     return [face(number, **over) for number in range(count)]
 
 
-def write_shard(folder: Path, name: str, held: Sequence[FaceExample | bytes]) -> Shard:
-    records = [one if isinstance(one, bytes) else encode(one) for one in held]
+def write_shard(folder: Path, name: str, examples: Sequence[FaceExample | bytes]) -> Shard:
+    records = [example if isinstance(example, bytes) else encode(example) for example in examples]
     write_records(folder / name, records)
-    known = [one if isinstance(one, FaceExample) else _decoded(one) for one in held]
-    ages = Counter(one.age for one in known if one and one.age is not None)
-    genders = Counter(one.gender for one in known if one and one.gender)
+    readable = [example if isinstance(example, FaceExample) else _decoded(example) for example in examples]
+    ages = Counter(example.age for example in readable if example and example.age is not None)
+    genders = Counter(example.gender for example in readable if example and example.gender)
     return Shard(name, len(records), (folder / name).stat().st_size, dict(ages), {}, dict(genders))
 
 

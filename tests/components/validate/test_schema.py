@@ -38,11 +38,11 @@ REFUSED = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_is_no_sound_schema_is_refused(case, tmp_path):
-    text, told = REFUSED[case]
+    text, message = REFUSED[case]
     (tmp_path / "own.pbtxt").write_text(text)
     with pytest.raises(VisageError) as caught:
         load_schema(tmp_path / "own.pbtxt")
-    assert told in caught.value.message and "own.pbtxt" in caught.value.message
+    assert message in caught.value.message and "own.pbtxt" in caught.value.message
 
 
 def test_a_schema_that_is_not_there(tmp_path):
@@ -52,7 +52,7 @@ def test_a_schema_that_is_not_there(tmp_path):
 
 class TestChanges:
     @pytest.mark.parametrize(
-        ("old", "new", "told"),
+        ("old", "new", "sentence"),
         [
             ("min: 0 max: 100", "min: 0 max: 120", "face/age must be from 0 to 120; so far it must be from 0 to 100."),
             ("type: FLOAT", "type: INT", "face/score must be INT; so far it must be FLOAT."),
@@ -95,8 +95,8 @@ class TestChanges:
             ),
         ],
     )
-    def test_each_is_one_sentence(self, old, new, told, edited_schema):
-        assert changes(load_schema(), load_schema(edited_schema(old, new))) == [told]
+    def test_each_is_one_sentence(self, old, new, sentence, edited_schema):
+        assert changes(load_schema(), load_schema(edited_schema(old, new))) == [sentence]
 
     def test_a_feature_comes_or_goes(self):
         one = parse('feature { name: "a" type: INT }', "one")
@@ -134,19 +134,19 @@ class TestProposal:
     def test_what_a_whole_split_lacks_may_be_absent(self, write_examples, job, tmp_path):
         examples = write_examples({"test": [raw(face(n), person__id=None) for n in range(50)]})
         (tmp_path / "proposed.pbtxt").write_text(propose(examples))
-        told = changes(load_schema(), load_schema(tmp_path / "proposed.pbtxt"))
-        assert told == ["person/id may be absent; so far it must be in every example."]
+        sentences = changes(load_schema(), load_schema(tmp_path / "proposed.pbtxt"))
+        assert sentences == ["person/id may be absent; so far it must be in every example."]
         own = Settings.model_validate({"validation": {"schema_file": tmp_path / "proposed.pbtxt"}})
         assert run(own, job(examples))["anomalies"] == 0
 
     def test_it_changes_no_more_than_the_data_ask_for(self, surprising):
-        told = changes(load_schema(), parse(propose(surprising), "proposed"))
-        assert told[:2] == [
+        sentences = changes(load_schema(), parse(propose(surprising), "proposed"))
+        assert sentences[:2] == [
             "face/age must be from 0 to 127; so far it must be from 0 to 100.",
             "face/gender must be one of female, male, other; so far it must be one of female, male.",
         ]
-        assert told[2].startswith("face/smile is new: it must be INT, ")
-        assert len(told) == 3
+        assert sentences[2].startswith("face/smile is new: it must be INT, ")
+        assert len(sentences) == 3
 
     def test_comments_stay_above_what_they_are_about(self, surprising):
         text = propose(surprising)

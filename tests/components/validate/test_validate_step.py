@@ -46,9 +46,9 @@ def raw(example: FaceExample, **features) -> bytes:
         if values is None:
             continue
         kind = {int: "int64", float: "float", bytes: "bytes"}[type(values[0])] if values else FEATURES[name]
-        held = getattr(message.features.feature[name], f"{kind}_list")
-        held.value.extend(values)
-        held.SetInParent()
+        values_list = getattr(message.features.feature[name], f"{kind}_list")
+        values_list.value.extend(values)
+        values_list.SetInParent()
     return message.SerializeToString()
 
 
@@ -62,9 +62,9 @@ class TestSoundData:
         assert read(task)["examples"] == {"train": 300, "validation": 40, "test": 60}
         statistics = described.load(task.output / "statistics" / "train.pb")
         ages = [example.age or 0 for example in faces(300)]
-        held: Any = described.feature(statistics, "face/age")
-        assert (held.num_stats.min, held.num_stats.max) == (min(ages), max(ages))
-        assert held.num_stats.mean == pytest.approx(sum(ages) / len(ages))
+        age: Any = described.feature(statistics, "face/age")
+        assert (age.num_stats.min, age.num_stats.max) == (min(ages), max(ages))
+        assert age.num_stats.mean == pytest.approx(sum(ages) / len(ages))
 
     def test_the_report_needs_no_other_file_and_no_web(self, write_examples, job):
         task = job(write_examples({"train": faces(300)}))
@@ -88,10 +88,10 @@ class TestSoundData:
         assert read(task)["without_labels"] == {"train": 7, "validation": 0, "test": 0}
 
     def test_progress_ends_at_the_number_of_examples(self, write_examples, job):
-        task, seen = job(write_examples()), []
-        task.tracker.progress = lambda *values: seen.append(values)
+        task, reported = job(write_examples()), []
+        task.tracker.progress = lambda *values: reported.append(values)
         run(settings(), task)
-        assert seen[-1] == (120, 120, "examples")
+        assert reported[-1] == (120, 120, "examples")
 
 
 BROKEN: dict[str, tuple[Callable[[], FaceExample | bytes] | None, str]] = {
@@ -145,7 +145,7 @@ class TestAnomalies:
     @pytest.mark.parametrize("case", BROKEN)
     def test_each_is_found_and_told(self, case, write_examples, job):
         make, sentence = BROKEN[case]
-        test = [*faces(40), make(), make()] if make else [raw(held, **WHOLLY_BROKEN[case]) for held in faces(42)]
+        test = [*faces(40), make(), make()] if make else [raw(example, **WHOLLY_BROKEN[case]) for example in faces(42)]
         task = job(write_examples({"test": test}))
         with pytest.raises(VisageError) as caught:
             run(settings(), task)
@@ -249,9 +249,13 @@ class TestSkew:
     def test_few_examples_are_not_compared(self, write_examples, job):
         task = job(write_examples({"train": faces(400), "test": faces(99, gender="male")}))
         assert run(settings(), task)["anomalies"] == 0
-        held = [one for one in read(task)["comparisons"] if one["split"] == "test" and one["feature"] == "face/gender"]
-        assert held[0]["distance"] is None
-        assert held[0]["detail"] == "not compared: 99 labels in test, 400 in train, 100 needed in both"
+        comparisons = [
+            comparison
+            for comparison in read(task)["comparisons"]
+            if comparison["split"] == "test" and comparison["feature"] == "face/gender"
+        ]
+        assert comparisons[0]["distance"] is None
+        assert comparisons[0]["detail"] == "not compared: 99 labels in test, 400 in train, 100 needed in both"
 
     def test_the_distance_is_the_largest_difference_of_a_share(self, write_examples, job, edited_schema):
         half = [face(n, gender="male" if n % 2 else "female") for n in range(200)]
@@ -259,8 +263,12 @@ class TestSkew:
         schema = edited_schema(SKEW_OF_GENDER.format(0.2), SKEW_OF_GENDER.format(0.26))
         task = job(write_examples({"train": half, "test": quarter}))
         run(settings(f"validation.schema_file={schema}"), task)
-        held = [one for one in read(task)["comparisons"] if one["split"] == "test" and one["feature"] == "face/gender"]
-        assert held[0]["distance"] == pytest.approx(0.25)
+        comparisons = [
+            comparison
+            for comparison in read(task)["comparisons"]
+            if comparison["split"] == "test" and comparison["feature"] == "face/gender"
+        ]
+        assert comparisons[0]["distance"] == pytest.approx(0.25)
 
 
 class TestThresholdsOfTheSchema:
@@ -278,12 +286,14 @@ class TestThresholdsOfTheSchema:
         schema = edited_schema(SKEW_OF_GENDER.format(0.2), SKEW_OF_GENDER.format(threshold))
         counts = run(settings(f"validation.schema_file={schema}", "validation.on_skew=warn"), job(examples))
         assert len(counts["warnings"]) == warnings
-        assert all(f"L-infinity distance 0.300, allowed {threshold}" in told for told in counts["warnings"])
+        assert all(f"L-infinity distance 0.300, allowed {threshold}" in warning for warning in counts["warnings"])
 
     def test_a_feature_without_a_comparator_is_not_compared(self, examples, job, edited_schema):
         task, schema = job(examples), edited_schema(SKEW_OF_GENDER.format(0.2), 'domain: "gender"')
         run(settings(f"validation.schema_file={schema}"), task)
-        assert {one["feature"] for one in read(task)["comparisons"] if one["kind"] == "skew"} == {"face/age"}
+        assert {comparison["feature"] for comparison in read(task)["comparisons"] if comparison["kind"] == "skew"} == {
+            "face/age"
+        }
 
     def test_any_feature_is_compared_by_the_measure_that_it_names(self, examples, job, edited_schema):
         by_divergence = SKEW_OF_GENDER.format(0.2).replace("infinity_norm", "jensen_shannon_divergence")
@@ -292,12 +302,18 @@ class TestThresholdsOfTheSchema:
         schema = edited_schema(SKEW_OF_GENDER.format(0.2), by_divergence, of_score, f"{of_score} {scores}")
         task = job(examples)
         run(settings(f"validation.schema_file={schema}"), task)
-        held = {one["feature"]: one for one in read(task)["comparisons"] if one["split"] == "test"}
-        assert list(held) == ["face/age", "face/gender", "face/score"]
-        assert held["face/gender"]["measure"] == held["face/score"]["measure"] == "Jensen-Shannon divergence"
-        assert 0 < held["face/gender"]["distance"] < 0.2
-        assert held["face/score"]["threshold"] == 0.9
-        assert "years" not in held["face/score"]["detail"]
+        comparisons = {
+            comparison["feature"]: comparison
+            for comparison in read(task)["comparisons"]
+            if comparison["split"] == "test"
+        }
+        assert list(comparisons) == ["face/age", "face/gender", "face/score"]
+        assert (
+            comparisons["face/gender"]["measure"] == comparisons["face/score"]["measure"] == "Jensen-Shannon divergence"
+        )
+        assert 0 < comparisons["face/gender"]["distance"] < 0.2
+        assert comparisons["face/score"]["threshold"] == 0.9
+        assert "years" not in comparisons["face/score"]["detail"]
 
     @pytest.mark.parametrize("kind", ["skew", "drift"])
     def test_settings_that_were_for_it_say_where_it_stands_now(self, kind):
@@ -308,10 +324,10 @@ class TestThresholdsOfTheSchema:
 
     def test_other_thresholds_make_another_artifact(self, examples, edited_schema):
         before = edited_schema(SKEW_OF_GENDER.format(0.2), SKEW_OF_GENDER.format(0.3))
-        asked = settings(f"validation.schema_file={before}")
-        identity = of_step(STEP, asked, {"ingest": examples})
+        chosen = settings(f"validation.schema_file={before}")
+        identity = of_step(STEP, chosen, {"ingest": examples})
         before.write_text(before.read_text().replace("0.3", "0.31"))
-        changed = of_step(STEP, asked, {"ingest": examples})
+        changed = of_step(STEP, chosen, {"ingest": examples})
         assert changed.changes(identity.as_json()) == {"files": "validation.schema_file"}
 
     def test_the_project_s_own_schema_counts_by_its_content(self):
@@ -360,13 +376,13 @@ class TestDrift:
         assert (counts["anomalies"], counts["drift_age"], counts["drift_gender"]) == (0, 0, 0)
 
     def test_it_is_from_what_the_champion_was_trained_on(self, reference, write_examples, job, tmp_path):
-        held = tmp_path / "champion"
+        files = tmp_path / "champion"
         for name in ("estimator", "statistics"):
-            (held / name).mkdir(parents=True)
-        (held / "estimator" / "model.keras").write_bytes(b"nobody loads it here")
-        shutil.copy(reference, held / "statistics" / "train.pb")
+            (files / name).mkdir(parents=True)
+        (files / "estimator" / "model.keras").write_bytes(b"nobody loads it here")
+        shutil.copy(reference, files / "statistics" / "train.pb")
         task = job(write_examples({"train": faces(400)}))
-        with champion_of({name: held / name for name in ("estimator", "statistics")}, held) as version:
+        with champion_of({name: files / name for name in ("estimator", "statistics")}, files) as version:
             counts = run(settings(), replace(task, champion=version))
             assert counts["compared_with"] == "visage/1"
             assert "train, face/age: unlike visage/1, Jensen-Shannon divergence 0." in counts["warnings"][0]
@@ -397,11 +413,11 @@ def test_statistics_of_many_batches_are_those_of_tfdv_itself(write_examples):
     )
     assert description.examples == theirs.datasets[0].num_examples == 2300
     for name in ("face/age", "face/score", "face/gender", "image/encoded", "photo/path"):
-        ours: Any = described.feature(description.statistics, name)
+        own: Any = described.feature(description.statistics, name)
         expected: Any = described.feature(theirs, name)
-        assert described.common(ours).num_non_missing == described.common(expected).num_non_missing, name
-        assert ours.num_stats.mean == pytest.approx(expected.num_stats.mean), name
-        assert ours.num_stats.std_dev == pytest.approx(expected.num_stats.std_dev), name
+        assert described.common(own).num_non_missing == described.common(expected).num_non_missing, name
+        assert own.num_stats.mean == pytest.approx(expected.num_stats.mean), name
+        assert own.num_stats.std_dev == pytest.approx(expected.num_stats.std_dev), name
     assert described.shares(described.feature(description.statistics, "face/gender")) == pytest.approx(
         described.shares(described.feature(theirs, "face/gender"))
     )
@@ -422,7 +438,7 @@ class TestAlone:
     def test_anomalies_end_it_with_one_message(self, write_examples, tmp_path, capsys):
         broken = str(write_examples({"test": [*faces(40), face(1, age=127)]}))
         assert main(STEP, ["--input", "ingest", broken, "--out", str(tmp_path / "validated")]) == 1
-        said = capsys.readouterr().err
-        assert "visage: The examples are not as they should be:\n- test, face/age: 1 of 41 examples" in said
-        assert "Traceback" not in said
+        printed = capsys.readouterr().err
+        assert "visage: The examples are not as they should be:\n- test, face/age: 1 of 41 examples" in printed
+        assert "Traceback" not in printed
         assert not (tmp_path / "validated").exists()

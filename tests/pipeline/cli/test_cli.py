@@ -29,21 +29,21 @@ def visage(*arguments: str) -> tuple[int, str, list[str]]:
         f"heavy = [name for name in {HEAVY!r} if name in sys.modules]\n"
         "print('IMPORTED', *heavy)\nsys.exit(code)"
     )
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
-    said, _, imported = done.stdout.partition("IMPORTED")
-    return done.returncode, said + done.stderr, imported.split()
+    completed = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    stdout, _, imported = completed.stdout.partition("IMPORTED")
+    return completed.returncode, stdout + completed.stderr, imported.split()
 
 
 @pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
 def test_help_teaches_and_imports_nothing_heavy(command):
-    code, said, heavy = visage(*command, "--help")
+    code, printed, heavy = visage(*command, "--help")
     assert code == 0
-    assert "usage: visage" in said
+    assert "usage: visage" in printed
     assert heavy == []
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["run", "--recipe", "defualt"], "Did you mean default"),
         (["run", "--recipe", "no/such/file.yaml"], "There is no recipe file no/such/file.yaml"),
@@ -60,13 +60,13 @@ def test_help_teaches_and_imports_nothing_heavy(command):
     ],
 )
 def test_a_usage_error_is_one_message_with_exit_code_2_and_imports_nothing_heavy(
-    arguments, told, tmp_path, monkeypatch
+    arguments, message, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    code, said, heavy = visage(*arguments)
+    code, printed, heavy = visage(*arguments)
     assert code == 2
-    assert told in said
-    assert "Traceback" not in said
+    assert message in printed
+    assert "Traceback" not in printed
     assert heavy == []
 
 
@@ -76,11 +76,11 @@ def test_recipes_are_listed_with_what_they_are(capsys):
 
 
 def test_debug_shows_the_traceback():
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "pipeline.cli", "--debug", "run", "--recipe", "none"],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert "Traceback" in done.stderr
-    assert "There is no recipe none" in done.stderr
+    assert "Traceback" in completed.stderr
+    assert "There is no recipe none" in completed.stderr

@@ -209,16 +209,16 @@ def outcome(arguments: list[str], capsys: pytest.CaptureFixture) -> tuple[int, s
 
 
 @pytest.mark.parametrize(
-    ("command", "arguments", "told"),
-    [(command, arguments, told) for command, cases in WRONG.items() for arguments, told in cases],
+    ("command", "arguments", "message"),
+    [(command, arguments, message) for command, cases in WRONG.items() for arguments, message in cases],
 )
-def test_a_mistake_is_one_message(command, arguments, told, place, capsys, monkeypatch):
+def test_a_mistake_is_one_message(command, arguments, message, place, capsys, monkeypatch):
     monkeypatch.chdir(place)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    code, said = outcome([command, *shlex.split(arguments)], capsys)
-    assert code in (1, 2), said
-    assert told in said
-    assert "Traceback" not in said
+    code, printed = outcome([command, *shlex.split(arguments)], capsys)
+    assert code in (1, 2), printed
+    assert message in printed
+    assert "Traceback" not in printed
     assert (place / "full" / "of-others").read_text() == "precious"
 
 
@@ -236,7 +236,7 @@ def test_a_port_in_use_is_one_message(tmp_path, monkeypatch, capsys):
 )
 def test_so_it_is_of_the_command_as_a_process(command, place):
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-m", "pipeline.cli", *shlex.split(command)],
         cwd=place,
         env=environment,
@@ -244,6 +244,6 @@ def test_so_it_is_of_the_command_as_a_process(command, place):
         text=True,
         check=False,
     )
-    assert done.returncode == 2
-    assert done.stderr.startswith("visage: ")
-    assert "Traceback" not in done.stderr
+    assert completed.returncode == 2
+    assert completed.stderr.startswith("visage: ")
+    assert "Traceback" not in completed.stderr

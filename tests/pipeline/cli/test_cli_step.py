@@ -65,11 +65,13 @@ def test_an_artifact_that_is_kept_is_taken_and_not_made_again_unless_a_photo_is_
 
 def test_an_artifact_that_is_reused_is_shown_in_kubeflow_too(ingest, tmp_path, capsys):
     artifact = {"name": "metrics", "uri": "minio://x/metrics"}
-    told = {"outputs": {"artifacts": {"metrics": {"artifacts": [artifact]}}, "outputFile": str(tmp_path / "told.json")}}
+    executor_input = {
+        "outputs": {"artifacts": {"metrics": {"artifacts": [artifact]}}, "outputFile": str(tmp_path / "told.json")}
+    }
     shown = []
     for out in ("first", "second"):
         page = tmp_path / "pages" / out
-        ingest(out, capsys, "--executor-input", json.dumps(told), "--page", str(page))
+        ingest(out, capsys, "--executor-input", json.dumps(executor_input), "--page", str(page))
         [metrics] = json.loads((tmp_path / "told.json").read_text())["artifacts"]["metrics"]["artifacts"]
         shown.append((metrics, page.read_text()))
         Path(tmp_path / "told.json").unlink()
@@ -82,25 +84,25 @@ def test_a_step_that_fails_says_where_its_run_in_mlflow_is(tmp_path, monkeypatch
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/mlflow.db")
     missing = ["--set", f"source.path={tmp_path / 'missing'}", "--mlflow-ui", "https://mlflow.example.com"]
     assert main(["step", "ingest", *missing, "--out", str(tmp_path / "out")]) != 0
-    told = re.search(
+    match = re.search(
         r"Its run in MLflow: https://mlflow.example.com/#/experiments/\d+/runs/(\w+)\?\S+\n", capsys.readouterr().err
     )
-    assert told
-    run = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").get_run(told[1])
+    assert match
+    run = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").get_run(match[1])
     assert (run.data.tags["visage.step"], run.info.status) == ("ingest", "FAILED")
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [
         (["--stored", "ingest", "0123abcd"], "--stored wants --artifact-store"),
         (["--stored", "ingest", "0123abcd", "--artifact-store", "STORE"], "holds no such artifact"),
     ],
 )
-def test_an_input_that_is_not_kept_is_one_message(more, told, tmp_path, capsys):
+def test_an_input_that_is_not_kept_is_one_message(more, message, tmp_path, capsys):
     more = [word.replace("STORE", str(tmp_path / "store")) for word in more]
     assert main(["step", "validate", *more, "--out", str(tmp_path / "out")]) != 0
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["{", "[]"])

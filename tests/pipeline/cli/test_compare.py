@@ -18,14 +18,14 @@ def root(tmp_path, monkeypatch):
     test = [face(n, 20 + n, 20 + n, 0.9 * (n % 2), "female" if n % 2 else "male") for n in range(40)]
     ingest = tmp_path / "root" / "artifacts" / "ingest"
     ingest.mkdir(parents=True)
-    made = write_examples(ingest, train=[face(99, 30, 30)], validation=[], test=test)
+    artifact = write_examples(ingest, train=[face(99, 30, 30)], validation=[], test=test)
     for name, error in (("one", 0), ("two", 7)):
         (tmp_path / name).mkdir()
         trained = write_estimator(tmp_path / name, age_error=error)
         register(
             {"estimator": trained / "estimator"},
             tmp_path,
-            **{"visage.data_fingerprint": read_manifest(made).fingerprint},
+            **{"visage.data_fingerprint": read_manifest(artifact).fingerprint},
         )
     return tmp_path / "root"
 

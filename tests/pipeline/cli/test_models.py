@@ -16,11 +16,11 @@ def address(tmp_path_factory) -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", address)
         patch.chdir(root)
-        made = client()
-        made.create_registered_model("visage")
+        mlflow_client = client()
+        mlflow_client.create_registered_model("visage")
         decided = {"visage.blessed": "false", "visage.decided": "There are only 28 test examples."}
         for number, tags in enumerate(({"visage.blessed": "true"}, decided, {}), 1):
-            made.create_model_version("visage", (root / f"model-{number}").as_uri(), tags=tags)
+            mlflow_client.create_model_version("visage", (root / f"model-{number}").as_uri(), tags=tags)
     return address
 
 
@@ -32,9 +32,9 @@ def tracking_uri(address, monkeypatch):
 def test_a_version_that_is_not_blessed_is_promoted_only_by_force_with_a_reason_that_is_kept(tmp_path, capsys):
     models.run("promote", "visage", "1", tmp_path)
     for version, why in (("2", "it is not blessed: There are only 28 test examples"), ("3", "not known to be blessed")):
-        for given in ({}, {"force": True}, {"reason": "looked through by hand"}):
+        for options in ({}, {"force": True}, {"reason": "looked through by hand"}):
             with pytest.raises(VisageError, match=why) as caught:
-                models.run("promote", "visage", version, tmp_path, **given)
+                models.run("promote", "visage", version, tmp_path, **options)
             assert f"promote {version} --force --reason" in caught.value.hint
     assert registry.resolve("visage@champion").version == "1"
     models.run("promote", "visage", "2", tmp_path, "looked through by hand", force=True)

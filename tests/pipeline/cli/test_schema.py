@@ -12,7 +12,7 @@ from schemas.artifact import Manifest, publish
 from schemas.shard import file_name, write_index
 from tests.components.validate.made_up import face, faces, write_shard
 
-TOLD = "- face/age must be from 0 to 127; so far it must be from 0 to 100.\n"
+CHANGE = "- face/age must be from 0 to 127; so far it must be from 0 to 100.\n"
 
 
 @pytest.fixture
@@ -30,13 +30,13 @@ def place(tmp_path, monkeypatch):
 def test_inferred_compared_and_approved(place, capsys):
     own = ["--schema", "own.pbtxt"]
     assert main(["schema", "infer", "ingest", "--out", "proposed.pbtxt", *own]) == 0
-    assert capsys.readouterr().out == f"proposed.pbtxt, against own.pbtxt:\n{TOLD}"
+    assert capsys.readouterr().out == f"proposed.pbtxt, against own.pbtxt:\n{CHANGE}"
     assert main(["schema", "diff", "proposed.pbtxt", *own]) == 0
-    assert capsys.readouterr().out == f"proposed.pbtxt, against own.pbtxt:\n{TOLD}"
+    assert capsys.readouterr().out == f"proposed.pbtxt, against own.pbtxt:\n{CHANGE}"
     assert (place / "own.pbtxt").read_text() == place_of(None).read_text()
 
     assert main(["schema", "approve", "proposed.pbtxt", *own]) == 0
-    assert TOLD in capsys.readouterr().out
+    assert CHANGE in capsys.readouterr().out
     assert (place / "own.pbtxt").read_text() == (place / "proposed.pbtxt").read_text()
     assert sorted(path.name for path in place.glob("*pbtxt*")) == ["own.pbtxt", "proposed.pbtxt"]
     assert main(["schema", "diff", "proposed.pbtxt", *own]) == 0
@@ -51,7 +51,7 @@ def test_what_is_no_schema_is_not_approved(place, capsys):
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["infer", "ingest"], "infer needs --out FILE."),
         (["diff", "own.pbtxt", "--out", "other.pbtxt"], "diff takes no --out."),
@@ -59,14 +59,14 @@ def test_what_is_no_schema_is_not_approved(place, capsys):
         (["diff", "nothing.pbtxt"], "nothing.pbtxt cannot be read"),
     ],
 )
-def test_wrong_usage_is_told(words, told, place, capsys):
+def test_wrong_usage_is_told(words, message, place, capsys):
     assert main(["schema", *words, "--schema", "own.pbtxt"]) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert (place / "own.pbtxt").read_text() == place_of(None).read_text()
 
 
 def test_as_a_process_it_prints_its_sentences_and_nothing_else(place):
     words = [sys.executable, "-m", "pipeline.cli", "schema", "infer", "ingest", "--out", "proposed.pbtxt"]
-    done = subprocess.run(words, capture_output=True, text=True, cwd=place)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.endswith(TOLD)
+    completed = subprocess.run(words, capture_output=True, text=True, cwd=place)
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert completed.stdout.endswith(CHANGE)

@@ -77,14 +77,14 @@ class TestMetadata:
         assert struct[0, 0]["face_location"][0, 0].shape == (1, 4)
 
     def test_paths_are_unique_and_tell_the_person_and_the_same_dates_as_the_columns(self, table):
-        found = [NAME.fullmatch(path) for path in table["full_path"]]
-        for path, born, year in zip(found, table["dob"], table["photo_taken"], strict=True):
+        matches = [NAME.fullmatch(path) for path in table["full_path"]]
+        for path, born, year in zip(matches, table["dob"], table["photo_taken"], strict=True):
             if path:
                 assert path[1] == path[2]
                 assert date(int(path[3]), int(path[4]), int(path[5])).toordinal() + 366 == born
                 assert int(path[6]) == year
-        assert sum(map(bool, found)) > 0.98 * len(found)
-        assert len(set(table["full_path"])) == len(found)
+        assert sum(map(bool, matches)) > 0.98 * len(matches)
+        assert len(set(table["full_path"])) == len(matches)
 
     def test_a_person_has_one_name_one_birth_one_gender_and_several_photos(self, table):
         for column in ("name", "dob", "gender"):
@@ -135,12 +135,12 @@ class TestDefects:
         assert counts["examples"] == counts["rows"] - reasons.total()
 
     def test_every_reason_stands_in_an_archive_of_usual_size(self):
-        found = expected(plan_rows(2000, 1))
-        assert set(found["rejects"]) == set(RATES)
+        totals = expected(plan_rows(2000, 1))
+        assert set(totals["rejects"]) == set(RATES)
         # Where several meet in one row, the first counts; no_face is the commonest and far behind in precedence.
-        assert found["rejects"]["no_face"] == pytest.approx(0.289 * 2000, rel=0.15)
-        assert found["rejects"]["conflicting_labels"] == 2 * round(0.009 * 2000)
-        assert 0.5 < found["examples"] / found["rows"] < 0.62
+        assert totals["rejects"]["no_face"] == pytest.approx(0.289 * 2000, rel=0.15)
+        assert totals["rejects"]["conflicting_labels"] == 2 * round(0.009 * 2000)
+        assert 0.5 < totals["examples"] / totals["rows"] < 0.62
 
 
 def test_the_album_holds_photos_of_other_people_and_a_few_broken_files(archive, counts):
@@ -233,6 +233,6 @@ class TestTrouble:
         assert draw_archive(out, 9, 5)["reused"]  # which counts its photos
 
     def test_progress_is_told_up_to_the_end(self, tmp_path):
-        told = []
-        draw_archive(tmp_path / "demo", 12, 1, progress=lambda done, total: told.append((done, total)))
-        assert told == [(done, 32) for done in range(1, 33)]
+        calls = []
+        draw_archive(tmp_path / "demo", 12, 1, progress=lambda done, total: calls.append((done, total)))
+        assert calls == [(done, 32) for done in range(1, 33)]

@@ -19,10 +19,10 @@ FILE = Path(__file__).with_suffix(".yaml")
 
 def compiled() -> list[Any]:
     """Both documents of the pipeline as this machine's kfp writes it."""
-    held = cluster_profile.load(PROJECT / "infra" / "kubeflow" / "bucket.yaml", {})
+    profile = cluster_profile.load(PROJECT / "infra" / "kubeflow" / "bucket.yaml", {})
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "visage.yaml"
-        compile_pipeline(recipe.load("default", ["source.path=s3://photos/imdb_crop"]), held, out)
+        compile_pipeline(recipe.load("default", ["source.path=s3://photos/imdb_crop"]), profile, out)
         return [meaning(document) for document in yaml.safe_load_all(out.read_text())]
 
 
@@ -30,8 +30,8 @@ def meaning(value: Any) -> Any:
     """Without the version of kfp, and without a false `optional`, which is what a secret that does not say so has."""
     if isinstance(value, dict):
         dropped = {"sdkVersion"} | ({"optional"} if value.get("optional") is False else set())
-        return {key: meaning(held) for key, held in value.items() if key not in dropped}
-    return [meaning(held) for held in value] if isinstance(value, list) else value
+        return {key: meaning(item) for key, item in value.items() if key not in dropped}
+    return [meaning(item) for item in value] if isinstance(value, list) else value
 
 
 if __name__ == "__main__":

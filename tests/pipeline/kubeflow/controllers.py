@@ -41,8 +41,8 @@ class Controllers:
 
     def complete(self, name: str) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        done = {"succeeded": 2, "completedIndexes": "0-1", "ready": 0, "completionTime": now}
-        self._status(name, done, ("SuccessCriteriaMet", "Complete"), "CompletionsReached", "Reached expected number")
+        status = {"succeeded": 2, "completedIndexes": "0-1", "ready": 0, "completionTime": now}
+        self._status(name, status, ("SuccessCriteriaMet", "Complete"), "CompletionsReached", "Reached expected number")
 
     def fail(self, name: str) -> None:
         self._status(
@@ -69,8 +69,8 @@ class Controllers:
             for kind in kinds
         ]
         for count in range(1, len(kinds) + 1):
-            held = status if count == len(kinds) else {}
-            change = {"startTime": now, "active": 0, "terminating": 0, "uncountedTerminatedPods": {}, **held}
+            final_status = status if count == len(kinds) else {}
+            change = {"startTime": now, "active": 0, "terminating": 0, "uncountedTerminatedPods": {}, **final_status}
             self.jobs.patch_namespaced_job_status(
                 name, NAMESPACE, {"status": {**change, "conditions": conditions[:count]}}
             )
@@ -81,10 +81,10 @@ def controllers(folder: Path) -> Iterator[Controllers]:
     """Hands on a cluster that has no Jobs."""
     real = os.environ.get("VISAGE_TEST_CLUSTER")
     if real:
-        held = Controllers(Path(real) / "admin", Path(real) / "runner", None)
-        held.remove_all()
-        yield held
-        held.remove_all()
+        cluster = Controllers(Path(real) / "admin", Path(real) / "runner", None)
+        cluster.remove_all()
+        yield cluster
+        cluster.remove_all()
         return
     with kubernetes_server.serving() as server:
         for name, token in (("admin", server.admin), ("runner", server.token)):
@@ -92,10 +92,10 @@ def controllers(folder: Path) -> Iterator[Controllers]:
         yield Controllers(folder / "admin", folder / "runner", server)
 
 
-def until(found: Any) -> Any:
+def until(look: Any) -> Any:
     """What a function gives, once it gives something."""
     for _ in range(3000):
-        if value := found():
+        if value := look():
             return value
         time.sleep(0.02)
     raise AssertionError("it has not come")

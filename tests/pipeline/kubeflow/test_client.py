@@ -55,22 +55,25 @@ def test_all_runs_are_of_one_experiment(kubeflow):
     submit(kubeflow)
     submit(kubeflow)
     assert len(kubeflow.all("runs")) == 2
-    assert [held["display_name"] for held in kubeflow.all("experiments")] == ["visage"]
+    assert [experiment["display_name"] for experiment in kubeflow.all("experiments")] == ["visage"]
 
 
 def test_a_schedule_runs_one_at_a_time_and_makes_up_for_none(kubeflow):
     address = schedule(kubeflow, "30 2 * * mon-fri")
-    [held] = kubeflow.all("recurringruns")
-    assert held["trigger"]["cron_schedule"]["cron"] == "0 30 2 * * mon-fri"
-    assert (held["max_concurrency"], held["no_catchup"], held["mode"]) == (1, True, "ENABLE")
-    assert address == f"{kubeflow.host}/#/recurringrun/details/{held['recurring_run_id']}"
+    [recurring_run] = kubeflow.all("recurringruns")
+    assert recurring_run["trigger"]["cron_schedule"]["cron"] == "0 30 2 * * mon-fri"
+    assert (recurring_run["max_concurrency"], recurring_run["no_catchup"], recurring_run["mode"]) == (1, True, "ENABLE")
+    assert address == f"{kubeflow.host}/#/recurringrun/details/{recurring_run['recurring_run_id']}"
 
 
 def test_a_schedule_takes_the_place_of_the_one_of_its_name(kubeflow):
     schedule(kubeflow, "0 2 * * *")
     schedule(kubeflow, "0 3 * * *")
     schedule(kubeflow, "0 4 * * *", "another")
-    crons = {held["display_name"]: held["trigger"]["cron_schedule"]["cron"] for held in kubeflow.all("recurringruns")}
+    crons = {
+        recurring_run["display_name"]: recurring_run["trigger"]["cron_schedule"]["cron"]
+        for recurring_run in kubeflow.all("recurringruns")
+    }
     assert crons == {"nightly": "0 0 3 * * *", "another": "0 0 4 * * *"}
     assert len(kubeflow.all("recurringruns")) == 2
 
@@ -87,12 +90,12 @@ def test_a_schedule_is_ended_by_its_name(kubeflow):
     schedule(kubeflow)
     schedule(kubeflow, name="another")
     assert client.unschedule(client.Server(kubeflow.host), "nightly") == 1
-    assert [held["display_name"] for held in kubeflow.all("recurringruns")] == ["another"]
+    assert [recurring_run["display_name"] for recurring_run in kubeflow.all("recurringruns")] == ["another"]
     assert client.unschedule(client.Server(kubeflow.host), "nightly") == 0
 
 
 @pytest.mark.parametrize(
-    ("cron", "told"),
+    ("cron", "message"),
     [
         ("", "0 fields"),
         ("daily", "1 field"),
@@ -114,10 +117,10 @@ def test_a_schedule_is_ended_by_its_name(kubeflow):
         ("-1 2 * * *", "'-1' as minute"),
     ],
 )
-def test_times_that_are_none_are_a_wrong_setting_that_names_the_field(cron, told):
+def test_times_that_are_none_are_a_wrong_setting_that_names_the_field(cron, message):
     with pytest.raises(VisageError, match="does not say when to run") as raised:
         client.schedule(recipe.load("default", [PHOTOS]), PROFILE, client.Server("http://nowhere"), cron, "x")
-    assert told in raised.value.message
+    assert message in raised.value.message
     assert raised.value.usage
 
 
@@ -143,9 +146,9 @@ def test_an_address_with_a_blank_is_one_message():
 
 
 def test_an_address_that_is_none_is_a_wrong_setting():
-    with pytest.raises(VisageError, match="no address") as told:
+    with pytest.raises(VisageError, match="no address") as raised:
         client.unschedule(client.Server("file:///etc"), "nightly")
-    assert told.value.usage
+    assert raised.value.usage
 
 
 def test_what_is_scheduled_is_listed_by_name(kubeflow):
@@ -154,7 +157,7 @@ def test_what_is_scheduled_is_listed_by_name(kubeflow):
     schedule(kubeflow, "30 4 * * mon", "another")
     client.pause(client.Server(kubeflow.host), "another", paused=True)
     listed = client.schedules(client.Server(kubeflow.host))
-    assert [(held.name, held.cron, held.paused) for held in listed] == [
+    assert [(entry.name, entry.cron, entry.paused) for entry in listed] == [
         ("another", "30 4 * * mon", True),
         ("nightly", "0 2 * * *", False),
     ]
@@ -172,19 +175,19 @@ def test_a_schedule_is_paused_and_resumed_by_its_name_alone(kubeflow):
     schedule(kubeflow, name="another")
     server = client.Server(kubeflow.host)
     client.pause(server, "nightly", paused=True)
-    modes = {held["display_name"]: held["status"] for held in kubeflow.all("recurringruns")}
+    modes = {recurring_run["display_name"]: recurring_run["status"] for recurring_run in kubeflow.all("recurringruns")}
     assert modes == {"nightly": "DISABLED", "another": "ENABLED"}
     client.pause(server, "nightly", paused=False)
-    assert {held["status"] for held in kubeflow.all("recurringruns")} == {"ENABLED"}
-    with pytest.raises(VisageError, match="no schedule weekly") as told:
+    assert {recurring_run["status"] for recurring_run in kubeflow.all("recurringruns")} == {"ENABLED"}
+    with pytest.raises(VisageError, match="no schedule weekly") as raised:
         client.pause(server, "weekly", paused=True)
-    assert told.value.hint == "It has another, nightly."
+    assert raised.value.hint == "It has another, nightly."
 
 
 def test_the_profiles_service_account_runs_the_pods(kubeflow):
     submit(kubeflow)
     schedule(kubeflow)
-    assert [held["service_account"] for kind in ("runs", "recurringruns") for held in kubeflow.all(kind)] == [
+    assert [entry["service_account"] for kind in ("runs", "recurringruns") for entry in kubeflow.all(kind)] == [
         "visage"
     ] * 2
 
@@ -224,8 +227,8 @@ class TestAServerThatKeepsUsersApart:
         monkeypatch.delenv(client.TOKEN, raising=False)
 
     def submit(self, server, token_file=None, namespace="anna"):
-        there = client.Server(server.host, namespace, "photos", token_file)
-        return client.submit(recipe.load("default", [PHOTOS]), PROFILE, there)
+        named_server = client.Server(server.host, namespace, "photos", token_file)
+        return client.submit(recipe.load("default", [PHOTOS]), PROFILE, named_server)
 
     def test_is_shown_the_token_of_a_file(self, kubeflow, tmp_path):
         (tmp_path / "token").write_text("secret-1\n")
@@ -246,15 +249,15 @@ class TestAServerThatKeepsUsersApart:
     def test_refuses_whoever_shows_none_or_another_and_the_message_says_how_to(self, kubeflow, tmp_path):
         (tmp_path / "token").write_text("secret-2")
         for file in (None, tmp_path / "token"):
-            with pytest.raises(VisageError, match="refuses: 401") as told:
+            with pytest.raises(VisageError, match="refuses: 401") as raised:
                 self.submit(kubeflow, file)
-            assert "--token-file" in told.value.hint and "secret" not in str(told.value)
+            assert "--token-file" in raised.value.hint and "secret" not in str(raised.value)
 
     def test_is_not_asked_without_a_namespace(self, kubeflow, monkeypatch):
         monkeypatch.setenv(client.TOKEN, "secret-1")
-        with pytest.raises(VisageError, match="keeps users apart") as told:
+        with pytest.raises(VisageError, match="keeps users apart") as raised:
             self.submit(kubeflow, namespace="")
-        assert "--namespace" in told.value.hint
+        assert "--namespace" in raised.value.hint
 
     def test_takes_runs_in_an_experiment_of_the_namespace_that_is_there(self, kubeflow, monkeypatch):
         monkeypatch.setenv(client.TOKEN, "secret-1")

@@ -18,10 +18,10 @@ pytest.importorskip("kfp", reason="the extra [kubeflow] is not installed")
 BUCKET, VOLUME = PROJECT / "infra" / "kubeflow" / "bucket.yaml", PROJECT / "infra" / "kubeflow" / "volume.yaml"
 
 
-def compiled(file: Path, tmp_path: Path, photos: str, **given) -> tuple[dict, dict]:
+def compiled(file: Path, tmp_path: Path, photos: str, **options) -> tuple[dict, dict]:
     """Executors of the pipeline, and what Kubernetes is told of each."""
     out = tmp_path / "visage.yaml"
-    compile_pipeline(recipe.load("default", [f"source.path={photos}"]), cluster_profile.load(file, given), out)
+    compile_pipeline(recipe.load("default", [f"source.path={photos}"]), cluster_profile.load(file, options), out)
     pipeline, platform = documents(out)
     pods = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     return pipeline["deploymentSpec"]["executors"], pods
@@ -38,7 +38,7 @@ class TestTheBucketsExample:
         return both[0]["exec-train"]["container"], both[1]["exec-train"]
 
     def test_the_step_with_gpus_has_the_image_for_them(self, both, train):
-        images = {name: held["container"]["image"].rpartition("/")[2] for name, held in both[0].items()}
+        images = {name: executor["container"]["image"].rpartition("/")[2] for name, executor in both[0].items()}
         assert images.pop("exec-train") == "visage:1-gpu"
         assert set(images.values()) == {"visage:1"}
 
@@ -63,7 +63,7 @@ class TestTheBucketsExample:
         for pod in both[1].values():
             [secret] = pod["secretAsEnv"]
             assert secret["secretName"] == "visage-bucket"
-            assert [(held["secretKey"], held["envVar"]) for held in secret["keyToEnv"]] == [
+            assert [(variable["secretKey"], variable["envVar"]) for variable in secret["keyToEnv"]] == [
                 ("access-key", "AWS_ACCESS_KEY_ID"),
                 ("secret-key", "AWS_SECRET_ACCESS_KEY"),
             ]
@@ -86,12 +86,12 @@ class TestTheBucketsExample:
 def test_the_volumes_example_mounts_claims_and_secrets_into_every_pod(tmp_path):
     _, pods = compiled(VOLUME, tmp_path, "/data/imdb_crop")
     for pod in pods.values():
-        mounted = {held["constant"]: held["mountPath"] for held in pod["pvcMount"]}
+        mounted = {mount["constant"]: mount["mountPath"] for mount in pod["pvcMount"]}
         assert mounted == {"visage-photos": "/data", "visage-artifact-store": "/store"}
-        assert [(held["secretName"], held["mountPath"]) for held in pod["secretAsVolume"]] == [
+        assert [(mount["secretName"], mount["mountPath"]) for mount in pod["secretAsVolume"]] == [
             ("company-ca", "/etc/company-ca")
         ]
-        assert (pod["imagePullPolicy"], [held["secretName"] for held in pod["imagePullSecret"]]) == (
+        assert (pod["imagePullPolicy"], [mount["secretName"] for mount in pod["imagePullSecret"]]) == (
             "IfNotPresent",
             ["registry"],
         )
@@ -99,8 +99,8 @@ def test_the_volumes_example_mounts_claims_and_secrets_into_every_pod(tmp_path):
 
 def test_retries_are_a_steps_own(tmp_path):
     out = tmp_path / "visage.yaml"
-    held = cluster_profile.load(BUCKET, {"steps": {"score": {"retries": {"count": 0}}}})
-    compile_pipeline(recipe.load("default"), held, out)
+    profile = cluster_profile.load(BUCKET, {"steps": {"score": {"retries": {"count": 0}}}})
+    compile_pipeline(recipe.load("default"), profile, out)
     tasks = documents(out)[0]["components"]["comp-exit-handler-1"]["dag"]["tasks"]
     assert (tasks["train"]["retryPolicy"]["maxRetryCount"], tasks["train"]["retryPolicy"]["backoffMaxDuration"]) == (
         5,
@@ -111,12 +111,12 @@ def test_retries_are_a_steps_own(tmp_path):
 
 
 def test_what_is_given_on_the_command_line_goes_before_the_file():
-    held = cluster_profile.load(BUCKET, {"image": "mine:2", "steps": {"train": {"gpus": 4}}})
-    assert (held.image, held.pod("train").gpus, held.pod("train").memory) == ("mine:2", 4, "16Gi")
+    profile = cluster_profile.load(BUCKET, {"image": "mine:2", "steps": {"train": {"gpus": 4}}})
+    assert (profile.image, profile.pod("train").gpus, profile.pod("train").memory) == ("mine:2", 4, "16Gi")
 
 
 @pytest.mark.parametrize(
-    ("text", "told", "hint"),
+    ("text", "message", "hint"),
     [
         ("imagge: x", "there is no setting imagge", "Did you mean image"),
         ("steps: {training: {cpu: 1}}", "there is no setting steps.training", "Did you mean steps.train"),
@@ -141,17 +141,17 @@ def test_what_is_given_on_the_command_line_goes_before_the_file():
         ("image: [", "is not valid YAML", ""),
     ],
 )
-def test_a_wrong_profile_is_one_message_that_says_what_is_wanted(text, told, hint, tmp_path):
+def test_a_wrong_profile_is_one_message_that_says_what_is_wanted(text, message, hint, tmp_path):
     file = tmp_path / "cluster.yaml"
     file.write_text(text)
     with pytest.raises(VisageError) as raised:
         cluster_profile.load(file, {})
-    assert told in raised.value.message and hint in raised.value.hint and raised.value.usage
+    assert message in raised.value.message and hint in raised.value.hint and raised.value.usage
     assert "cluster.yaml" in raised.value.message and "hunter2" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "message"),
     [
         (["source.path=imdb_crop"], "source.path, imdb_crop: a relative path"),
         (
@@ -174,11 +174,11 @@ def test_a_wrong_profile_is_one_message_that_says_what_is_wanted(text, told, hin
         (["source.path=/data/imdb", "beam.staging=/scratch"], "beam.staging"),
     ],
 )
-def test_a_place_that_no_pod_can_see_is_refused_with_what_to_do(overrides, told, tmp_path):
-    held = ClusterProfile.model_validate({"volumes": [{"claim": "photos", "mount": "/data"}]})
+def test_a_place_that_no_pod_can_see_is_refused_with_what_to_do(overrides, message, tmp_path):
+    profile = ClusterProfile.model_validate({"volumes": [{"claim": "photos", "mount": "/data"}]})
     with pytest.raises(VisageError) as raised:
-        compile_pipeline(recipe.load("default", overrides), held, tmp_path / "visage.yaml")
-    assert told in raised.value.message and raised.value.usage
+        compile_pipeline(recipe.load("default", overrides), profile, tmp_path / "visage.yaml")
+    assert message in raised.value.message and raised.value.usage
     assert "s3://" in raised.value.hint and "--cluster" in raised.value.hint
     assert not (tmp_path / "visage.yaml").exists()
 

@@ -65,11 +65,11 @@ def test_the_run_in_mlflow_is_ended_after_all_steps_however_they_ended(spec):
 def test_every_step_waits_for_what_it_reads(spec):
     for step in dag.STEPS:
         task = spec["components"]["comp-exit-handler-1"]["dag"]["tasks"][step.name]
-        fed = {
-            name: given["taskOutputArtifact"]["producerTask"]
-            for name, given in task["inputs"].get("artifacts", {}).items()
+        sources = {
+            name: artifact["taskOutputArtifact"]["producerTask"]
+            for name, artifact in task["inputs"].get("artifacts", {}).items()
         }
-        assert fed == {f"{name}_artifact": name for name in step.inputs}
+        assert sources == {f"{name}_artifact": name for name in step.inputs}
         assert sorted(task.get("dependentTasks", [])) == sorted(step.inputs)
 
 
@@ -113,21 +113,21 @@ def test_every_recipe_reaches_the_steps_as_it_is(name, tmp_path):
     chosen, file = recipe.load(name, photos), tmp_path / "visage.yaml"
     compile_pipeline(chosen, VISAGE, file)
     parameter = documents(file)[0]["root"]["inputDefinitions"]["parameters"]["settings"]
-    given = argparse.Namespace(settings=json.dumps(parameter["defaultValue"]), set=[])
+    options = argparse.Namespace(settings=json.dumps(parameter["defaultValue"]), set=[])
     for step in dag.STEPS:
-        assert command.settings_of(step, given) == chosen.of(step)
+        assert command.settings_of(step, options) == chosen.of(step)
 
 
 def test_the_artifacts_are_what_kubeflow_shows_of_their_kind(spec):
     kinds = {
         step.name: {
-            name: held["artifactType"]["schemaTitle"].removeprefix("system.")
-            for name, held in spec["components"][f"comp-{step.name}"]["outputDefinitions"]["artifacts"].items()
+            name: artifact["artifactType"]["schemaTitle"].removeprefix("system.")
+            for name, artifact in spec["components"][f"comp-{step.name}"]["outputDefinitions"]["artifacts"].items()
         }
         for step in dag.STEPS
     }
-    assert {held["metrics"] for held in kinds.values()} == {"Metrics"}
-    assert {step: (held["artifact"], held["page"]) for step, held in kinds.items()} == {
+    assert {step_outputs["metrics"] for step_outputs in kinds.values()} == {"Metrics"}
+    assert {step: (step_outputs["artifact"], step_outputs["page"]) for step, step_outputs in kinds.items()} == {
         "ingest": ("Dataset", "HTML"),
         "validate": ("Artifact", "HTML"),
         "train": ("Model", "HTML"),
@@ -168,16 +168,16 @@ def test_a_file_that_cannot_be_written_is_one_message(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("overrides", "tracking_uri", "told"),
+    ("overrides", "tracking_uri", "message"),
     [
         (["beam.options=[--s3_secret_access_key=hunter2]"], "http://mlflow", "settings under beam"),
         (["source.path=https://me:hunter2@host/x"], "http://mlflow", "source.path holds a credential"),
         ([], "http://me:hunter2@mlflow", "tracking server"),
     ],
 )
-def test_a_credential_is_refused_and_not_written_where_everybody_reads(overrides, tracking_uri, told, tmp_path):
+def test_a_credential_is_refused_and_not_written_where_everybody_reads(overrides, tracking_uri, message, tmp_path):
     file = tmp_path / "visage.yaml"
-    with pytest.raises(VisageError, match=told) as caught:
+    with pytest.raises(VisageError, match=message) as caught:
         compile_pipeline(
             recipe.load("default", overrides), ClusterProfile(image="visage", tracking_uri=tracking_uri), file
         )

@@ -29,10 +29,10 @@ NAME = JOB["metadata"]["name"]
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    monkeypatch.setattr(job, "EVERY", 0.05)
-    with controllers(tmp_path) as held:
-        monkeypatch.setenv("KUBECONFIG", str(held.runner))
-        yield held
+    monkeypatch.setattr(job, "POLL_SECONDS", 0.05)
+    with controllers(tmp_path) as server:
+        monkeypatch.setenv("KUBECONFIG", str(server.runner))
+        yield server
 
 
 @pytest.fixture
@@ -64,9 +64,9 @@ class Step(threading.Thread):
 
 def test_it_is_started_waited_for_and_removed_when_it_is_done(cluster):
     step = Step()
-    held = cluster.started()
-    assert (held.metadata.name, held.spec.completions, held.spec.completion_mode) == (NAME, 2, "Indexed")
-    assert held.metadata.labels["visage.run"] == "run-1"
+    kube_job = cluster.started()
+    assert (kube_job.metadata.name, kube_job.spec.completions, kube_job.spec.completion_mode) == (NAME, 2, "Indexed")
+    assert kube_job.metadata.labels["visage.run"] == "run-1"
     assert step.is_alive()
     cluster.complete(NAME)
     assert step.end() is None
@@ -82,7 +82,7 @@ def test_one_that_fails_is_one_message_and_stays_for_its_logs(cluster):
         f"The Job {NAME} has failed: BackoffLimitExceeded: Job has reached the specified backoff limit"
     )
     assert f"kubectl -n kubeflow logs -l job-name={NAME}" in error.hint and "last checkpoint" in error.hint
-    assert [held.metadata.name for held in cluster.all()] == [NAME]
+    assert [kube_job.metadata.name for kube_job in cluster.all()] == [NAME]
 
 
 def test_a_retry_waits_for_the_one_that_is_there(cluster):
@@ -90,7 +90,7 @@ def test_a_retry_waits_for_the_one_that_is_there(cluster):
     uid = cluster.started().metadata.uid
     second = Step()
     time.sleep(0.5)
-    assert [held.metadata.uid for held in cluster.all()] == [uid]
+    assert [kube_job.metadata.uid for kube_job in cluster.all()] == [uid]
     cluster.complete(NAME)
     errors = [step.end() for step in (first, second)]
     # One of both may find it removed by the other already; the artifact is there, and its retry takes it.
@@ -105,7 +105,7 @@ def test_a_retry_after_a_failure_starts_it_anew_once_the_old_one_is_gone_with_it
     step = Step()
     until(lambda: cluster.all()[0].metadata.deletion_timestamp)
     time.sleep(0.5)
-    assert [held.metadata.uid for held in cluster.all()] == [uid], "its pods are at work still"
+    assert [kube_job.metadata.uid for kube_job in cluster.all()] == [uid], "its pods are at work still"
     cluster.let_go(NAME)
     cluster.started(besides=uid)
     cluster.complete(NAME)
@@ -123,7 +123,7 @@ SCRIPT = """
 import json, sys
 from components.step.command import guarded
 from pipeline.kubeflow import job
-job.EVERY = 0.05
+job.POLL_SECONDS = 0.05
 sys.exit(guarded(lambda: job.run(json.loads(sys.argv[1])), debug=False))
 """
 
@@ -134,16 +134,16 @@ def test_a_step_that_is_told_to_stop_takes_it_away(cluster):
     )
     cluster.started()
     process.send_signal(signal.SIGTERM)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    _, output = process.communicate(timeout=60)
+    assert process.returncode == 130, output
     assert cluster.all() == []
 
 
 def test_an_account_without_the_role_is_told_which_it_needs(cluster, tmp_path, monkeypatch):
     stranger = tmp_path / "stranger"
-    held = yaml.safe_load(cluster.runner.read_text())
-    held["users"][0]["user"] = {"token": "of-nobody"}
-    stranger.write_text(json.dumps(held))
+    kubeconfig = yaml.safe_load(cluster.runner.read_text())
+    kubeconfig["users"][0]["user"] = {"token": "of-nobody"}
+    stranger.write_text(json.dumps(kubeconfig))
     monkeypatch.setenv("KUBECONFIG", str(stranger))
     with pytest.raises(VisageError, match="does not let the step start a Job in kubeflow") as raised:
         job.run(JOB)
@@ -180,7 +180,7 @@ def test_a_server_that_stays_away_is_one_message_and_the_job_goes_on(cluster, st
     stand_in.away = 1_000_000
     assert "Kubernetes does not answer: 503" in step.end().message
     stand_in.away = 0
-    assert [held.metadata.name for held in cluster.all()] == [NAME]
+    assert [kube_job.metadata.name for kube_job in cluster.all()] == [NAME]
 
 
 def test_what_the_first_host_says_is_shown_once_and_why_another_waits(cluster, stand_in, capsys, caplog):

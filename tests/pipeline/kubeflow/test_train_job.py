@@ -51,15 +51,15 @@ def compiled(tmp_path_factory):
 @pytest.fixture(scope="module")
 def job(compiled):
     """The Job that the compiled step starts."""
-    arguments = [word for word in compiled[0]["args"] if not word.startswith("{{$")]
-    manifest = json.loads(arguments[arguments.index("--job") + 1])
+    starter_arguments = [argument for argument in compiled[0]["args"] if not argument.startswith("{{$")]
+    manifest = json.loads(starter_arguments[starter_arguments.index("--job") + 1])
     settings = recipe.load("default", ["train.epochs=3"]).of(dag.named("train"))
-    words = train_job.command(settings, "Run_1", "s3://visage-artifact-store", {})
-    return train_job.named(manifest, "Run_1", "0123abcd", words)
+    arguments = train_job.command(settings, "Run_1", "s3://visage-artifact-store", {})
+    return train_job.named(manifest, "Run_1", "0123abcd", arguments)
 
 
 def objects(file: Path) -> dict[str, dict]:
-    return {held["kind"]: held for held in yaml.safe_load_all(file.read_text())}
+    return {manifest["kind"]: manifest for manifest in yaml.safe_load_all(file.read_text())}
 
 
 def test_the_job_is_right_by_the_schemas_of_kubernetes(job):
@@ -83,7 +83,10 @@ def test_a_host_is_given_what_the_profile_says_of_the_step(job):
         "limits": {"memory": "64Gi", "nvidia.com/gpu": "8"},
     }
     assert spec["tolerations"] == [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}]
-    env = {held["name"]: held.get("value") or held["valueFrom"]["secretKeyRef"] for held in container["env"]}
+    env = {
+        variable["name"]: variable.get("value") or variable["valueFrom"]["secretKeyRef"]
+        for variable in container["env"]
+    }
     assert env["MLFLOW_TRACKING_URI"] == "http://mlflow.mlflow.svc:5000"
     assert env["VISAGE_RECIPE"] == "default"
     assert env["AWS_ACCESS_KEY_ID"] == {"name": "visage-bucket", "key": "access-key"}
@@ -104,13 +107,13 @@ def test_volumes_and_files_of_secrets_are_mounted_into_hosts_too():
     named = train_job.named(job, "run", "0123abcd", ["visage"])
     kubernetes_validate.validate(named, VERSION, strict=True)
     spec = named["spec"]["template"]["spec"]
-    mounted = {held["name"]: held["mountPath"] for held in spec["containers"][0]["volumeMounts"]}
-    found = {mounted[held["name"]]: held for held in spec["volumes"]}
-    assert found["/store"]["persistentVolumeClaim"] == {"claimName": "store"}
-    assert found["/etc/ca"]["secret"] == {"secretName": "company-ca"}
+    mounted = {mount["name"]: mount["mountPath"] for mount in spec["containers"][0]["volumeMounts"]}
+    volumes = {mounted[volume["name"]]: volume for volume in spec["volumes"]}
+    assert volumes["/store"]["persistentVolumeClaim"] == {"claimName": "store"}
+    assert volumes["/etc/ca"]["secret"] == {"secretName": "company-ca"}
     assert (spec["serviceAccountName"], spec["imagePullSecrets"]) == ("visage-pipelines", [{"name": "registry"}])
     assert (spec["nodeSelector"], spec["containers"][0]["imagePullPolicy"]) == ({"disk": "ssd"}, "Always")
-    assert hosts.HOSTS not in {held["name"] for held in spec["containers"][0]["env"]}, "one host trains alone"
+    assert hosts.HOSTS not in {variable["name"] for variable in spec["containers"][0]["env"]}, "one host trains alone"
 
 
 def test_its_name_is_the_same_on_every_try_and_another_for_another_run_or_other_work():
@@ -119,7 +122,7 @@ def test_its_name_is_the_same_on_every_try_and_another_for_another_run_or_other_
     assert name.startswith("visage-train-8f9d3c1e-")
     others = {train_job.name_of(run, digest) for run in ("a", "b", "A", "Ä", "x" * 200) for digest in ("0", "1")}
     assert len(others) == 10
-    assert all(len(f"{held}-999") <= 63 for held in others | {name}), "a host's name"
+    assert all(len(f"{job_name}-999") <= 63 for job_name in others | {name}), "a host's name"
 
 
 def test_hosts_find_each_other_by_the_service_of_the_namespace(job):
@@ -129,23 +132,23 @@ def test_hosts_find_each_other_by_the_service_of_the_namespace(job):
     assert service["spec"]["selector"].items() <= template["metadata"]["labels"].items()
     assert policy["spec"]["podSelector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
     (port,) = template["spec"]["containers"][0]["ports"]
-    assert {held["port"] for held in (*service["spec"]["ports"], *policy["spec"]["ingress"][0]["ports"])} == {
+    assert {entry["port"] for entry in (*service["spec"]["ports"], *policy["spec"]["ingress"][0]["ports"])} == {
         port["containerPort"]
     }
-    env = {held["name"]: held.get("value") for held in template["spec"]["containers"][0]["env"]}
+    env = {variable["name"]: variable.get("value") for variable in template["spec"]["containers"][0]["env"]}
     name = job["metadata"]["name"]
     assert env[hosts.HOSTS] == f"{name}-0.visage-train:2222,{name}-1.visage-train:2222"
 
 
 def test_its_pods_are_those_of_the_job_that_is_started_by_hand(job):
     """But for what the installations differ in, and for who tries again: there the Job does, here the step."""
-    mine, theirs = (held["spec"]["template"]["spec"] for held in (job, objects(BY_HAND)["Job"]))
+    started, by_hand = (manifest["spec"]["template"]["spec"] for manifest in (job, objects(BY_HAND)["Job"]))
     differ = {"containers", "volumes", "subdomain", "serviceAccountName"}
-    assert {key: value for key, value in mine.items() if key not in differ} == {
-        key: value for key, value in theirs.items() if key not in differ
+    assert {key: value for key, value in started.items() if key not in differ} == {
+        key: value for key, value in by_hand.items() if key not in differ
     }
     for key in ("name", "securityContext", "ports"):
-        assert mine["containers"][0][key] == theirs["containers"][0][key]
+        assert started["containers"][0][key] == by_hand["containers"][0][key]
     assert job["spec"]["backoffLimit"] == 0
 
 
@@ -156,10 +159,10 @@ def test_what_stands_in_settings_is_not_filled_in_by_kubernetes():
 
 
 def test_its_command_is_one_that_visage_understands(job):
-    words = job["spec"]["template"]["spec"]["containers"][0]["args"]
-    arguments = parser().parse_args(words[1:])
-    assert (arguments.name, arguments.run, arguments.artifact_store) == ("train", "Run_1", "s3://visage-artifact-store")
-    assert json.loads(arguments.settings)["train"] == {"epochs": 3}
+    arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
+    parsed = parser().parse_args(arguments[1:])
+    assert (parsed.name, parsed.run, parsed.artifact_store) == ("train", "Run_1", "s3://visage-artifact-store")
+    assert json.loads(parsed.settings)["train"] == {"epochs": 3}
 
 
 class Hosts:
@@ -172,15 +175,15 @@ class Hosts:
         for number in range(job.spec.completions):
             disk = place / f"host-{number}"
             disk.mkdir()
-            env = {held.name: held.value for held in container.env} | {
+            env = {variable.name: variable.value for variable in container.env} | {
                 hosts.HOSTS: addresses,
                 hosts.JOB_INDEX: str(number),
             }
-            words = [word.replace("/work", str(disk)) for word in container.args]
-            assert words[0] == "visage"
+            arguments = [argument.replace("/work", str(disk)) for argument in container.args]
+            assert arguments[0] == "visage"
             self.processes.append(
                 subprocess.Popen(
-                    [sys.executable, "-m", "pipeline.cli", *words[1:]],
+                    [sys.executable, "-m", "pipeline.cli", *arguments[1:]],
                     cwd=disk,
                     env=os.environ | {"PYTHONPATH": str(PROJECT)} | env,
                     stdout=subprocess.PIPE,
@@ -191,11 +194,11 @@ class Hosts:
 
     def end(self) -> None:
         try:
-            said = [process.communicate()[0] for process in self.processes]
+            outputs = [process.communicate()[0] for process in self.processes]
         finally:
             for process in self.processes:
                 process.kill()
-        assert [process.returncode for process in self.processes] == [0] * len(said), "\n".join(said)
+        assert [process.returncode for process in self.processes] == [0] * len(outputs), "\n".join(outputs)
 
 
 @pytest.mark.long
@@ -216,8 +219,8 @@ def test_the_train_step_of_the_pipeline_has_two_hosts_train_and_takes_what_they_
         for name in ("ingest", "validate"):
             code, output = night.do(name)
             assert code == 0, output
-        done = []
-        step = threading.Thread(target=lambda: done.append(night.do("train")))
+        results = []
+        step = threading.Thread(target=lambda: results.append(night.do("train")))
         step.start()
         job = cluster.started()
         try:
@@ -228,7 +231,7 @@ def test_the_train_step_of_the_pipeline_has_two_hosts_train_and_takes_what_they_
         finally:
             cluster.remove_all()
             step.join(300)
-    ((code, output),) = done
+    ((code, output),) = results
     assert code == 0, output
     assert f"started the Job {job.metadata.name}" in output
     for number in range(2):
@@ -237,7 +240,7 @@ def test_the_train_step_of_the_pipeline_has_two_hosts_train_and_takes_what_they_
     assert "host 1 of 2" in night.artifact("train", "page").read_text()
 
     client = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db")
-    (experiment,) = [held.experiment_id for held in client.search_experiments() if held.name == "visage"]
+    (experiment,) = [entry.experiment_id for entry in client.search_experiments() if entry.name == "visage"]
     runs = client.search_runs([experiment], "tags.`visage.run` = 'night'")
     assert sorted(run.data.tags["visage.step"] for run in runs) == ["ingest", "pipeline", "train", "validate"], (
         "one run of training, not one a host"

@@ -27,7 +27,7 @@ def states(root) -> list[str]:
     return re.findall(r'<text class="state"[^>]*>(.*?)</text>', text(root))[: len(NAMES)]
 
 
-def made(root, step: str, **counts):
+def artifact(root, step: str, **counts):
     folder = root / "artifacts" / step / "f00d"
     folder.mkdir(parents=True)
     page.write(folder / "report.html", step, [])
@@ -38,27 +38,27 @@ def test_follows_the_run_and_looks_again_only_while_it_goes_on(tmp_path):
     run = started(tmp_path)
     assert states(tmp_path) == ["waiting"] * 4 and 'http-equiv="refresh"' in text(tmp_path)
     run.step_started("draw", tmp_path / "logs" / "draw.log")
-    run._drawn = 0
+    run._last_drawn = 0
     run.step_progress("draw", 3, 12, "things")
     assert states(tmp_path)[0] == "running" and "3 of 12 things" in text(tmp_path)
-    run.step_whole("draw", *made(tmp_path, "draw", age_mae=5.25, warnings=["Something is odd."]), reused=False)
+    run.step_whole("draw", *artifact(tmp_path, "draw", age_mae=5.25, warnings=["Something is odd."]), reused=False)
     run.step_progress("draw", 12, 12, "things")
-    run.step_whole("double", *made(tmp_path, "double"), reused=True)
+    run.step_whole("double", *artifact(tmp_path, "double"), reused=True)
     run.step_skipped("square", "there is nothing to square")
     run.end(DONE)
     assert states(tmp_path) == ["done", "reused", "skipped", "not reached"] and "refresh" not in text(tmp_path)
-    for wanted in (
+    for expected in (
         "<dt>age MAE, years</dt><dd>5.25</dd>",
         "1 min 5 s",
         "Something is odd.",
         "there is nothing to square",
     ):
-        assert wanted in text(tmp_path)
+        assert expected in text(tmp_path)
 
 
 def test_links_lead_to_the_pages_from_the_root_and_from_the_runs_own_folder(tmp_path):
     run = started(tmp_path)
-    run.step_whole("draw", *made(tmp_path, "draw"), reused=False)
+    run.step_whole("draw", *artifact(tmp_path, "draw"), reused=False)
     run.end(DONE)
     for folder in (tmp_path, run.folder):
         links = re.findall(r'href="([^"#]+)"', (folder / "index.html").read_text())

@@ -48,17 +48,17 @@ def run(process):
 
 
 def start(root: Path, *, force=(), steps=toy.STEPS, process=None, **settings) -> tuple[Outcome, str]:
-    shown = io.StringIO()
+    output = io.StringIO()
     outcome = runner.run(
         toy.recipe(**settings),
         root,
-        Display(Console(file=shown, width=200)),
+        Display(Console(file=output, width=200)),
         force=force,
         command="visage run --again",
         steps=steps,
         process=process,
     )
-    return outcome, shown.getvalue()
+    return outcome, output.getvalue()
 
 
 def result(outcome: Outcome) -> int:
@@ -66,11 +66,11 @@ def result(outcome: Outcome) -> int:
 
 
 def test_every_step_runs_once_in_order_and_leaves_a_whole_artifact(run, tmp_path):
-    outcome, shown = run(tmp_path)
+    outcome, output = run(tmp_path)
     assert result(outcome) == 2 * 3 + 3**2
     assert [toy.calls(tmp_path, name) for name in NAMES] == [1, 1, 1, 1]
     assert outcome.reused == []
-    assert all("done in" in line for line in shown.splitlines() if line.startswith("total") and "started" not in line)
+    assert all("done in" in line for line in output.splitlines() if line.startswith("total") and "started" not in line)
     manifest = read_manifest(outcome.artifacts["total"])
     assert manifest.counts == {"result": 15}
     assert set(manifest.inputs) == {"double", "square"}
@@ -78,9 +78,9 @@ def test_every_step_runs_once_in_order_and_leaves_a_whole_artifact(run, tmp_path
 
 def test_a_second_run_reuses_every_step_and_starts_no_process(run, tmp_path):
     run(tmp_path)
-    outcome, shown = run(tmp_path)
+    outcome, output = run(tmp_path)
     assert outcome.reused == NAMES
-    assert [line.split() for line in shown.splitlines()] == [[name, "reused"] for name in NAMES]
+    assert [line.split() for line in output.splitlines()] == [[name, "reused"] for name in NAMES]
     assert [toy.calls(tmp_path, name) for name in NAMES] == [1, 1, 1, 1]
 
 
@@ -99,8 +99,8 @@ def test_a_setting_a_file_outside_or_force_runs_what_depends_on_it_and_nothing_e
 
 
 def test_steps_run_one_after_another(run, tmp_path):
-    _, shown = run(tmp_path)
-    assert [line.split()[:2] for line in shown.splitlines()] == [
+    _, output = run(tmp_path)
+    assert [line.split()[:2] for line in output.splitlines()] == [
         [name, what] for name in NAMES for what in ("started", "done")
     ]
 
@@ -157,19 +157,19 @@ def test_an_unknown_step_to_force_is_a_usage_error(run, tmp_path):
 @pytest.mark.parametrize("terminal", [True, False])
 def test_what_a_step_tells_after_its_end_holds_nothing_up(process, tmp_path, terminal):
     """There is more of it than a pipe holds, and to a display without that step."""
-    shown = display.for_console(Console(file=io.StringIO(), force_terminal=terminal))
-    with shown:
+    screen = display.for_console(Console(file=io.StringIO(), force_terminal=terminal))
+    with screen:
         outcome = runner.run(
-            toy.recipe(late="draw", seconds={"double": 1}), tmp_path, shown, steps=toy.STEPS, process=process
+            toy.recipe(late="draw", seconds={"double": 1}), tmp_path, screen, steps=toy.STEPS, process=process
         )
     assert result(outcome) == 15
 
 
 def test_a_step_that_has_nothing_to_do_is_skipped_and_the_run_says_so(run, tmp_path):
-    outcome, shown = run(tmp_path, steps=toy.ASKED_FIRST, nothing=True)
+    outcome, output = run(tmp_path, steps=toy.ASKED_FIRST, nothing=True)
     assert outcome.skipped == {"accept": "there is nothing to do"}
     assert list(outcome.artifacts) == ["draw"]
-    assert "skipped: there is nothing to do" in shown
+    assert "skipped: there is nothing to do" in output
 
 
 def test_an_artifact_that_no_longer_says_what_is_so_is_made_anew(run, tmp_path):
@@ -236,9 +236,9 @@ class TestInterrupted:
     def test_work_that_is_not_gone_on_with_is_told_and_outlives_the_run_if_settings_alone_differ(self, run, tmp_path):
         with pytest.raises(VisageError):
             run(tmp_path, steps=toy.RESUMABLE, fail="draw")
-        _, shown = run(tmp_path, steps=toy.RESUMABLE)
-        assert "draw is done anew: the interrupted job in" in shown
-        assert "settings: toy.fail" in shown
+        _, output = run(tmp_path, steps=toy.RESUMABLE)
+        assert "draw is done anew: the interrupted job in" in output
+        assert "settings: toy.fail" in output
         assert len(list((tmp_path / "artifacts" / "draw").glob(".*.partial/half"))) == 1
 
     def test_what_no_run_will_use_again_is_removed_with_a_line(self, run, tmp_path):
@@ -248,8 +248,8 @@ class TestInterrupted:
         with pytest.raises(VisageError):
             run(root, steps=toy.RESUMABLE, fail="draw", source=str(source))
         source.write_text("another")
-        _, shown = run(root, steps=toy.RESUMABLE, source=str(source))
-        assert "removed what an interrupted job of draw had left in" in shown
+        _, output = run(root, steps=toy.RESUMABLE, source=str(source))
+        assert "removed what an interrupted job of draw had left in" in output
         assert not list((root / "artifacts" / "draw").glob(".*.partial"))
 
 

@@ -24,11 +24,11 @@ def copy_tree(source: str, target: str) -> tuple[int, int]:
     to_files, to_root = url_to_fs(target)
     if not from_files.exists(from_root):
         raise FileNotFoundError(source)
-    there = _sizes(to_files, to_root)
-    found = _sizes(from_files, from_root)
+    target_sizes = _sizes(to_files, to_root)
+    source_sizes = _sizes(from_files, from_root)
     copied = 0
-    for name, size in sorted(found.items()):
-        if there.get(name) == size:
+    for name, size in sorted(source_sizes.items()):
+        if target_sizes.get(name) == size:
             continue
         final = f"{to_root.rstrip('/')}/{name}"
         to_files.makedirs(final.rpartition("/")[0], exist_ok=True)
@@ -36,7 +36,7 @@ def copy_tree(source: str, target: str) -> tuple[int, int]:
             while piece := read.read(_PIECE):
                 write.write(piece)
         copied += 1
-    return copied, len(found)
+    return copied, len(source_sizes)
 
 
 def _sizes(files, root: str) -> dict[str, int]:
