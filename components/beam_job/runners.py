@@ -25,6 +25,10 @@ logging.getLogger().addFilter(
     )
 )
 
+_SAMPLING_MS = 20
+"""Milliseconds between two looks at what a stage is doing, at most; Beam's own are 200. A stage is over when the thread that
+looks has woken up once more: README.md has what that came to."""
+
 _RUNNERS = {
     "portable": "PortableRunner",
     "flink": "FlinkRunner",
@@ -59,7 +63,9 @@ def pipeline(settings: BeamSettings) -> "beam.Pipeline":
             job_server.see_that_it_answers(endpoint)
         return job
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+    from apache_beam.runners.worker.statesampler import StateSampler
 
+    StateSampler.__init__.__defaults__ = (_SAMPLING_MS,)  # there is no option for it
     # It advises processes over threads, which would be right for work that holds the GIL.
     logging.getLogger("apache_beam.runners.portability.fn_api_runner.fn_runner").setLevel(logging.ERROR)
     arguments = ["--direct_running_mode=in_memory", f"--direct_num_workers={workers_here(settings)}"]

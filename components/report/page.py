@@ -65,12 +65,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, the bytes of a PNG or JPEG file, held by the page itself.
+    """A picture, the bytes of a PNG, JPEG or SVG file, held by the page itself.
 
     Attributes:
         data: of the file.
         caption: a sentence below it that says what is to be seen.
-        format: `png` or `jpeg`.
+        format: `png`, `jpeg` or `svg+xml`.
         alt: what stands for it where it is not seen, if that is not the caption.
     """
 
@@ -88,6 +88,9 @@ class Picture:
     @property
     def size(self) -> tuple[int, int] | None:
         """Width and height in pixels, so that a page does not jump while it loads; None for what cannot be read."""
+        if self.format == "svg+xml":
+            found = re.match(rb'<svg [^>]*width="(\d+)" height="(\d+)"', self.data)
+            return (int(found[1]), int(found[2])) if found else None
         from PIL import Image
 
         try:

@@ -6,6 +6,7 @@ that imports a module of its own by a name made up at run time, every module cou
 
 import ast
 import importlib.metadata
+import importlib.util
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache
@@ -20,6 +21,7 @@ _NAMED_OTHERWISE = {
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
     "google": "protobuf",
+    "pillow_jxl": "pillow-jxl-plugin",
     "sklearn": "scikit-learn",
     "yaml": "PyYAML",
 }
@@ -70,7 +72,7 @@ def _owner(top: str) -> str:
     try:
         return importlib.metadata.distribution(_NAMED_OTHERWISE.get(top, top)).name
     except importlib.metadata.PackageNotFoundError:
-        return _owners().get(top, "")
+        return _owners().get(top, "") if importlib.util.find_spec(top) else ""
 
 
 @cache
@@ -122,7 +124,8 @@ def imported_names(file: Path) -> tuple[str, ...]:
 
 
 def _imports_by_made_up_name(call: ast.Call) -> bool:
-    return "import_module" in ast.unparse(call.func) and "__name__" in ast.unparse(call)
+    name = getattr(call.func, "attr", None) or getattr(call.func, "id", None)
+    return name == "import_module" and "__name__" in ast.unparse(call)
 
 
 def _names(tree: ast.AST) -> Iterator[str]:

@@ -35,6 +35,14 @@ def test_the_local_runner_works_with_as_many_threads_as_asked_for(tmp_path):
     assert (tmp_path / "met").read_text() == "[0, 1, 2]"
 
 
+def test_a_stage_does_not_wait_long_for_the_thread_that_samples_it():
+    from apache_beam.runners.worker.statesampler import StateSampler
+    from apache_beam.utils.counters import CounterFactory
+
+    pipeline(BeamSettings())
+    assert StateSampler("stage", CounterFactory()).sampling_period_ms == 20
+
+
 def _call_meet(number: int) -> int:
     return globals()["_meet"](number)
 

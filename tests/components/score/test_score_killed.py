@@ -24,7 +24,7 @@ def done(output: Path) -> int:
 @pytest.mark.slow
 def test_one_with_its_scores_in_a_bucket_goes_on_too(registered, s3, tmp_path):
     faces = made_photos.folder(tmp_path / "faces", 60)
-    server, output = killable.context(), s3.url("output")
+    output = s3.url("output")
 
     def parts_done() -> int:
         return sum("/parts/" in name for name in files.file_names(output))
@@ -36,11 +36,11 @@ def test_one_with_its_scores_in_a_bucket_goes_on_too(registered, s3, tmp_path):
     }
     before = 0
     for name, happened in points.items():
-        process = killable.start(server, registered, [faces], output)
+        process = killable.start(registered, [faces], output)
         killable.kill_when(process, happened)
         assert parts_done() >= before, f"{name}: a finished part is gone"
         before = parts_done()
-    last = killable.start(server, registered, [faces], output)
+    last = killable.start(registered, [faces], output)
     last.join(300)
     assert last.exitcode == 0
     names = sorted(files.file_names(output))
@@ -55,11 +55,10 @@ def test_killed_at_any_point_and_started_again_it_ends_with_the_same_rows(regist
     faces = made_photos.folder(tmp_path / "faces", 100)
     (faces / "broken.jpg").write_bytes(jpeg(1)[:200])
     packed = tarred(tmp_path / "more.tar.gz", {f"{n}.jpg": jpeg(n) for n in range(200, 249)}, "gz")
-    server = killable.context()
     whole, output = tmp_path / "whole", tmp_path / "output"
     for folder in (whole, output):
         folder.mkdir()
-    uninterrupted = killable.start(server, registered, [faces, packed], whole, workers=1, pause=0)
+    uninterrupted = killable.start(registered, [faces, packed], whole, workers=1, pause=0)
     uninterrupted.join(300)
     assert uninterrupted.exitcode == 0
 
@@ -73,12 +72,12 @@ def test_killed_at_any_point_and_started_again_it_ends_with_the_same_rows(regist
     }
     modified: dict[str, int] = {}
     for name, happened in points.items():
-        process = killable.start(server, registered, [faces, packed], output)
+        process = killable.start(registered, [faces, packed], output)
         killable.kill_when(process, happened)
         now = {path.name: path.stat().st_mtime_ns for path in kept_parts(output)}
         assert now.items() >= modified.items(), f"{name}: a finished part was scored again"
         modified = now
-    last = killable.start(server, registered, [faces, packed], output)
+    last = killable.start(registered, [faces, packed], output)
     last.join(300)
     assert last.exitcode == 0
 
