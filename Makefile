@@ -29,8 +29,9 @@ lint: env
 	.venv/bin/mypy
 
 # Two at once, each file on one of them: what a file's tests share is expensive. More would want more memory than a laptop has.
+# In the order of tests/conftest.py, not by the number of a file's tests.
 test: lint
-	.venv/bin/pytest -n 2 --dist loadfile
+	.venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lock:
 	$(LOCK)

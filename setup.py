@@ -91,7 +91,7 @@ setup(
             "pillow-heif>=1.4",  # writes the HEIC photos that tests read
             "pytest",
             "pytest-timeout",
-            "pytest-xdist",
+            "pytest-xdist>=3.8",
             "ruff",
             "types-PyYAML",
             "types-psutil",

@@ -6,6 +6,12 @@ import sys
 import pytest
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first: of two processes neither waits long at the end for the other."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def path_of_modules_as_it_was():
     """MLflow puts the code of a model that it loads before all else on the path, where processes started later find it."""

@@ -13,7 +13,7 @@ set -euo pipefail
 root=${1:?folder}
 suite=${2:-trixie}
 shift "$(($# < 2 ? $# : 2))"
-if [ $# -eq 0 ]; then set -- .venv/bin/pytest -n 2 --dist loadfile; fi
+if [ $# -eq 0 ]; then set -- .venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder; fi
 cd "$(dirname "$0")/.."
 
 case $suite in

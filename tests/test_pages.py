@@ -26,14 +26,14 @@ def step_page(tmp_path_factory):
     """A page with one of everything, as wide as pages get."""
     folder = tmp_path_factory.mktemp("page")
     columns = ["split", *(f"{age}-{age + 9} years of age" for age in range(0, 100, 10))]
-    chart = charts.ages({"train": {"female": {30: 2}}, "test": {"male": {40: 3}}})
+    (chart,) = charts.ages_by_split({"train": {"female": {30: 2}, "male": {40: 3}}}).pictures
     blocks: list[page.Block] = [
         page.Paragraph("All is well.", "good"),
         page.Heading("Table"),
         page.Table(
             columns, [["train", *range(10)], ["a_name_without_any_place_to_break_it" * 3, *range(10, 20)]], faint=[1]
         ),
-        page.Picture(page.png(chart), "How many examples there are of each age.", alt="Bars"),
+        chart,
         page.Heading("Faces"),
         page.Pictures([page.Picture(jpeg(), "30 female", "jpeg")] * 30, small=True),
         page.Details("More", [page.Bullets(["one", "/a/path/that/is/very/long/" * 8])]),

@@ -14,14 +14,14 @@ def counters(result: "PipelineResult", namespace: str) -> dict[str, int | dict[s
     from apache_beam.metrics.metric import MetricsFilter
 
     try:
-        told = result.metrics().query(MetricsFilter().with_namespace(namespace))
+        metrics = result.metrics().query(MetricsFilter().with_namespace(namespace))
     except Exception:  # each runner fails in its own way, if it cannot tell
         return {}
-    found: dict[str, int | dict[str, int]] = {}
-    for held in told["counters"]:
-        before = found.get(held.key.metric.name, 0)
-        found[held.key.metric.name] = before + held.result  # of several stages
-    for held in told["distributions"]:
+    counted: dict[str, int | dict[str, int]] = {}
+    for metric in metrics["counters"]:
+        before = counted.get(metric.key.metric.name, 0)
+        counted[metric.key.metric.name] = before + metric.result  # of several stages
+    for metric in metrics["distributions"]:
         names = ("count", "sum", "min", "max")
-        found[held.key.metric.name] = {name: getattr(held.result, name) for name in names}
-    return dict(sorted(found.items()))
+        counted[metric.key.metric.name] = {name: getattr(metric.result, name) for name in names}
+    return dict(sorted(counted.items()))

@@ -59,9 +59,9 @@ def explanation(text: str) -> VisageError | None:
     if marked:
         message, hint, usage = json.loads(base64.b64decode(marked[1]))
         return VisageError(message, hint, usage=usage)
-    if found := _NO_VISAGE.search(text):
+    if match := _NO_VISAGE.search(text):
         return VisageError(
-            f"The workers have no Visage: none of them finds the module {found[1]}.",
+            f"The workers have no Visage: none of them finds the module {match[1]}.",
             "Start them from the image of infra/Dockerfile, or install the same version where they run.",
         )
     if _NO_WORKER.search(text):
@@ -77,9 +77,9 @@ def explanation(text: str) -> VisageError | None:
             "A worker has ended in the middle of the job, perhaps killed for want of memory.",
             "Run the same command again; with fewer beam.workers if memory is short.",
         )
-    if found := _RUNNER_PANICKED.search(text):
+    if match := _RUNNER_PANICKED.search(text):
         return VisageError(
-            f"The runner itself failed: {(found[1] or found[2]).strip()}",
+            f"The runner itself failed: {(match[1] or match[2]).strip()}",
             "Run the same command again. `visage --debug ...` shows the runner's own account.",
         )
     return None
@@ -97,5 +97,5 @@ def _where(text: str) -> str:
 
 def _marked(error: VisageError) -> str:
     """An error's text, and after it the whole of it in letters that no runner escapes or breaks."""
-    held = json.dumps([error.message, error.hint, error.usage]).encode()
-    return f"{error.message} {MARK}:{base64.b64encode(held).decode()}:{MARK}"
+    payload = json.dumps([error.message, error.hint, error.usage]).encode()
+    return f"{error.message} {MARK}:{base64.b64encode(payload).decode()}:{MARK}"

@@ -88,16 +88,16 @@ class FirstLook(beam.PTransform):
 
     def expand(self, begin: beam.pvalue.PBegin) -> beam.PCollection[bytes]:
         files.write_bytes(names.joined(self.staging, _DRIVERS), self.secret.encode())
-        wanted = Environment.here(of_installed(self.step))
-        look = Look(wanted, self.staging, tuple(self.sources[:_SOURCES]), self.secret)
+        expected = Environment.here(of_installed(self.step))
+        look = Look(expected, self.staging, tuple(self.sources[:_SOURCES]), self.secret)
         return begin | beam.Impulse() | "look" >> beam.ParDo(look)
 
 
 class Look(beam.DoFn):
     """See `FirstLook`; this is what the worker does."""
 
-    def __init__(self, wanted: Environment, staging: str, sources: tuple[str, ...], secret: str) -> None:
-        self._wanted = wanted
+    def __init__(self, expected: Environment, staging: str, sources: tuple[str, ...], secret: str) -> None:
+        self._expected = expected
         self._staging = staging
         self._sources = sources
         self._secret = secret
@@ -111,7 +111,7 @@ class Look(beam.DoFn):
         yield element
 
     def _see_environment(self) -> None:
-        if differing := self._wanted.differences(Environment.here(self._wanted.installed)):
+        if differing := self._expected.differences(Environment.here(self._expected.installed)):
             raise VisageError(
                 f"The workers have another environment than this machine: {', '.join(differing)}.",
                 "Install the same Visage from the same requirements.lock at both; the image of infra/Dockerfile has it.",
@@ -138,7 +138,7 @@ def _see_source(source: str) -> None:
     hint = "Name a place that the workers reach as well: a URL, or a folder on a disk that they share."
     try:
         if names.is_remote(place):
-            is_there = next(remote.found(place), None) is not None
+            is_there = next(remote.list_files(place), None) is not None
         else:
             path = Path(place)
             is_there = path.exists() or next(glob.iglob(place, recursive=True), None) is not None  # noqa: PTH207

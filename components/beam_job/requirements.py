@@ -31,14 +31,14 @@ def check(settings: BeamSettings, options: "PipelineOptions") -> None:
     Raises:
         VisageError: one or more things are missing, or an option has a value that Beam does not take.
     """
-    with io.StringIO() as said:
+    with io.StringIO() as stderr:
         try:
-            with redirect_stderr(said):
-                known = options.get_all_options()
+            with redirect_stderr(stderr):
+                values = options.get_all_options()
         except SystemExit as error:  # as of any command line that argparse reads
-            why = said.getvalue().strip().rpartition("error: ")[2]
+            why = stderr.getvalue().strip().rpartition("error: ")[2]
             raise VisageError(f"beam.options cannot be read: {why}.", READ_MORE, usage=True) from error
-    missing = list(_MISSING[settings.runner](settings, known))
+    missing = list(_MISSING[settings.runner](settings, values))
     if missing:
         listed = "".join(f"\n- {need}" for need in missing)
         raise VisageError(f"beam.runner={settings.runner} needs among beam.options:{listed}", READ_MORE, usage=True)
@@ -102,8 +102,8 @@ def _environment(options: dict[str, Any]) -> Iterator[str]:
             "with --environment_config=IMAGE, the image of infra/Dockerfile"
         )
     elif kind in _CONFIGURED:
-        given = [option for option in options["environment_options"] or () if option.startswith(_CONFIGURED[kind])]
-        if not options["environment_config"] and not given:
+        configured = [option for option in options["environment_options"] or () if option.startswith(_CONFIGURED[kind])]
+        if not options["environment_config"] and not configured:
             yield f"--environment_config for --environment_type={kind}: {_EXAMPLES[kind]}"
 
 

@@ -25,6 +25,10 @@ logging.getLogger().addFilter(
     )
 )
 
+_SAMPLING_MS = 20
+"""Milliseconds between two looks at what a stage is doing, at most; Beam's own are 200. A stage is over when the thread that
+looks has woken up once more: README.md has what that came to."""
+
 _RUNNERS = {
     "portable": "PortableRunner",
     "flink": "FlinkRunner",
@@ -49,21 +53,23 @@ def pipeline(settings: BeamSettings) -> "beam.Pipeline":
     from apache_beam.options.pipeline_options import PipelineOptions
 
     if settings.runner != "local":
-        given = [f"--runner={_RUNNERS[settings.runner]}", f"--job_server_timeout={job_server.RUNS_FOR}"]
+        arguments = [f"--runner={_RUNNERS[settings.runner]}", f"--job_server_timeout={job_server.RUNS_FOR}"]
         if settings.workers and settings.runner in _WORKERS:
-            given.append(f"--{_WORKERS[settings.runner]}={settings.workers}")
-        options = PipelineOptions([*given, *settings.options])
+            arguments.append(f"--{_WORKERS[settings.runner]}={settings.workers}")
+        options = PipelineOptions([*arguments, *settings.options])
         requirements.check(settings, options)
         job = beam.Pipeline(options=options)
         if endpoint := _job_endpoint(job):
             job_server.see_that_it_answers(endpoint)
         return job
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+    from apache_beam.runners.worker.statesampler import StateSampler
 
+    StateSampler.__init__.__defaults__ = (_SAMPLING_MS,)  # there is no option for it
     # It advises processes over threads, which would be right for work that holds the GIL.
     logging.getLogger("apache_beam.runners.portability.fn_api_runner.fn_runner").setLevel(logging.ERROR)
-    given = ["--direct_running_mode=in_memory", f"--direct_num_workers={workers_here(settings)}"]
-    options = PipelineOptions([*given, *settings.options])
+    arguments = ["--direct_running_mode=in_memory", f"--direct_num_workers={workers_here(settings)}"]
+    options = PipelineOptions([*arguments, *settings.options])
     requirements.check(settings, options)
     return beam.Pipeline(runner=FnApiRunner(), options=options)
 

@@ -68,15 +68,15 @@ def measure(
     """
     schema = Schema()
     for name, measure in measures.items():
-        wanted = Feature(name=name, type=_TYPES[_feature(statistics, name).type])
+        feature = Feature(name=name, type=_TYPES[_feature(statistics, name).type])
         # TFDV measures only where there is a threshold; callers apply theirs to what it measures.
         if measure == L_INFINITY:
-            wanted.drift_comparator.infinity_norm.threshold = 1
+            feature.drift_comparator.infinity_norm.threshold = 1
         else:
-            wanted.drift_comparator.jensen_shannon_divergence.threshold = 1
-        schema.feature.append(wanted)
-    found = tfdv.validate_statistics(statistics, schema, previous_statistics=control)
-    values = {info.path.step[0]: info.drift_measurements[0].value for info in found.drift_skew_info}
+            feature.drift_comparator.jensen_shannon_divergence.threshold = 1
+        schema.feature.append(feature)
+    anomalies = tfdv.validate_statistics(statistics, schema, previous_statistics=control)
+    values = {info.path.step[0]: info.drift_measurements[0].value for info in anomalies.drift_skew_info}
     photos = _photos_a_person(statistics), _photos_a_person(control)
     here, there = photos[0] or photos[1] or 1, photos[1] or photos[0] or 1
     measured = {}
@@ -89,9 +89,9 @@ def measure(
 
 def _photos_a_person(statistics: DatasetFeatureStatisticsList) -> float:
     """How many photos there are of a person; 0 where that is not known."""
-    for held in statistics.datasets[0].features:
-        if (held.name or ".".join(held.path.step)) == PERSON and held.string_stats.unique:
-            return held.string_stats.common_stats.num_non_missing / held.string_stats.unique
+    for feature in statistics.datasets[0].features:
+        if (feature.name or ".".join(feature.path.step)) == PERSON and feature.string_stats.unique:
+            return feature.string_stats.common_stats.num_non_missing / feature.string_stats.unique
     return 0
 
 
@@ -119,7 +119,9 @@ def chance(here: Sequence[float], there: Sequence[float]) -> float:
 
 
 def _feature(statistics: DatasetFeatureStatisticsList, name: str) -> FeatureNameStatistics:
-    return next(held for held in statistics.datasets[0].features if (held.name or ".".join(held.path.step)) == name)
+    return next(
+        feature for feature in statistics.datasets[0].features if (feature.name or ".".join(feature.path.step)) == name
+    )
 
 
 def _counts(here: FeatureNameStatistics, there: FeatureNameStatistics) -> tuple[list[float], list[float]]:
@@ -131,8 +133,8 @@ def _counts(here: FeatureNameStatistics, there: FeatureNameStatistics) -> tuple[
         edges = np.linspace(low, max(high, low + 1), 11)
         return _rebinned(one, edges), _rebinned(other, edges)
     both = [
-        {bucket.label: bucket.sample_count for bucket in held.string_stats.rank_histogram.buckets}
-        for held in (here, there)
+        {bucket.label: bucket.sample_count for bucket in side.string_stats.rank_histogram.buckets}
+        for side in (here, there)
     ]
     values = sorted(set().union(*both))
     return [both[0].get(value, 0) for value in values], [both[1].get(value, 0) for value in values]

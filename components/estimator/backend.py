@@ -25,12 +25,12 @@ def demand() -> None:
     Raises:
         VisageError: KERAS_BACKEND names one that Visage does not know, or that is not installed.
     """
-    wanted = os.environ.get("KERAS_BACKEND") or "tensorflow"
-    if wanted not in BACKENDS:
-        raise _unknown(wanted)
-    if find_spec(wanted) is None:
+    requested = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    if requested not in BACKENDS:
+        raise _unknown(requested)
+    if find_spec(requested) is None:
         raise VisageError(
-            f"KERAS_BACKEND is {wanted}, which is not installed.",
+            f"KERAS_BACKEND is {requested}, which is not installed.",
             "Unset it, and TensorFlow computes; JAX comes with pip install 'visage[jax]'.",
             usage=True,
         )
@@ -44,16 +44,16 @@ def name() -> Backend:
     """
     import keras
 
-    found = keras.config.backend()
+    configured = keras.config.backend()
     for known in BACKENDS:
-        if found == known:
+        if configured == known:
             return known
-    raise _unknown(found)
+    raise _unknown(configured)
 
 
-def _unknown(wanted: str) -> VisageError:
+def _unknown(requested: str) -> VisageError:
     return VisageError(
-        f"Keras is to compute with {wanted}; Visage knows {' and '.join(BACKENDS)}.",
+        f"Keras is to compute with {requested}; Visage knows {' and '.join(BACKENDS)}.",
         "Set KERAS_BACKEND to one of them, or unset it.",
         usage=True,
     )

@@ -41,10 +41,10 @@ class IntervalLimits:
         """Both ends of the 90 % interval of N faces, years; the expected age is always within it."""
         tried = np.arange(AGES[0], AGES[-1] + _STEP / 2, _STEP)
         errors = standard_errors(tried[None, :], mean[:, None], std[:, None])
-        held = (errors >= np.interp(tried, AGES, self.low)) & (errors <= np.interp(tried, AGES, self.high))
-        some = held.any(axis=1)
-        low = np.where(some, tried[held.argmax(axis=1)], mean)
-        high = np.where(some, tried[len(tried) - 1 - held[:, ::-1].argmax(axis=1)], mean)
+        within_limits = (errors >= np.interp(tried, AGES, self.low)) & (errors <= np.interp(tried, AGES, self.high))
+        some = within_limits.any(axis=1)
+        low = np.where(some, tried[within_limits.argmax(axis=1)], mean)
+        high = np.where(some, tried[len(tried) - 1 - within_limits[:, ::-1].argmax(axis=1)], mean)
         return np.minimum(low, mean), np.maximum(high, mean)
 
 
@@ -66,33 +66,35 @@ class Calibration:
 
     def probabilities(self, outputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The outputs of a saved model, see `heads.probabilities`, at these temperatures."""
-        told = dict(outputs)
-        if self.age_temperature != 1 and told["age"].shape[1] > 1:
-            told["age"] = sharpened(told["age"], self.age_temperature)
-        if self.gender_temperature != 1 and "female" in told:
-            female = told["female"]
-            told["female"] = sharpened(np.concatenate([female, 1 - female], axis=1), self.gender_temperature)[:, :1]
-        return told
+        calibrated = dict(outputs)
+        if self.age_temperature != 1 and calibrated["age"].shape[1] > 1:
+            calibrated["age"] = sharpened(calibrated["age"], self.age_temperature)
+        if self.gender_temperature != 1 and "female" in calibrated:
+            female = calibrated["female"]
+            calibrated["female"] = sharpened(np.concatenate([female, 1 - female], axis=1), self.gender_temperature)[
+                :, :1
+            ]
+        return calibrated
 
     def as_json(self) -> dict[str, Any]:
         """As plain data."""
         return asdict(self)
 
     @classmethod
-    def of_json(cls, held: Mapping[str, Any] | None) -> Self:
+    def of_json(cls, data: Mapping[str, Any] | None) -> Self:
         """The opposite; None, as of a model that was saved without, is no correction.
 
         Raises:
             KeyError, TypeError, ValueError: it is not what `as_json` gives.
         """
-        if held is None:
+        if data is None:
             return cls()
-        limits = held["limits"]
+        limits = data["limits"]
         if limits is not None:
             limits = IntervalLimits(*(tuple(map(float, limits[end])) for end in ("low", "high")))
             if not len(limits.low) == len(limits.high) == len(AGES):
                 raise ValueError(f"the interval needs limits for {len(AGES)} ages")
-        return cls(float(held["age_temperature"]), float(held["gender_temperature"]), limits, held["measured"])
+        return cls(float(data["age_temperature"]), float(data["gender_temperature"]), limits, data["measured"])
 
 
 def sharpened(probabilities: np.ndarray, temperature: float) -> np.ndarray:

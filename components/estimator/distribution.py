@@ -59,10 +59,10 @@ class AgeDistribution:
             return np.array([_NORMAL.cdf(z) for z in (ages - self.shares[:, 0]) / self.age_bins.std])
         edges = self.age_bins.edges.astype(np.float64)
         row = np.arange(len(self))
-        held = np.clip(np.searchsorted(edges, ages, side="right") - 1, 0, self.shares.shape[1] - 1)
-        before = np.cumsum(self.shares, axis=1)[row, held] - self.shares[row, held]
-        within = np.clip((ages - edges[held]) / np.diff(edges)[held], 0, 1)
-        return np.clip(before + self.shares[row, held] * within, 0, 1)
+        class_index = np.clip(np.searchsorted(edges, ages, side="right") - 1, 0, self.shares.shape[1] - 1)
+        before = np.cumsum(self.shares, axis=1)[row, class_index] - self.shares[row, class_index]
+        within = np.clip((ages - edges[class_index]) / np.diff(edges)[class_index], 0, 1)
+        return np.clip(before + self.shares[row, class_index] * within, 0, 1)
 
     def at_least(self, years: int) -> np.ndarray:
         """The probability that the age in whole years is this or more: a person of 18 years is from 17.5 up on this axis."""
@@ -79,9 +79,9 @@ class AgeDistribution:
         if not len(self.age_bins.centres):
             return self.shares[:, 0] + _NORMAL.inv_cdf(share) * self.age_bins.std
         edges, above = self.age_bins.edges, np.cumsum(self.shares, axis=1)
-        held = np.minimum((above < share).sum(axis=1), self.shares.shape[1] - 1)
+        class_index = np.minimum((above < share).sum(axis=1), self.shares.shape[1] - 1)
         row = np.arange(len(self))
-        inside = self.shares[row, held]
-        within = (share - (above[row, held] - inside)) / np.maximum(inside, 1e-12)
-        value = edges[held] + np.clip(within, 0, 1) * np.diff(edges)[held]
+        inside = self.shares[row, class_index]
+        within = (share - (above[row, class_index] - inside)) / np.maximum(inside, 1e-12)
+        value = edges[class_index] + np.clip(within, 0, 1) * np.diff(edges)[class_index]
         return np.clip(value, edges[0] + 0.5, edges[-1] - 0.5)

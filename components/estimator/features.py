@@ -39,5 +39,7 @@ def _before_heads(network: keras.Model) -> keras.Model:
     heads = {layer.name: layer for layer in network.layers if layer.name in _HEADS}
     if "rank" in heads:
         heads.pop("age", None)
-    seen = list({id(layer.input): layer.input for layer in heads.values()}.values())
-    return keras.Model(network.input, keras.layers.Concatenate()(seen) if len(seen) > 1 else seen[0])
+    head_inputs = list({id(layer.input): layer.input for layer in heads.values()}.values())
+    return keras.Model(
+        network.input, keras.layers.Concatenate()(head_inputs) if len(head_inputs) > 1 else head_inputs[0]
+    )

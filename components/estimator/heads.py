@@ -43,9 +43,9 @@ def age_bins(settings: AgeSettings, ages: Mapping[int, int] | None = None) -> Ag
     limits = np.array([settings.lowest, *settings.starts, settings.highest + 1])
     centres = (limits[:-1] + limits[1:] - 1) / 2
     for number, (first, end) in enumerate(pairwise(limits.tolist())):
-        held = {age: count for age, count in (ages or {}).items() if first <= age < end}
-        if held:
-            centres[number] = sum(age * count for age, count in held.items()) / sum(held.values())
+        class_counts = {age: count for age, count in (ages or {}).items() if first <= age < end}
+        if class_counts:
+            centres[number] = sum(age * count for age, count in class_counts.items()) / sum(class_counts.values())
     return AgeBins((limits - 0.5).astype(np.float32), centres.astype(np.float32))
 
 
@@ -53,8 +53,8 @@ def class_of(age: Tensor, settings: AgeSettings) -> Tensor:
     """The class of every age, int32; -1 for NaN. Ages beyond the bins belong to the class at its end. TensorFlow's, for input."""
     import tensorflow as tf
 
-    held = tf.reduce_sum(tf.cast(age[..., None] >= tf.constant(settings.starts, tf.float32), tf.int32), axis=-1)
-    return tf.where(tf.math.is_nan(age), -1, held)
+    class_index = tf.reduce_sum(tf.cast(age[..., None] >= tf.constant(settings.starts, tf.float32), tf.int32), axis=-1)
+    return tf.where(tf.math.is_nan(age), -1, class_index)
 
 
 def logits(features: Mapping[str, KerasTensor], settings: EstimatorSettings) -> dict[str, KerasTensor]:

@@ -49,18 +49,19 @@ def objective(
             "age": ops.where(ops.isnan(labels["age"]), 0.0, labels["age"]),
             "age_class": ops.maximum(labels["age_class"], 0),
         }
-        known = _weights(filled["age_class"], ~unknown, weights.get("age_class"))
-        held = {
-            "age": settings.age.weight * _mean(age_loss(filled, outputs["age"], age_bins, settings.age), known, across)
+        example_weights = _weights(filled["age_class"], ~unknown, weights.get("age_class"))
+        by_task = {
+            "age": settings.age.weight
+            * _mean(age_loss(filled, outputs["age"], age_bins, settings.age), example_weights, across)
         }
         if "gender" in outputs:
             unknown = ops.isnan(labels["female"])
             female = ops.where(unknown, 0.0, labels["female"])
-            known = _weights(ops.cast(female, "int32"), ~unknown, weights.get("female"))
-            held["gender"] = settings.gender.weight * _mean(
-                gender_cross_entropy(female, outputs["gender"]), known, across
+            example_weights = _weights(ops.cast(female, "int32"), ~unknown, weights.get("female"))
+            by_task["gender"] = settings.gender.weight * _mean(
+                gender_cross_entropy(female, outputs["gender"]), example_weights, across
             )
-        return held
+        return by_task
 
     return losses
 

@@ -17,8 +17,8 @@ def build(settings: EstimatorSettings) -> keras.Model:
         VisageError: published weights cannot be had, or the size does not suit the backbone or the memory.
     """
     image = keras.Input((settings.size, settings.size, 3), name="image")
-    shown = pixels.values(image, settings.pixels, backbones.scaling(settings.backbone))
-    shared = backbones.features(shown, settings.backbone)
+    scaled = pixels.values(image, settings.pixels, backbones.scaling(settings.backbone))
+    shared = backbones.features(scaled, settings.backbone)
     tasks = ("age",) if settings.gender.head == "none" else ("age", "gender")
     if settings.branch.layers:
         branches = {task: stack.features(shared, settings.branch.layers) for task in tasks}
@@ -31,29 +31,31 @@ def build(settings: EstimatorSettings) -> keras.Model:
 
 def inference(model: keras.Model, settings: EstimatorSettings) -> keras.Model:
     """The model that is saved: the same weights, probabilities for logits, and the mirror image too where that is asked for."""
-    told = keras.Model(model.input, heads.probabilities(model.output, settings), name="estimator")
+    network = keras.Model(model.input, heads.probabilities(model.output, settings), name="estimator")
     if not settings.mirror:
-        return told
-    told.name = "side"
+        return network
+    network.name = "side"
     image = keras.Input(model.input.shape[1:], name="image")
-    return keras.Model(image, _means([told(image), told(keras.ops.flip(image, axis=2))]), name="estimator")
+    return keras.Model(image, _means([network(image), network(keras.ops.flip(image, axis=2))]), name="estimator")
 
 
 def average(members: Sequence[keras.Model]) -> keras.Model:
-    """One model of several, as `inference` makes them: each sees the face for itself, and what they tell is averaged.
+    """One model of several, as `inference` makes them: each sees the face for itself, and their outputs are averaged.
 
     Ages of distributions are averaged class by class, as DEX does it: the average is a distribution too.
     """
     image = keras.Input(members[0].input.shape[1:], name="image")
-    told = [
+    member_outputs = [
         keras.Model(member.input, member.output, name=f"member_{number}")(image)
         for number, member in enumerate(members)
     ]
-    return keras.Model(image, _means(told), name="estimator")
+    return keras.Model(image, _means(member_outputs), name="estimator")
 
 
-def _means(told: Sequence[Mapping[str, KerasTensor]]) -> dict[str, KerasTensor]:
-    return {name: layers.Average(name=f"mean_{name}")([outputs[name] for outputs in told]) for name in told[0]}
+def _means(all_outputs: Sequence[Mapping[str, KerasTensor]]) -> dict[str, KerasTensor]:
+    return {
+        name: layers.Average(name=f"mean_{name}")([outputs[name] for outputs in all_outputs]) for name in all_outputs[0]
+    }
 
 
 def _vector(features: KerasTensor, settings: EstimatorSettings) -> KerasTensor:

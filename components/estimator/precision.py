@@ -16,15 +16,15 @@ _ARITHMETIC = {"avx512_bf16", "amx_bf16"}
 Precision = Literal["float32", "bfloat16"]
 
 
-def chosen(wanted: Literal["auto"] | Precision, root: Path = Path("/")) -> Precision:
-    """The precision that is wanted; for `auto`, the one that this machine's processor predicts fastest in.
+def chosen(requested: Literal["auto"] | Precision, root: Path = Path("/")) -> Precision:
+    """The precision that is requested; for `auto`, the one that this machine's processor predicts fastest in.
 
     Args:
-        wanted: of predictions.
+        requested: of predictions.
         root: where /proc is.
     """
-    if wanted != "auto":
-        return wanted
+    if requested != "auto":
+        return requested
     try:
         lines = (root / "proc/cpuinfo").read_text().splitlines()
     except OSError:  # no Linux

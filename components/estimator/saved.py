@@ -222,12 +222,12 @@ class Estimator:
         return AgeDistribution.of(outputs["age"], self.age_bins)
 
     def _outputs_of_jpegs(self, jpegs: Sequence[bytes]) -> list[Outputs]:
-        return [self._told(squares) for squares in self.squares_of_jpegs(jpegs)]
+        return [self._calibrated_outputs(squares) for squares in self.squares_of_jpegs(jpegs)]
 
     def _predict(self, batch: np.ndarray) -> Predictions:
-        return self.interpret(self._told(batch))
+        return self.interpret(self._calibrated_outputs(batch))
 
-    def _told(self, batch: np.ndarray) -> Outputs:
+    def _calibrated_outputs(self, batch: np.ndarray) -> Outputs:
         outputs = {name: ops.convert_to_numpy(output) for name, output in self._outputs(batch).items()}
         return self.calibration.probabilities(outputs)
 
@@ -268,15 +268,15 @@ def interpret(outputs: Outputs, age_bins: heads.AgeBins, calibration: Calibratio
         age_bins: what the age output means.
         calibration: that makes the 90 % interval; None takes that of the distribution.
     """
-    told = AgeDistribution.of(outputs["age"], age_bins)
-    mean, std = told.mean, told.std
+    distribution = AgeDistribution.of(outputs["age"], age_bins)
+    mean, std = distribution.mean, distribution.std
     if calibration and calibration.limits:
         low, high = calibration.limits.interval(mean, std)
     else:
-        low, high = told.percentile(0.05), told.percentile(0.95)
+        low, high = distribution.percentile(0.05), distribution.percentile(0.95)
     likeliest = np.full(len(mean), -1)
     if len(age_bins.centres):
-        likeliest = np.where(np.isnan(mean), -1, told.shares.argmax(axis=1))
+        likeliest = np.where(np.isnan(mean), -1, distribution.shares.argmax(axis=1))
     female = outputs["female"][:, 0] if "female" in outputs else np.full(len(mean), np.nan)
     mean, std, low, high, female = (figure.astype(np.float32) for figure in (mean, std, low, high, female))
     return Predictions(mean, std, low, high, likeliest.astype(np.int32), female)

@@ -58,7 +58,7 @@ def read(path: Path) -> Graph:
         VisageError: it is no graph model, or its weights are missing, cut short or of a kind that is not known.
     """
     with _explained(path):
-        held = json.loads(path.read_bytes())
+        document = json.loads(path.read_bytes())
         nodes = [
             Node(
                 node["name"],
@@ -66,10 +66,10 @@ def read(path: Path) -> Graph:
                 tuple(name.split(":")[0] for name in node.get("input", ()) if not name.startswith("^")),
                 node.get("attr", {}),
             )
-            for node in held["modelTopology"]["node"]
+            for node in document["modelTopology"]["node"]
         ]
         weights: dict[str, np.ndarray] = {}
-        for group in held["weightsManifest"]:
+        for group in document["weightsManifest"]:
             weights |= _weights(group["weights"], b"".join(_shard(path, name) for name in group["paths"]), path)
     return Graph(nodes, weights)
 
@@ -121,7 +121,7 @@ def _weights(entries: Sequence[Mapping[str, Any]], data: bytes, path: Path) -> d
         VisageError: there are fewer or more bytes than the weights take.
         ValueError: weights are of a type that is not known.
     """
-    found, start = {}, 0
+    weights, start = {}, 0
     for entry in entries:
         stored = entry.get("quantization", {}).get("dtype", entry["dtype"])
         if stored not in _STORED:
@@ -132,14 +132,14 @@ def _weights(entries: Sequence[Mapping[str, Any]], data: bytes, path: Path) -> d
         end = start + count * kind.itemsize
         if end <= len(data):
             values = np.frombuffer(data, kind, count, start).reshape(entry["shape"])
-            found[entry["name"]] = _dequantized(values, entry)
+            weights[entry["name"]] = _dequantized(values, entry)
         start = end
     if start != len(data):
         raise VisageError(
             f"The weights of {path} are {len(data):,} bytes where {start:,} are expected.",
             "A file of weights was cut short, or is of another model: fetch them anew.",
         )
-    return found
+    return weights
 
 
 def _dequantized(values: np.ndarray, entry: Mapping[str, Any]) -> np.ndarray:

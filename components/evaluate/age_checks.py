@@ -27,7 +27,7 @@ NEAR_YEARS = 4
 
 REFUSED = "adults_refused"
 SHARES = {"minors_passed": "minors", "near_minors_passed": "near_minors", REFUSED: "adults"}
-"""The shares that are told, and of whom they are."""
+"""The shares that are reported, and of whom they are."""
 
 BASELINE, CHAMPION = "baseline_", "champion_"
 _ENDS = ("", "_low", "_high")
@@ -60,12 +60,12 @@ Setting = tuple[str, float]
 
 @dataclass(frozen=True)
 class Sides:
-    """What is said of the test faces, in the same rows; each has a column `at_least_column` for every threshold.
+    """Predictions for the test faces, in the same rows; each has a column `at_least_column` for every threshold.
 
     Attributes:
-        ours: by the new model.
-        baseline: by the baseline.
-        champion: by the champion; None where there is none that may be compared.
+        ours: of the new model.
+        baseline: of the baseline.
+        champion: of the champion; None where there is none that may be compared.
     """
 
     ours: pd.DataFrame
@@ -78,12 +78,12 @@ class Sides:
         return pd.factorize(self.ours["person"])[0]
 
 
-def table(sides: Sides, asked: AgeCheckSettings, resamples: int, seed: int) -> list[dict[str, Any]]:
+def table(sides: Sides, check_settings: AgeCheckSettings, resamples: int, seed: int) -> list[dict[str, Any]]:
     """The shares for every threshold, rule and gender; see `SCHEMA`. Nothing where no age is known.
 
     Args:
-        sides: what is said of the faces.
-        asked: thresholds and rules.
+        sides: the predictions for the faces.
+        check_settings: thresholds and rules.
         resamples: of the bootstrap of differences.
         seed: of it.
     """
@@ -91,29 +91,29 @@ def table(sides: Sides, asked: AgeCheckSettings, resamples: int, seed: int) -> l
     rows: list[dict[str, Any]] = []
     pairs: list[Pairs] = []
     paired: list[tuple[list[dict[str, Any]], str]] = []
-    for threshold in asked.thresholds:
-        settings = list(_settings(threshold, asked))
+    for threshold in check_settings.thresholds:
+        settings = list(_settings(threshold, check_settings))
         for group, people in _people(sides.ours, threshold).items():
             counts = {whom: len(people[whom]) for whom in SHARES.values()}
-            told = [
+            group_rows = [
                 {"threshold": threshold, "rule": rule, "at": float(at), "group": group, **counts}
                 for rule, at in settings
             ]
             for name, whom in SHARES.items():
                 of = people[whom]
-                _add_shares(told, name, _among(name, sides.ours, of, threshold, settings), persons[of])
-                constant = _among(name, sides.baseline, _told_by(sides.baseline, of), threshold, settings)
-                for row, hits in zip(told, constant.T, strict=True):
+                _add_shares(group_rows, name, _among(name, sides.ours, of, threshold, settings), persons[of])
+                constant = _among(name, sides.baseline, _with_predicted_age(sides.baseline, of), threshold, settings)
+                for row, hits in zip(group_rows, constant.T, strict=True):
                     row[f"{BASELINE}{name}"] = _mean(hits)
                 if sides.champion is not None:
-                    of = _told_by(sides.champion, of)
-                    both = [_among(name, said, of, threshold, settings) for said in (sides.ours, sides.champion)]
-                    _add_shares(told, f"{CHAMPION}{name}", both[1], persons[of])
+                    of = _with_predicted_age(sides.champion, of)
+                    both = [_among(name, side, of, threshold, settings) for side in (sides.ours, sides.champion)]
+                    _add_shares(group_rows, f"{CHAMPION}{name}", both[1], persons[of])
                     pairs.append(Pairs(of, *both))
-                    paired.append((told, name))
-            rows += told
-    for (told, name), found in zip(paired, share_differences(persons, pairs, resamples, seed), strict=True):
-        for row, difference in zip(told, found, strict=True):
+                    paired.append((group_rows, name))
+            rows += group_rows
+    for (group_rows, name), differences in zip(paired, share_differences(persons, pairs, resamples, seed), strict=True):
+        for row, difference in zip(group_rows, differences, strict=True):
             row |= _ends_of(f"{name}_difference", difference)
     return rows
 
@@ -124,7 +124,7 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_off(
-    rows: Sequence[Mapping[str, Any]], sides: Sides, asked: AgeCheckSettings, resamples: int, seed: int
+    rows: Sequence[Mapping[str, Any]], sides: Sides, check_settings: AgeCheckSettings, resamples: int, seed: int
 ) -> list[dict[str, Any]]:
     """For every threshold, rule, gender and wanted false acceptance: where to set the check.
 
@@ -135,26 +135,26 @@ def read_off(
 
     Args:
         rows: as `table` gives them.
-        sides: what is said of the faces.
-        asked: thresholds, rules and the wanted false acceptances.
+        sides: the predictions for the faces.
+        check_settings: thresholds, rules and the wanted false acceptances.
         resamples: of the bootstrap of differences.
         seed: of it.
     """
-    found = []
-    for (threshold, rule, group), held in pd.DataFrame(list(rows), columns=SCHEMA.names).groupby(
+    operating_points = []
+    for (threshold, rule, group), group_rows in pd.DataFrame(list(rows), columns=SCHEMA.names).groupby(
         ["threshold", "rule", "group"], sort=False
     ):
-        for wanted in asked.false_acceptance:
+        for false_acceptance in check_settings.false_acceptance:
             row: dict[str, Any] = {"threshold": int(threshold), "rule": rule, "group": group}
-            row |= {"false_acceptance": wanted, "near_minors": int(held["near_minors"].iloc[0])}
-            row |= _set_at("at", held, "near_minors_passed_high", REFUSED, wanted)
-            row |= _set_at("at_estimate", held, "near_minors_passed", REFUSED, wanted)
+            row |= {"false_acceptance": false_acceptance, "near_minors": int(group_rows["near_minors"].iloc[0])}
+            row |= _set_at("at", group_rows, "near_minors_passed_high", REFUSED, false_acceptance)
+            row |= _set_at("at_estimate", group_rows, "near_minors_passed", REFUSED, false_acceptance)
             if sides.champion is not None:
                 by = f"{CHAMPION}near_minors_passed_high"
-                row |= _set_at(f"{CHAMPION}at", held, by, f"{CHAMPION}{REFUSED}", wanted)
-            found.append(row)
-    _add_costs(found, sides, resamples, seed)
-    return found
+                row |= _set_at(f"{CHAMPION}at", group_rows, by, f"{CHAMPION}{REFUSED}", false_acceptance)
+            operating_points.append(row)
+    _add_costs(operating_points, sides, resamples, seed)
+    return operating_points
 
 
 def passed(faces: pd.DataFrame, threshold: int, rule: str, at: float) -> np.ndarray:
@@ -164,20 +164,20 @@ def passed(faces: pd.DataFrame, threshold: int, rule: str, at: float) -> np.ndar
     return (faces[at_least_column(threshold)] >= at).to_numpy()
 
 
-def _add_costs(found: Sequence[dict[str, Any]], sides: Sides, resamples: int, seed: int) -> None:
+def _add_costs(operating_points: Sequence[dict[str, Any]], sides: Sides, resamples: int, seed: int) -> None:
     """Add how many more adults are refused than by the champion, each at its own setting for the same false acceptance."""
     if sides.champion is None:
         return
     compared, pairs = [], []
-    for row in found:
+    for row in operating_points:
         row |= _ends_of(f"at_{REFUSED}_difference", _UNKNOWN)
         if row["at"] is None or row[f"{CHAMPION}at"] is None:
             continue
         threshold = row["threshold"]
-        adults = _told_by(sides.champion, _people(sides.ours, threshold)[row["group"]]["adults"])
+        adults = _with_predicted_age(sides.champion, _people(sides.ours, threshold)[row["group"]]["adults"])
         both = [
-            _among(REFUSED, said, adults, threshold, [(row["rule"], at)])
-            for said, at in ((sides.ours, row["at"]), (sides.champion, row[f"{CHAMPION}at"]))
+            _among(REFUSED, side, adults, threshold, [(row["rule"], at)])
+            for side, at in ((sides.ours, row["at"]), (sides.champion, row[f"{CHAMPION}at"]))
         ]
         compared.append(row)
         pairs.append(Pairs(adults, *both))
@@ -185,48 +185,53 @@ def _add_costs(found: Sequence[dict[str, Any]], sides: Sides, resamples: int, se
         row |= _ends_of(f"at_{REFUSED}_difference", difference)
 
 
-def _set_at(name: str, held: pd.DataFrame, column: str, cost: str, wanted: float) -> dict[str, float | None]:
+def _set_at(
+    name: str, group_rows: pd.DataFrame, column: str, cost: str, false_acceptance: float
+) -> dict[str, float | None]:
     """The lowest setting from which on a share never exceeds what is wanted, and what it costs with its interval."""
-    ordered = held.sort_values("at")
-    kept = (ordered[column].astype(float) <= wanted).to_numpy()
-    from_here = np.logical_and.accumulate(kept[::-1])[::-1]
-    one = ordered.iloc[int(from_here.argmax())] if from_here.any() else None
-    costs = {f"{name}_{REFUSED}{end}": _number(one, f"{cost}{end}") for end in _ENDS}
-    return {name: _number(one, "at"), **costs}
+    ordered = group_rows.sort_values("at")
+    within_limit = (ordered[column].astype(float) <= false_acceptance).to_numpy()
+    from_here = np.logical_and.accumulate(within_limit[::-1])[::-1]
+    lowest = ordered.iloc[int(from_here.argmax())] if from_here.any() else None
+    costs = {f"{name}_{REFUSED}{end}": _number(lowest, f"{cost}{end}") for end in _ENDS}
+    return {name: _number(lowest, "at"), **costs}
 
 
 def _number(row: pd.Series | None, column: str) -> float | None:
     return None if row is None or pd.isna(row[column]) else float(row[column])
 
 
-def _settings(threshold: int, asked: AgeCheckSettings) -> Iterator[Setting]:
-    yield from ((CHALLENGE, age) for age in range(max(threshold, asked.lowest_challenge), asked.highest_challenge + 1))
-    yield from ((PROBABILITY, probability) for probability in sorted(asked.probabilities))
+def _settings(threshold: int, check_settings: AgeCheckSettings) -> Iterator[Setting]:
+    yield from (
+        (CHALLENGE, age)
+        for age in range(max(threshold, check_settings.lowest_challenge), check_settings.highest_challenge + 1)
+    )
+    yield from ((PROBABILITY, probability) for probability in sorted(check_settings.probabilities))
 
 
 def _people(faces: pd.DataFrame, threshold: int) -> dict[str, dict[str, np.ndarray]]:
-    """By gender, of each kind of `SHARES` the numbers of the faces; only of those whose age is known and told."""
+    """By gender, of each kind of `SHARES` the numbers of the faces; only of those whose age is known and predicted."""
     age = faces["age"].to_numpy(np.float64)
     known = ~np.isnan(age) & faces["predicted_age"].notna().to_numpy()
     minor = age < threshold
     kinds = {"minors": minor, "near_minors": minor & (age >= threshold - NEAR_YEARS), "adults": ~minor}
     groups = {EVERYBODY: known} | {gender: known & (faces["gender"] == gender).to_numpy() for gender in GENDERS}
     return {
-        group: {whom: np.flatnonzero(held & kind) for whom, kind in kinds.items()}
-        for group, held in groups.items()
-        if held.any()
+        group: {whom: np.flatnonzero(in_group & kind) for whom, kind in kinds.items()}
+        for group, in_group in groups.items()
+        if in_group.any()
     }
 
 
-def _told_by(said: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
-    """Those of some faces of which an age is told."""
-    return rows[said["predicted_age"].notna().to_numpy()[rows]]
+def _with_predicted_age(side: pd.DataFrame, rows: np.ndarray) -> np.ndarray:
+    """Those of some faces for which an age is predicted."""
+    return rows[side["predicted_age"].notna().to_numpy()[rows]]
 
 
-def _among(name: str, said: pd.DataFrame, rows: np.ndarray, threshold: int, settings: Sequence[Setting]) -> np.ndarray:
+def _among(name: str, side: pd.DataFrame, rows: np.ndarray, threshold: int, settings: Sequence[Setting]) -> np.ndarray:
     """Whether each of some faces is among a share at each of some settings, bool [faces, settings]."""
-    held = said.iloc[rows]
-    through = np.stack([passed(held, threshold, rule, at) for rule, at in settings], axis=1)
+    faces = side.iloc[rows]
+    through = np.stack([passed(faces, threshold, rule, at) for rule, at in settings], axis=1)
     return ~through if name == REFUSED else through
 
 

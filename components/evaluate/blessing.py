@@ -14,79 +14,79 @@ _NAMES = {
 }
 
 
-def objections(measured: Mapping[str, Any], asked: BlessingSettings) -> list[str]:
+def objections(measured: Mapping[str, Any], criteria: BlessingSettings) -> list[str]:
     """What speaks against a model; it is blessed where nothing does.
 
     Args:
         measured: what stands in metrics.json, but for the blessing itself.
-        asked: the thresholds and margins.
+        criteria: the thresholds and margins.
     """
-    reasons = [*_against_thresholds(measured, asked), *_against_slices(measured["slices"], asked)]
-    if asked.beat_baseline:
-        reasons += _against_baseline(measured, asked)
+    reasons = [*_against_thresholds(measured, criteria), *_against_slices(measured["slices"], criteria)]
+    if criteria.beat_baseline:
+        reasons += _against_baseline(measured, criteria)
     if measured.get("fresh_process"):
         reasons.append(measured["fresh_process"])
     if measured["champion"]:
-        reasons += _against_champion(measured, measured["champion"], asked)
+        reasons += _against_champion(measured, measured["champion"], criteria)
     for reference in measured["references"]:
-        reasons += _against_reference(measured, reference, asked)
+        reasons += _against_reference(measured, reference, criteria)
     return reasons
 
 
-def _against_thresholds(measured: Mapping[str, Any], asked: BlessingSettings) -> Iterator[str]:
+def _against_thresholds(measured: Mapping[str, Any], criteria: BlessingSettings) -> Iterator[str]:
     examples, mae, accuracy = measured["examples"], measured["age_mae"], measured["gender_accuracy"]
-    if examples < asked.min_examples:
-        yield f"There are only {examples:,} test examples, {asked.min_examples:,} are asked for."
+    if examples < criteria.min_examples:
+        yield f"There are only {examples:,} test examples, {criteria.min_examples:,} are asked for."
     if measured["without_prediction"]:
         yield f"The estimator says no age of {measured['without_prediction']:,} of {examples:,} faces."
     if mae is None and accuracy is None and measured["age_class_accuracy"] is None:
         yield "Nothing could be measured: the test split has no label that the estimator predicts."
-    if _beyond_ratio("age_mae", measured, asked):
+    if _beyond_ratio("age_mae", measured, criteria):
         baseline = measured["baseline_age_mae"]
         yield (
             f"The age MAE of {mae:.2f} years is {mae / baseline:.0%} of the baseline's {baseline:.2f}; at most "
-            f"{asked.max_baseline_ratio:.0%} is asked for."
+            f"{criteria.max_baseline_ratio:.0%} is asked for."
             if baseline
             else f"The age MAE is {mae:.2f} years, and the baseline makes no error at all."
         )
-    if mae is None and _beyond_ratio("age_class_accuracy", measured, asked):
+    if mae is None and _beyond_ratio("age_class_accuracy", measured, criteria):
         yield (
             f"The age class is wrong for {1 - measured['age_class_accuracy']:.1%}, the baseline's for "
-            f"{1 - measured['baseline_age_class_accuracy']:.1%}; at most {asked.max_baseline_ratio:.0%} of that is asked for."
+            f"{1 - measured['baseline_age_class_accuracy']:.1%}; at most {criteria.max_baseline_ratio:.0%} of that is asked for."
         )
-    if accuracy is not None and accuracy < asked.min_gender_accuracy:
-        yield f"Gender is right for {accuracy:.1%}; {asked.min_gender_accuracy:.1%} is asked for."
+    if accuracy is not None and accuracy < criteria.min_gender_accuracy:
+        yield f"Gender is right for {accuracy:.1%}; {criteria.min_gender_accuracy:.1%} is asked for."
 
 
-def _beyond_ratio(name: str, measured: Mapping[str, Any], asked: BlessingSettings) -> bool:
+def _beyond_ratio(name: str, measured: Mapping[str, Any], criteria: BlessingSettings) -> bool:
     """Whether a figure's errors are too large a share of the baseline's."""
     value, baseline = measured[name], measured[f"baseline_{name}"]
     if value is None or baseline is None:
         return False
     if not LOWER_IS_BETTER[name]:
         value, baseline = 1 - value, 1 - baseline
-    return value > baseline * asked.max_baseline_ratio
+    return value > baseline * criteria.max_baseline_ratio
 
 
-def _against_slices(slices: Sequence[Mapping[str, Any]], asked: BlessingSettings) -> list[str]:
-    if asked.max_slice_mae is None:
+def _against_slices(slices: Sequence[Mapping[str, Any]], criteria: BlessingSettings) -> list[str]:
+    if criteria.max_slice_mae is None:
         return []
     return [
-        f"The age MAE of {held['slice']} {held['value']} is {held['age_mae']:.2f} years; at most {asked.max_slice_mae:.2f} "
+        f"The age MAE of {row['slice']} {row['value']} is {row['age_mae']:.2f} years; at most {criteria.max_slice_mae:.2f} "
         "is asked for in every slice."
-        for held in slices
-        if held["examples"] >= asked.min_slice_examples and (held["age_mae"] or 0) > asked.max_slice_mae
+        for row in slices
+        if row["examples"] >= criteria.min_slice_examples and (row["age_mae"] or 0) > criteria.max_slice_mae
     ]
 
 
-def _against_baseline(measured: Mapping[str, Any], asked: BlessingSettings) -> Iterator[str]:
+def _against_baseline(measured: Mapping[str, Any], criteria: BlessingSettings) -> Iterator[str]:
     """Every figure that has a baseline must beat it, and whatever else could be said of every face alike."""
     for name in LOWER_IS_BETTER:
-        said = name == "age_mae" or (name == "age_class_accuracy" and measured["age_mae"] is None)
-        if said and _beyond_ratio(name, measured, asked):
+        ratio_applies = name == "age_mae" or (name == "age_class_accuracy" and measured["age_mae"] is None)
+        if ratio_applies and _beyond_ratio(name, measured, criteria):
             continue  # what is too bad by the ratio has its sentence already
         constants = ("baseline", measured["baseline"][name]), ("hindsight", measured["hindsight"][name])
-        sentences = (_unlike_constant(name, key, held, measured[name]) for key, held in constants if held)
+        sentences = (_unlike_constant(name, key, constant, measured[name]) for key, constant in constants if constant)
         yield from [sentence for sentence in sentences if sentence][:1]
 
 
@@ -96,23 +96,23 @@ def _unlike_constant(name: str, key: str, constant: Mapping[str, Any], value: fl
         return ""
     answer = f"{constant['says']:g} years" if name == "age_mae" else constant["says"]
     who = f"the baseline, which always says {answer}" if key == "baseline" else f"always saying {answer}"
-    said = (
+    objection = (
         f"The {_NAMES[name]} of {_amount(name, value)} is not shown to be better than the "
         f"{_amount(name, constant['figure'])} of {who}"
     )
     worse, low, high = _worse(name, constant)
     if low is None:
-        return f"{said}: the faces of {constant['persons']:,} persons have no interval."
+        return f"{objection}: the faces of {constant['persons']:,} persons have no interval."
     if high < 0:
         return ""
     if worse >= 0:
-        return f"{said}."
+        return f"{objection}."
     ends = f"{_distance(name, constant['low'])} to {_distance(name, constant['high'])}"
-    return f"{said}: the 95 % interval of the difference is {ends}.{_would_tell(constant, worse, high, 0)}"
+    return f"{objection}: the 95 % interval of the difference is {ends}.{_persons_needed(constant, worse, high, 0)}"
 
 
 def _against_champion(
-    measured: Mapping[str, Any], champion: Mapping[str, Any], asked: BlessingSettings
+    measured: Mapping[str, Any], champion: Mapping[str, Any], criteria: BlessingSettings
 ) -> Iterator[str]:
     name = f"version {champion['version']}, the champion"
     if not champion["compared"]:
@@ -122,23 +122,23 @@ def _against_champion(
         )
         return
     for figure in LOWER_IS_BETTER:
-        yield from _inferior(figure, measured, champion, name, _margin(figure, asked))
+        yield from _inferior(figure, measured, champion, name, _margin(figure, criteria))
 
 
 def _against_reference(
-    measured: Mapping[str, Any], reference: Mapping[str, Any], asked: BlessingSettings
+    measured: Mapping[str, Any], reference: Mapping[str, Any], criteria: BlessingSettings
 ) -> Iterator[str]:
     if reference["compared"]:
         for figure in reference["best_in"]:
             name = f"version {reference['version']}, the best that was blessed so far"
-            yield from _inferior(figure, measured, reference, name, _margin(figure, asked))
+            yield from _inferior(figure, measured, reference, name, _margin(figure, criteria))
 
 
-def _margin(figure: str, asked: BlessingSettings) -> float:
+def _margin(figure: str, criteria: BlessingSettings) -> float:
     return {
-        "age_mae": asked.age_margin_years,
-        "age_class_accuracy": asked.age_class_margin,
-        "gender_accuracy": asked.gender_margin,
+        "age_mae": criteria.age_margin_years,
+        "age_class_accuracy": criteria.age_class_margin,
+        "gender_accuracy": criteria.gender_margin,
     }[figure]
 
 
@@ -147,7 +147,7 @@ def _inferior(
 ) -> Iterator[str]:
     """Why a figure is not shown to be at most a margin worse than a rival's."""
     difference = rival["differences"].get(figure)
-    if difference is None:  # the rival tells it not, or in other classes
+    if difference is None:  # the rival does not predict it, or predicts other classes
         return
     if measured[figure] is None:
         yield f"The estimator tells no {'gender' if figure == 'gender_accuracy' else 'age'}, but {name}, does."
@@ -166,7 +166,7 @@ def _inferior(
         yield (
             f"The test set is too small to judge whether the {ours} is as good as {theirs}: it may be worse by up to "
             f"{_distance(figure, high)} (95 % interval of the difference), where {_distance(figure, margin)} is allowed."
-            f"{_would_tell(difference, worse, high, margin)}"
+            f"{_persons_needed(difference, worse, high, margin)}"
         )
 
 
@@ -178,7 +178,7 @@ def _worse(figure: str, difference: Mapping[str, Any]) -> tuple[float, Any, Any]
     return -value, -high, -low
 
 
-def _would_tell(difference: Mapping[str, Any], worse: float, high: float, margin: float) -> str:
+def _persons_needed(difference: Mapping[str, Any], worse: float, high: float, margin: float) -> str:
     """How many persons would tell, were the difference what it seems: intervals narrow with the root of the number."""
     persons, needed = difference["persons"], math.inf
     if margin > worse:

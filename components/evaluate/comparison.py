@@ -23,21 +23,21 @@ class Comparison:
     """What two versions say of the same faces.
 
     Attributes:
-        faces: number of those that both tell something of.
+        faces: number of those that both predict something of.
         figures: by name, of the first and of the second, on all of these.
         differences: first minus second.
-        said: a row a face, with the labels and what each said; columns of the second end in `_2`.
+        predictions: a row a face, with the labels and the predictions of each; columns of the second end in `_2`.
     """
 
     faces: int
     figures: dict[str, tuple[float | None, float | None]]
     differences: dict[str, Difference]
-    said: pd.DataFrame
+    predictions: pd.DataFrame
 
     def disagreements(self, count: int) -> pd.DataFrame:
-        """The faces whose ages they tell most differently."""
-        apart = (self.said["predicted_age"] - self.said["predicted_age_2"]).abs()
-        return self.said.loc[apart.dropna().nlargest(count).index]
+        """The faces whose ages they predict most differently."""
+        apart = (self.predictions["predicted_age"] - self.predictions["predicted_age_2"]).abs()
+        return self.predictions.loc[apart.dropna().nlargest(count).index]
 
 
 def compare(
@@ -49,34 +49,36 @@ def compare(
         VisageError: the examples or a version cannot be used, a comparison would not be fair, or no face suits both.
     """
     shards = read_index(ingest).get(TEST, [])
-    told = [rivals.measure_version(version, ingest, shards, read) for version in versions]
-    for rival in told:
-        if rival.faces is None:
+    measurements = [rivals.measure_version(version, ingest, shards, read) for version in versions]
+    for measurement in measurements:
+        if measurement.faces is None:
             raise VisageError(
-                f"{rival.version} cannot be compared on {ingest}: {rival.why_not}",
+                f"{measurement.version} cannot be compared on {ingest}: {measurement.why_not}",
                 "Name other examples with --examples.",
             )
-    first, second = (rival.faces for rival in told if rival.faces is not None)
+    first, second = (measurement.faces for measurement in measurements if measurement.faces is not None)
     both = (first["person"].notna() & second["person"].notna()).to_numpy()
     if not both.any():
         raise VisageError(f"No test face of {ingest} suits the photo settings of both versions.")
     first, second = first[both].reset_index(drop=True), second[both].reset_index(drop=True)
     figures = {name: (metrics.figures(first)[name], metrics.figures(second)[name]) for name in metrics.BY_NAME}
-    found = differences(first, second, RESAMPLES, SEED)
-    alike = told[0].classes == told[1].classes
+    all_differences = differences(first, second, RESAMPLES, SEED)
+    alike = measurements[0].classes == measurements[1].classes
     fair = {name for name, pair in figures.items() if None not in pair and (alike or not name.startswith("age_class"))}
-    said = first.join(second.drop(columns=list(_LABELS)), rsuffix="_2")
-    return Comparison(len(first), figures, {name: found[name] for name in metrics.BY_NAME if name in fair}, said)
+    joined = first.join(second.drop(columns=list(_LABELS)), rsuffix="_2")
+    return Comparison(
+        len(first), figures, {name: all_differences[name] for name in metrics.BY_NAME if name in fair}, joined
+    )
 
 
 def write(path: Path, comparison: Comparison) -> None:
-    """Write what both said as Parquet, a row a face.
+    """Write the predictions of both as Parquet, a row a face.
 
     Raises:
         VisageError: the file cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        predictions.write(path, comparison.said)
+        predictions.write(path, comparison.predictions)
     except OSError as error:
         raise VisageError(f"{path} cannot be written: {error.strerror or error}.") from error

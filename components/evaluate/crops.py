@@ -56,9 +56,9 @@ def examples(ingest: Path, test: Sequence[Shard], photo: PhotoSettings) -> Itera
     """
     settings = read_manifest(ingest).settings
     made_by = PhotoSettings.model_validate(settings.get("photo", {}))
-    held = predictions.examples(ingest, test)
+    stored = predictions.examples(ingest, test)
     if photo.model_dump(exclude=_LIMITS) == made_by.model_dump(exclude=_LIMITS):
-        yield from held
+        yield from stored
         return
     boxes, source = _boxes(ingest), settings.get("source", {})
     root = photos_root(source.get("path", ""), source.get("photos", ""))
@@ -66,7 +66,7 @@ def examples(ingest: Path, test: Sequence[Shard], photo: PhotoSettings) -> Itera
         photos = open_files(root, photo.max_bytes, source.get("names_encoding", ""))
     except VisageError as error:
         raise CropsUnavailableError(f"{_OTHERWISE}, and their photos cannot be read again: {error.message}") from error
-    for example in held:
+    for example in stored:
         key = example.path, example.sha256, example.person
         if key not in boxes:
             raise CropsUnavailableError(f"{_OTHERWISE}, and {LISTING} does not list {example.path}.")

@@ -48,7 +48,7 @@ def evaluate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
         VisageError: there is nothing to measure on, a shard or the estimator cannot be read, the registry does not answer,
             or the model was not blessed and the settings require it.
     """
-    asked, folder = settings.evaluate, context.inputs["ingest"]
+    evaluate_settings, folder = settings.evaluate, context.inputs["ingest"]
     index = read_index(folder)
     shards = index.get(TEST, [])
     champion = context.champion
@@ -58,39 +58,49 @@ def evaluate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     trained = context.inputs["train"] / "estimator"
     estimator = saved.load(trained)
     classes = estimator.classes
-    thresholds = asked.age_checks.thresholds
+    thresholds = evaluate_settings.age_checks.thresholds
     faces = predictions.predict(estimator, predictions.examples(folder, shards), read, thresholds)
     faces = own_labels.joined(faces, folder)
     predictions.write(context.output / PREDICTIONS, faces)
     against = rivals.measure(champion, folder, shards, read, thresholds) if champion else []
 
     baseline = Baseline.of(index.get(TRAIN, []), classes)
-    measured = _measure(faces, classes, baseline, against, asked)
+    measured = _measure(faces, classes, baseline, against, evaluate_settings)
     sides = age_checks.Sides(faces, baseline.predictions(faces, thresholds), against[0].faces if against else None)
-    checks = age_checks.table(sides, asked.age_checks, asked.resamples, asked.seed)
+    checks = age_checks.table(sides, evaluate_settings.age_checks, evaluate_settings.resamples, evaluate_settings.seed)
     age_checks.write(context.output / AGE_CHECKS, checks)
-    measured |= {"age_checks": age_checks.read_off(checks, sides, asked.age_checks, asked.resamples, asked.seed)}
-    if asked.blessing.fresh_process:
+    measured |= {
+        "age_checks": age_checks.read_off(
+            checks, sides, evaluate_settings.age_checks, evaluate_settings.resamples, evaluate_settings.seed
+        )
+    }
+    if evaluate_settings.blessing.fresh_process:
         measured["fresh_process"] = fresh_process.objection(trained, predictions.examples(folder, shards), faces)
-    reasons = objections(measured, asked.blessing)
-    measured |= {"blessed": not reasons, "reasons": reasons, "best": rivals.best_after(not reasons, _told(measured))}
+    reasons = objections(measured, evaluate_settings.blessing)
+    measured |= {
+        "blessed": not reasons,
+        "reasons": reasons,
+        "best": rivals.best_after(not reasons, _comparisons(measured)),
+    }
     (context.output / METRICS).write_text(json.dumps(measured, indent=1, allow_nan=False) + "\n")
 
     plots.draw(context.output, faces)
     plots.draw_bias(context.output, measured["slices"])
     plots.draw_age_checks(context.output, checks)
-    if asked.worst_faces:
-        drawn = plots.draw_faces(context.output, faces, predictions.examples(folder, shards), asked.worst_faces)
-        log.info("the largest and the smallest errors are on %s", " and ".join(drawn) or "no sheet: no age is known")
+    if evaluate_settings.worst_faces:
+        sheets = plots.draw_faces(
+            context.output, faces, predictions.examples(folder, shards), evaluate_settings.worst_faces
+        )
+        log.info("the largest and the smallest errors are on %s", " and ".join(sheets) or "no sheet: no age is known")
     around = surround.of_step("evaluate", settings, context)
-    if asked.label_check:
+    if evaluate_settings.label_check:
         _check_labels(context, estimator, index, around)
     report.write(context.output / REPORT, measured, context.output, around)
 
     _track(context, measured)
     for reason in reasons:
         log.warning("not blessed: %s", reason)
-    if reasons and asked.require_blessing:
+    if reasons and evaluate_settings.require_blessing:
         raise VisageError(
             "The model is not blessed:\n" + "\n".join(f"- {reason}" for reason in reasons),
             f"Train a better one, or lower what evaluate.blessing asks for. Report: {context.place_of(REPORT)}",
@@ -103,18 +113,22 @@ def _measure(
     classes: AgeClasses | None,
     baseline: Baseline,
     against: Sequence[Rival],
-    asked: EvaluateSettings,
+    settings: EvaluateSettings,
 ) -> dict[str, Any]:
-    known = {rival.version.version: rival.faces for rival in against if rival.faces is not None}
-    (whole,) = measure(faces, [np.arange(len(faces))], known, asked.resamples, asked.seed)
-    told = [rivals.compared(rival, whole, classes) for rival in against]
-    champion = told[0] if told else None
-    others = {"champion": known[champion["version"]]} if champion and champion["compared"] else {}
+    faces_by_version = {rival.version.version: rival.faces for rival in against if rival.faces is not None}
+    (whole,) = measure(faces, [np.arange(len(faces))], faces_by_version, settings.resamples, settings.seed)
+    comparisons = [rivals.compared(rival, whole, classes) for rival in against]
+    champion = comparisons[0] if comparisons else None
+    others = {"champion": faces_by_version[champion["version"]]} if champion and champion["compared"] else {}
 
-    found = slices.slices(faces)
-    by_slice = measure(faces, [one.rows for one in found], others, asked.resamples, asked.seed)
+    test_slices = slices.slices(faces)
+    by_slice = measure(
+        faces, [test_slice.rows for test_slice in test_slices], others, settings.resamples, settings.seed
+    )
     constant = baseline.predictions(faces)
-    rows = slices.rows(found, faces, by_slice, {"baseline": constant} | others, asked.blessing.min_slice_examples)
+    rows = slices.rows(
+        test_slices, faces, by_slice, {"baseline": constant} | others, settings.blessing.min_slice_examples
+    )
     of_baseline = metrics.figures(constant)
     return {
         "examples": len(faces),
@@ -127,16 +141,16 @@ def _measure(
         "baseline_age": baseline.age,
         "baseline_age_class": baseline.age_class,
         "baseline_gender": baseline.gender,
-        "baseline": _against_constant(faces, baseline, asked),
-        "hindsight": _against_constant(faces, Baseline.in_hindsight(faces, classes), asked),
+        "baseline": _against_constant(faces, baseline, settings),
+        "hindsight": _against_constant(faces, Baseline.in_hindsight(faces, classes), settings),
         "figures": _table(whole, of_baseline, champion),
-        "bootstrap": {"resamples": asked.resamples, "seed": asked.seed, "unit": "person", "interval": 0.95},
+        "bootstrap": {"resamples": settings.resamples, "seed": settings.seed, "unit": "person", "interval": 0.95},
         "slices": rows,
         "worst_slices": slices.worst(rows),
         "age_classes": list(classes.names) if classes else None,
         "age_class_confusion": metrics.confusion(faces, classes) if classes else None,
         "champion": champion,
-        "references": told[1:],
+        "references": comparisons[1:],
     }
 
 
@@ -173,13 +187,13 @@ def _check_labels(
     )
 
 
-def _told(measured: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """What is told of the versions that the model was held against."""
-    return [held for held in (measured["champion"], *measured["references"]) if held]
+def _comparisons(measured: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The entries of the versions that the model was compared with."""
+    return [comparison for comparison in (measured["champion"], *measured["references"]) if comparison]
 
 
 def _against_constant(
-    faces: pd.DataFrame, constant: Baseline, asked: EvaluateSettings
+    faces: pd.DataFrame, constant: Baseline, settings: EvaluateSettings
 ) -> dict[str, dict[str, Any] | None]:
     """By figure: what the constant is, how good, and this model's figure minus it; None where nothing can be said."""
     theirs = constant.predictions(faces)
@@ -188,12 +202,12 @@ def _against_constant(
         "age_class_accuracy": constant.age_class,
         "gender_accuracy": constant.gender,
     }
-    found = differences(faces, theirs, asked.resamples, asked.seed, metrics.DECIDING)
+    by_figure = differences(faces, theirs, settings.resamples, settings.seed, metrics.DECIDING)
     return {
         name: {"says": answers[name], "figure": metrics.value_of(metrics.BY_NAME[name], theirs), **difference._asdict()}
         if difference.faces
         else None
-        for name, difference in found.items()
+        for name, difference in by_figure.items()
     }
 
 
@@ -209,12 +223,12 @@ def _progress(context: StepContext, total: int) -> Callable[[int], None]:
 
 
 def _track(context: StepContext, measured: Mapping[str, Any]) -> None:
-    for held in measured["slices"]:
-        if held["slice"] not in ("gender", "age", "age_class"):
+    for row in measured["slices"]:
+        if row["slice"] not in ("gender", "age", "age_class"):
             continue
         for name in ("age_mae", "gender_accuracy"):
-            if held[name] is not None:
-                context.tracker.metric(f"{held['slice']}/{held['value']}/{name}", held[name])
+            if row[name] is not None:
+                context.tracker.metric(f"{row['slice']}/{row['value']}/{name}", row[name])
 
 
 def _counts(measured: Mapping[str, Any]) -> dict[str, Any]:

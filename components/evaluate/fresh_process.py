@@ -32,8 +32,8 @@ _PROGRAM = """
 import base64, json, pathlib, sys
 from components.estimator import saved
 estimator = saved.load(pathlib.Path(sys.argv[1]))
-told = estimator.predict_jpegs([base64.b64decode(line) for line in sys.stdin])
-json.dump([[float(value) for value in told.age], [float(value) for value in told.female]], open(sys.argv[2], "w"))
+predictions = estimator.predict_jpegs([base64.b64decode(line) for line in sys.stdin])
+json.dump([[float(value) for value in predictions.age], [float(value) for value in predictions.female]], open(sys.argv[2], "w"))
 """
 
 
@@ -47,9 +47,9 @@ def objection(estimator: Path, examples: Iterable[FaceExample], faces: pd.DataFr
     """
     jpegs = [example.jpeg for example in islice(examples, FACES)]
     with tempfile.TemporaryDirectory(prefix="visage-") as scratch:
-        answer = Path(scratch) / "told.json"
+        answer = Path(scratch) / "predictions.json"
         try:
-            done = subprocess.run(
+            completed = subprocess.run(
                 [sys.executable, "-c", _PROGRAM, str(estimator.absolute()), str(answer)],
                 input="".join(f"{base64.b64encode(jpeg).decode()}\n" for jpeg in jpegs),
                 cwd=scratch,
@@ -63,7 +63,7 @@ def objection(estimator: Path, examples: Iterable[FaceExample], faces: pd.DataFr
         except subprocess.TimeoutExpired:
             return f"A fresh process did not predict {len(jpegs)} faces within {_TIMEOUT_SECONDS / 60:.0f} minutes."
         if not answer.is_file():
-            last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            last = (completed.stderr.strip().splitlines() or [f"exit code {completed.returncode}"])[-1]
             return f"A fresh process cannot load the saved estimator and predict with it: {last}"
         age, female = (np.array(values) for values in json.loads(answer.read_text()))
     expected = faces.iloc[: len(jpegs)]

@@ -90,15 +90,15 @@ def measure(
     """
     persons = pd.factorize(faces["person"])[0]
     tasks = [_tasks(faces, rows, others, figures) for rows in groups]
-    drawn: list[list[list[np.ndarray]]] = [[[] for _ in held] for held in tasks]
+    draws: list[list[list[np.ndarray]]] = [[[] for _ in group_tasks] for group_tasks in tasks]
     for weights in _draws(persons, resamples, seed):
-        for rows, held, told in zip(groups, tasks, drawn, strict=True):
+        for rows, group_tasks, group_draws in zip(groups, tasks, draws, strict=True):
             mine = weights[:, rows]
-            for task, values in zip(held, told, strict=True):
+            for task, values in zip(group_tasks, group_draws, strict=True):
                 values.append(task.of(mine if task.all_known else mine[:, task.known]))
     return [
-        _measured(faces.iloc[rows], persons[rows], held, [np.concatenate(values) for values in told])
-        for rows, held, told in zip(groups, tasks, drawn, strict=True)
+        _measured(faces.iloc[rows], persons[rows], group_tasks, [np.concatenate(values) for values in group_draws])
+        for rows, group_tasks, group_draws in zip(groups, tasks, draws, strict=True)
     ]
 
 
@@ -110,8 +110,8 @@ def differences(
     figures: Sequence[Figure] = FIGURES,
 ) -> Mapping[str, Difference]:
     """Ours minus theirs, by figure. Drawn in pairs, so that faces which are hard for both do not widen the interval."""
-    (found,) = measure(ours, [np.arange(len(ours))], {"theirs": theirs}, resamples, seed, figures)
-    return found.differences["theirs"]
+    (measured,) = measure(ours, [np.arange(len(ours))], {"theirs": theirs}, resamples, seed, figures)
+    return measured.differences["theirs"]
 
 
 @dataclass(frozen=True)
@@ -138,15 +138,15 @@ def share_differences(persons: np.ndarray, pairs: Sequence[Pairs], resamples: in
         resamples: of the bootstrap.
         seed: of the bootstrap.
     """
-    apart = [held.ours.astype(np.float32) - held.theirs for held in pairs]
-    drawn: list[list[np.ndarray]] = [[] for _ in pairs]
+    apart = [pair.ours.astype(np.float32) - pair.theirs for pair in pairs]
+    draws: list[list[np.ndarray]] = [[] for _ in pairs]
     for weights in _draws(persons, resamples, seed) if pairs else ():
-        for held, gaps, told in zip(pairs, apart, drawn, strict=True):
-            mine = weights[:, held.rows]
-            told.append(ratio(mine @ gaps, mine.sum(axis=1, keepdims=True)))
+        for pair, gaps, pair_draws in zip(pairs, apart, draws, strict=True):
+            mine = weights[:, pair.rows]
+            pair_draws.append(ratio(mine @ gaps, mine.sum(axis=1, keepdims=True)))
     return [
-        _share_differences(gaps, np.concatenate(told), persons[held.rows])
-        for held, gaps, told in zip(pairs, apart, drawn, strict=True)
+        _share_differences(gaps, np.concatenate(pair_draws), persons[pair.rows])
+        for pair, gaps, pair_draws in zip(pairs, apart, draws, strict=True)
     ]
 
 
@@ -210,25 +210,25 @@ def _measured(
     ours: pd.DataFrame,
     persons: np.ndarray,
     tasks: Sequence[_Task],
-    drawn: Sequence[np.ndarray],
+    draws: Sequence[np.ndarray],
 ) -> Measured:
     values: dict[str, float | None] = {}
     intervals: dict[str, Interval] = {}
     differences: dict[str, dict[str, Difference]] = {}
-    for task, resampled in zip(tasks, drawn, strict=True):
-        figure, held = task.figure, persons[task.known]
-        value = _none(task.of(np.ones((1, len(held))))[0]) if len(held) else None
+    for task, resampled in zip(tasks, draws, strict=True):
+        figure, task_persons = task.figure, persons[task.known]
+        value = _none(task.of(np.ones((1, len(task_persons))))[0]) if len(task_persons) else None
         if task.other is None:
             values[figure.name] = value
             intervals[figure.name] = (
-                share_interval(figure.hits(ours[task.known]), held)
+                share_interval(figure.hits(ours[task.known]), task_persons)
                 if figure.hits
-                else _percentiles(resampled, held, value)
+                else _percentiles(resampled, task_persons, value)
             )
         else:
-            ends = _percentiles(resampled, held, value)
+            ends = _percentiles(resampled, task_persons, value)
             differences.setdefault(task.other, {})[figure.name] = Difference(
-                value, *ends, len(held), len(np.unique(held))
+                value, *ends, len(task_persons), len(np.unique(task_persons))
             )
     return Measured(values, intervals, differences)
 

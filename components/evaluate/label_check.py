@@ -68,12 +68,12 @@ def check(estimator: Estimator, splits: Iterable[tuple[str, Iterable[FaceExample
         estimator: whose features are used.
         splits: name and examples of each split.
     """
-    faces, seen = _read(estimator, splits)
+    faces, face_features = _read(estimator, splits)
     folds = _folds(faces["person"])
     ages = faces["age"].to_numpy(np.float64)
-    faces["expected_age"] = _out_of_fold(_ages, seen, ages, folds)
+    faces["expected_age"] = _out_of_fold(_ages, face_features, ages, folds)
     female = np.where(faces["gender"].isna(), np.nan, faces["gender"] == FEMALE).astype(np.float64)
-    faces["female"] = _out_of_fold(_genders, seen, female, folds)
+    faces["female"] = _out_of_fold(_genders, face_features, female, folds)
 
     strange = _strangeness(ages, faces["expected_age"].to_numpy(np.float64))
     of_label = np.where(np.isnan(female), np.nan, np.where(female == 1, faces["female"], 1 - faces["female"]))
@@ -110,22 +110,22 @@ def write(folder: Path, faces: pd.DataFrame, surround: page.Surround) -> None:
 
 
 def _caption(row: Any) -> str:
-    told = f"age {row['age']:.0f}, looks {row['expected_age']:.0f}"
+    caption = f"age {row['age']:.0f}, looks {row['expected_age']:.0f}"
     if row["doubted"] == "gender":
         share = row["female"] if row["gender"] == FEMALE else 1 - row["female"]
-        told = f"{row['gender']}, believed to {share:.0%}"
-    return f"{told}: {row['path']}"
+        caption = f"{row['gender']}, believed to {share:.0%}"
+    return f"{caption}: {row['path']}"
 
 
 def _read(estimator: Estimator, splits: Iterable[tuple[str, Iterable[FaceExample]]]) -> tuple[pd.DataFrame, np.ndarray]:
     """What is known of the examples, and their features."""
     rows: list[dict[str, Any]] = []
-    seen: list[np.ndarray] = []
+    feature_batches: list[np.ndarray] = []
     waiting: list[bytes] = []
 
     def flush() -> None:
         if waiting:
-            seen.append(features(estimator, waiting))
+            feature_batches.append(features(estimator, waiting))
             waiting.clear()
 
     for split, examples in splits:
@@ -137,45 +137,49 @@ def _read(estimator: Estimator, splits: Iterable[tuple[str, Iterable[FaceExample
                 flush()
     flush()
     faces = pd.DataFrame(rows, columns=["source", "path", "person", "age", "gender", "jpeg", "split"])
-    return faces.astype({"age": np.float64}), np.concatenate(seen)
+    return faces.astype({"age": np.float64}), np.concatenate(feature_batches)
 
 
 def _folds(persons: pd.Series) -> np.ndarray:
     """The fold of each example: all of a person's in one."""
-    codes, found = pd.factorize(persons)
-    return (np.random.default_rng(0).permutation(len(found)) % _FOLDS)[codes]
+    codes, unique_persons = pd.factorize(persons)
+    return (np.random.default_rng(0).permutation(len(unique_persons)) % _FOLDS)[codes]
 
 
-def _out_of_fold(fit: Any, seen: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
+def _out_of_fold(fit: Any, face_features: np.ndarray, labels: np.ndarray, folds: np.ndarray) -> np.ndarray:
     """What heads say of each example that learned from the other folds; NaN where these have nothing to learn from."""
-    told = np.full(len(labels), np.nan)
+    predictions = np.full(len(labels), np.nan)
     for fold in range(_FOLDS):
-        held, others = folds == fold, (folds != fold) & ~np.isnan(labels)
-        if held.any() and len(np.unique(labels[others])) > 1:
-            told[held] = fit(seen[others], labels[others], seen[held])
-    return told
+        held_out, others = folds == fold, (folds != fold) & ~np.isnan(labels)
+        if held_out.any() and len(np.unique(labels[others])) > 1:
+            predictions[held_out] = fit(face_features[others], labels[others], face_features[held_out])
+    return predictions
 
 
-def _ages(seen: np.ndarray, ages: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def _ages(train_features: np.ndarray, ages: np.ndarray, test_features: np.ndarray) -> np.ndarray:
     from sklearn.linear_model import RidgeCV
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 11))).fit(seen, ages).predict(asked)
+    return (
+        make_pipeline(StandardScaler(), RidgeCV(np.logspace(-1, 4, 11)))
+        .fit(train_features, ages)
+        .predict(test_features)
+    )
 
 
-def _genders(seen: np.ndarray, female: np.ndarray, asked: np.ndarray) -> np.ndarray:
+def _genders(train_features: np.ndarray, female: np.ndarray, test_features: np.ndarray) -> np.ndarray:
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
     head = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500))
-    return head.fit(seen, female.astype(int)).predict_proba(asked)[:, 1]
+    return head.fit(train_features, female.astype(int)).predict_proba(test_features)[:, 1]
 
 
 def _strangeness(ages: np.ndarray, expected: np.ndarray) -> np.ndarray:
     """How far an age is from what is usual for faces that look as old: the modified z-score among them; NaN where unknown."""
-    found = np.full(len(ages), np.nan)
+    z_scores = np.full(len(ages), np.nan)
     known = np.flatnonzero(~np.isnan(ages) & ~np.isnan(expected))
     known = known[np.argsort(expected[known], kind="stable")]
     errors = ages[known] - expected[known]
@@ -187,8 +191,8 @@ def _strangeness(ages: np.ndarray, expected: np.ndarray) -> np.ndarray:
         spreads = np.array([np.median(np.abs(window - np.median(window))) for window in windows])
         at = np.arange(len(known))
         middle, spread = (np.interp(at, starts + near / 2, values) for values in (middles, spreads))
-        found[known] = _NORMAL_MAD * np.abs(errors - middle) / np.maximum(spread, 1e-6)
-    return found
+        z_scores[known] = _NORMAL_MAD * np.abs(errors - middle) / np.maximum(spread, 1e-6)
+    return z_scores
 
 
 def _share_as_strange(strange: np.ndarray) -> np.ndarray:

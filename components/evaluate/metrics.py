@@ -101,7 +101,9 @@ def _balanced_accuracy(faces: pd.DataFrame) -> Weighted:
     recalls = [(genders == gender, (genders == gender) & right) for gender in GENDERS]
 
     def balanced(weights: np.ndarray) -> np.ndarray:
-        return np.mean([ratio(_sums(weights, told), _sums(weights, true)) for true, told in recalls], axis=0)
+        return np.mean(
+            [ratio(_sums(weights, correct), _sums(weights, of_gender)) for of_gender, correct in recalls], axis=0
+        )
 
     return balanced
 
@@ -141,9 +143,10 @@ def _calibration_error(faces: pd.DataFrame) -> Weighted:
 
 
 def _macro_f1(faces: pd.DataFrame) -> Weighted:
-    true, told = faces["age_class"].to_numpy(), faces["predicted_age_class"].to_numpy()
+    true, predicted = faces["age_class"].to_numpy(), faces["predicted_age_class"].to_numpy()
     classes = [
-        ((true == name) & (told == name), 1.0 * (true == name) + (told == name)) for name in sorted({*true, *told})
+        ((true == name) & (predicted == name), 1.0 * (true == name) + (predicted == name))
+        for name in sorted({*true, *predicted})
     ]
 
     def f1(weights: np.ndarray) -> np.ndarray:
@@ -242,8 +245,8 @@ def figures(faces: pd.DataFrame) -> Figures:
 
 def value_of(figure: Figure, faces: pd.DataFrame) -> float | None:
     """One figure; None where no face counts or it is not defined."""
-    held = faces[figure.known(faces)]
-    value = float(figure.of(held)(np.ones((1, len(held))))[0]) if len(held) else np.nan
+    counted = faces[figure.known(faces)]
+    value = float(figure.of(counted)(np.ones((1, len(counted))))[0]) if len(counted) else np.nan
     return None if np.isnan(value) else value
 
 
@@ -257,6 +260,6 @@ def roc(faces: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """The ROC curve of gender: share of men and share of women called women, over all thresholds."""
     from sklearn.metrics import roc_curve
 
-    held = faces[faces["gender"].notna() & faces["predicted_female"].notna()]
-    false, true, _ = roc_curve(held["gender"] == FEMALE, held["predicted_female"], drop_intermediate=False)
+    gendered = faces[faces["gender"].notna() & faces["predicted_female"].notna()]
+    false, true, _ = roc_curve(gendered["gender"] == FEMALE, gendered["predicted_female"], drop_intermediate=False)
     return false, true

@@ -54,43 +54,43 @@ def draw(folder: Path, faces: pd.DataFrame) -> None:
 
 def draw_bias(folder: Path, slices: Sequence[Mapping[str, Any]]) -> None:
     """Draw the bias by decade, from the slices of metrics.json, if there are any of age."""
-    decades = [one for one in slices if one["slice"] == "age" and one["age_bias"] is not None]
+    decades = [row for row in slices if row["slice"] == "age" and row["age_bias"] is not None]
     if not decades:
         return
     figure = Figure(figsize=(8, 3), layout="constrained")
     axes = figure.subplots()
-    for place, one in enumerate(decades):
-        colour = charts.PLAIN if one["judged"] else charts.FAINT
-        axes.plot([place], [one["age_bias"]], "o", color=colour)
-        if one["age_bias_low"] is not None:
-            axes.plot([place, place], [one["age_bias_low"], one["age_bias_high"]], color=colour)
+    for place, row in enumerate(decades):
+        colour = charts.PLAIN if row["judged"] else charts.FAINT
+        axes.plot([place], [row["age_bias"]], "o", color=colour)
+        if row["age_bias_low"] is not None:
+            axes.plot([place, place], [row["age_bias_low"], row["age_bias_high"]], color=colour)
     axes.axhline(0, color=charts.GUIDE, linewidth=1)
-    axes.set_xticks(range(len(decades)), [f"{one['value']}\n{one['examples']:,}" for one in decades])
+    axes.set_xticks(range(len(decades)), [f"{row['value']}\n{row['examples']:,}" for row in decades])
     axes.set(xlabel="true age, years; number of faces, grey: too few to judge", ylabel="predicted minus true, years")
     _save(folder / BIAS, figure)
 
 
 def draw_age_checks(folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Draw both errors of every threshold over the challenge age, from the table of age checks, if it has any."""
-    held = pd.DataFrame([row for row in rows if row["rule"] == "challenge" and row["group"] == "all"])
-    if not len(held):
+    challenge_rows = pd.DataFrame([row for row in rows if row["rule"] == "challenge" and row["group"] == "all"])
+    if not len(challenge_rows):
         return
-    thresholds = sorted(held["threshold"].unique())
+    thresholds = sorted(challenge_rows["threshold"].unique())
     figure = Figure(figsize=(2.6 * len(thresholds) + 1, 3.2), layout="constrained")
     for axes, threshold in zip(
         figure.subplots(1, len(thresholds), sharey=True, squeeze=False)[0], thresholds, strict=True
     ):
-        one = held[held["threshold"] == threshold].sort_values("at")
+        threshold_rows = challenge_rows[challenge_rows["threshold"] == threshold].sort_values("at")
         for name, text, colour in (
             ("near_minors_passed", "minors who pass", charts.COLOURS[FEMALE]),
             ("adults_refused", "adults refused", charts.PLAIN),
         ):
-            shares, low, high = (one[f"{name}{end}"].astype(float) for end in ("", "_low", "_high"))
-            axes.plot(one["at"], shares, color=colour, label=text)
-            axes.fill_between(one["at"], low, high, color=colour, alpha=0.2, linewidth=0)
-            if f"champion_{name}" in one:
-                champion = one[f"champion_{name}"].astype(float)
-                axes.plot(one["at"], champion, color=colour, linestyle=":", label=f"{text}, champion")
+            shares, low, high = (threshold_rows[f"{name}{end}"].astype(float) for end in ("", "_low", "_high"))
+            axes.plot(threshold_rows["at"], shares, color=colour, label=text)
+            axes.fill_between(threshold_rows["at"], low, high, color=colour, alpha=0.2, linewidth=0)
+            if f"champion_{name}" in threshold_rows:
+                champion = threshold_rows[f"champion_{name}"].astype(float)
+                axes.plot(threshold_rows["at"], champion, color=colour, linestyle=":", label=f"{text}, champion")
         axes.set(title=f"threshold {threshold}", xlabel="challenge age, years", ylim=(0, 1))
         axes.yaxis.set_major_formatter("{x:.0%}")
     axes.legend(frameon=False, fontsize=8)
@@ -110,11 +110,11 @@ def draw_faces(folder: Path, faces: pd.DataFrame, examples: Iterable[FaceExample
     rank = errors.groupby(faces["age_decade"]).rank(method="first")
     in_turn = pd.DataFrame({"rank": rank, "decade": faces["age_decade"]}).dropna().sort_values(["rank", "decade"])
     chosen = {WORST: list(errors.nlargest(count).index), BEST: list(in_turn.index[:count])}
-    wanted = {row for rows in chosen.values() for row in rows}
-    held = {row: example.jpeg for row, example in enumerate(examples) if row in wanted}
+    chosen_rows = {row for rows in chosen.values() for row in rows}
+    jpegs = {row: example.jpeg for row, example in enumerate(examples) if row in chosen_rows}
     for name, rows in chosen.items():
         if rows:
-            _sheet(faces, held, rows).save(folder / name)
+            _sheet(faces, jpegs, rows).save(folder / name)
     return [name for name, rows in chosen.items() if rows]
 
 
@@ -140,9 +140,11 @@ def _ages(aged: pd.DataFrame) -> Figure:
     opacity = float(np.clip(6 / np.sqrt(len(aged)), 0.05, 0.7))
     genders = aged["gender"].fillna("unknown")
     for gender, colour in charts.COLOURS.items():
-        held = aged[genders == gender]
-        if len(held):
-            axes.scatter(held["age"], held["predicted_age"], 9, colour, alpha=opacity, label=gender, linewidths=0)
+        of_gender = aged[genders == gender]
+        if len(of_gender):
+            axes.scatter(
+                of_gender["age"], of_gender["predicted_age"], 9, colour, alpha=opacity, label=gender, linewidths=0
+            )
     axes.axline((0, 0), slope=1, color=charts.GUIDE, linewidth=1)
     axes.set(xlabel="true age, years", ylabel="predicted age, years", xlim=(-2, MAX_AGE), ylim=(-2, MAX_AGE))
     axes.legend(frameon=False)
@@ -157,8 +159,8 @@ def _errors(aged: pd.DataFrame) -> Figure:
     present = [gender for gender in charts.COLOURS if (genders == gender).any()]
     width = 0.8 / len(present)
     for place, gender in enumerate(present):
-        held = aged[genders == gender]
-        error = (held["predicted_age"] - held["age"]).abs().groupby(held["age_decade"])
+        of_gender = aged[genders == gender]
+        error = (of_gender["predicted_age"] - of_gender["age"]).abs().groupby(of_gender["age_decade"])
         means, counts = error.mean().reindex(decades), error.size().reindex(decades, fill_value=0)
         at = np.arange(len(decades)) + place * width
         bars = axes.bar(at, means.fillna(0), width, color=charts.COLOURS[gender], label=gender)

@@ -87,15 +87,17 @@ def predict(
     """
     rows, parts, count = iter(examples), [], 0
     while batch := list(islice(rows, _BATCH)):
-        held = {count + place: example for place, example in enumerate(batch) if example is not None}
-        if held:
-            parts.append(_predict(estimator, list(held.values()), thresholds).set_index(pd.Index(held)))
+        examples_by_row = {count + place: example for place, example in enumerate(batch) if example is not None}
+        if examples_by_row:
+            parts.append(
+                _predict(estimator, list(examples_by_row.values()), thresholds).set_index(pd.Index(examples_by_row))
+            )
         count += len(batch)
         read(len(batch))
     if not count:
         raise VisageError("The test split holds no examples.", "Give it a larger share of the persons, or more photos.")
-    found = pd.concat(parts) if parts else pd.DataFrame(columns=SCHEMA.names)
-    return found.reindex(range(count))
+    predicted = pd.concat(parts) if parts else pd.DataFrame(columns=SCHEMA.names)
+    return predicted.reindex(range(count))
 
 
 def write(path: Path, faces: pd.DataFrame) -> None:
@@ -130,9 +132,9 @@ def _predict(estimator: "Estimator", batch: list[FaceExample], thresholds: Seque
             f"The picture of {_undecodable(estimator, batch)} in the test split cannot be decoded.",
             "Run the ingest step again.",
         )
-    said, distribution = estimator.interpret(outputs), estimator.distribution(outputs)
+    predictions, distribution = estimator.interpret(outputs), estimator.distribution(outputs)
     ages = np.array([np.nan if example.age is None else example.age for example in batch], np.float32)
-    predicted = {field.name: getattr(said, field.name) for field in fields(said)}
+    predicted = {field.name: getattr(predictions, field.name) for field in fields(predictions)}
     return pd.DataFrame(
         {
             "path": [example.path for example in batch],

@@ -25,7 +25,7 @@ def write(path: Path, measured: Mapping[str, Any], pictures: Path, surround: pag
         page.Heading("How good it is"),
         page.Table(
             ["", "this model", "95 % interval", "baseline", *_CHAMPION_COLUMNS],
-            [_row(one) for one in measured["figures"]],
+            [_row(figure) for figure in measured["figures"]],
             _basis(measured),
         ),
         *_not_compared(measured),
@@ -35,12 +35,12 @@ def write(path: Path, measured: Mapping[str, Any], pictures: Path, surround: pag
             ["group", "faces", *(title for _, title in _OF_SLICES), ""],
             [
                 [
-                    f"{held['slice']} {held['value']}",
-                    held["examples"],
-                    *(_with_interval(held, name) for name, _ in _OF_SLICES),
-                    "" if held["judged"] else "too few to judge",
+                    f"{row['slice']} {row['value']}",
+                    row["examples"],
+                    *(_with_interval(row, name) for name, _ in _OF_SLICES),
+                    "" if row["judged"] else "too few to judge",
                 ]
-                for held in measured["slices"]
+                for row in measured["slices"]
             ],
             faint=_unjudged(measured["slices"]),
         ),
@@ -67,8 +67,8 @@ def write(path: Path, measured: Mapping[str, Any], pictures: Path, surround: pag
 def worst_sentences(worst: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """In which slice each figure is worst, a sentence a figure."""
     return [
-        f"Worst {_WORST[name]}: {one['slice']} {one['value']}, {_with_interval(one, name)}, {one['examples']:,} faces."
-        for name, one in worst.items()
+        f"Worst {_WORST[name]}: {row['slice']} {row['value']}, {_with_interval(row, name)}, {row['examples']:,} faces."
+        for name, row in worst.items()
     ]
 
 
@@ -87,21 +87,21 @@ _OF_SLICES = (
 )
 
 
-def _row(one: Mapping[str, Any]) -> list[str]:
+def _row(figure: Mapping[str, Any]) -> list[str]:
     """A figure with all that stands beside it."""
-    title = f"{one['title']}, {one['unit']}" if one["unit"] not in ("share", "") else one["title"]
+    title = f"{figure['title']}, {figure['unit']}" if figure["unit"] not in ("share", "") else figure["title"]
     return [
         title,
-        _figure(one["value"]),
-        _ends(one["low"], one["high"]),
-        _figure(one["baseline"]),
-        *_beside_champion(one["champion"], one["champion_difference"]),
+        _figure(figure["value"]),
+        _ends(figure["low"], figure["high"]),
+        _figure(figure["baseline"]),
+        *_beside_champion(figure["champion"], figure["champion_difference"]),
     ]
 
 
 def _not_compared(measured: Mapping[str, Any]) -> list[page.Block]:
     """Why the model was not held against a version, where it was not."""
-    rivals = [(f"version {held['version']}, the best so far", held) for held in measured["references"]]
+    rivals = [(f"version {reference['version']}, the best so far", reference) for reference in measured["references"]]
     if measured["champion"]:
         rivals.insert(0, (f"version {measured['champion']['version']}, the champion", measured["champion"]))
     lines = [f"Not held against {name}: {rival['why_not']}" for name, rival in rivals if rival["why_not"]]
@@ -112,20 +112,20 @@ def _slices_beside(slices: Sequence[Mapping[str, Any]]) -> list[page.Block]:
     """Every figure of the slices beside those of the baseline and of the champion, a table a figure."""
     tables: list[page.Block] = []
     for name, title in _OF_SLICES:
-        held = [one for one in slices if one[name] is not None]
+        rows_with_figure = [row for row in slices if row[name] is not None]
         rows = [
             [
-                f"{one['slice']} {one['value']}",
-                one["examples"],
-                _with_interval(one, name),
-                _figure(one["baseline"][name]),
-                *_beside_champion(one.get("champion", {}).get(name), one["champion_differences"].get(name)),
+                f"{row['slice']} {row['value']}",
+                row["examples"],
+                _with_interval(row, name),
+                _figure(row["baseline"][name]),
+                *_beside_champion(row.get("champion", {}).get(name), row["champion_differences"].get(name)),
             ]
-            for one in held
+            for row in rows_with_figure
         ]
         columns = ["group", "faces", "this model", "baseline", *_CHAMPION_COLUMNS]
         if rows:
-            tables.append(page.Table(columns, rows, f"{title[0].upper()}{title[1:]}.", _unjudged(held)))
+            tables.append(page.Table(columns, rows, f"{title[0].upper()}{title[1:]}.", _unjudged(rows_with_figure)))
     return [page.Details("Every group beside the baseline and the champion", tables)] if tables else []
 
 
@@ -139,22 +139,24 @@ def _beside_champion(champion: float | None, difference: Mapping[str, Any] | Non
 
 
 def _unjudged(slices: Sequence[Mapping[str, Any]]) -> list[int]:
-    return [number for number, one in enumerate(slices) if not one["judged"]]
+    return [number for number, row in enumerate(slices) if not row["judged"]]
 
 
 def _age_checks(checks: Sequence[Mapping[str, Any]]) -> list[page.Block]:
-    held = [one for one in checks if one["near_minors"]]
-    everybody, by_gender = ([one for one in held if (one["group"] == "all") is of_all] for of_all in (True, False))
+    with_near_minors = [check for check in checks if check["near_minors"]]
+    everybody, by_gender = (
+        [check for check in with_near_minors if (check["group"] == "all") is of_all] for of_all in (True, False)
+    )
     if not everybody:
         return []
-    told = (
+    caption = (
         "Minors of the four years below the threshold. A check is told from where on the upper end of the 95 % interval of "
         "their share keeps to the limit. Who looks at no face keeps minors out by refusing all adults alike; "
     )
-    if any("champion_at" in one for one in held):
-        told += "the champion has the setting of its own that keeps to the same limit on the same faces; "
-    told += "every setting, with the share of minors who pass, is in age_checks.parquet."
-    parts: list[page.Block] = [page.Heading("Age checks"), _age_check_table(everybody, told)]
+    if any("champion_at" in check for check in with_near_minors):
+        caption += "the champion has the setting of its own that keeps to the same limit on the same faces; "
+    caption += "every setting, with the share of minors who pass, is in age_checks.parquet."
+    parts: list[page.Block] = [page.Heading("Age checks"), _age_check_table(everybody, caption)]
     if by_gender:
         parts.append(page.Details("Age checks by gender", [_age_check_table(by_gender, "")]))
     return parts
@@ -169,20 +171,20 @@ def _age_check_table(checks: Sequence[Mapping[str, Any]], caption: str) -> page.
         "adults refused",
         "by the estimate alone",
     ]
-    if by_gender := any(one["group"] != "all" for one in checks):
+    if by_gender := any(check["group"] != "all" for check in checks):
         columns.insert(0, "gender")
-    if champion := any("champion_at" in one for one in checks):
+    if champion := any("champion_at" in check for check in checks):
         columns += ["champion's check at", "champion: adults refused", "minus the champion", "95 % interval"]
     rows = []
-    for one in checks:
-        row = [one["group"]] if by_gender else []
-        row += [one["threshold"], "challenge age" if one["rule"] == "challenge" else "probability"]
-        row += [f"{one['false_acceptance']:.0%}", _setting(one["at"]), _refused(one, "at")]
-        row += ["–" if one["at_estimate"] is None else f"{one['at_estimate']:g}"]
+    for check in checks:
+        row = [check["group"]] if by_gender else []
+        row += [check["threshold"], "challenge age" if check["rule"] == "challenge" else "probability"]
+        row += [f"{check['false_acceptance']:.0%}", _setting(check["at"]), _refused(check, "at")]
+        row += ["–" if check["at_estimate"] is None else f"{check['at_estimate']:g}"]
         if champion:
             name = "at_adults_refused_difference"
-            row += [_setting(one["champion_at"]), _refused(one, "champion_at")]
-            row += [_points(one[name]), _between(_points, one[f"{name}_low"], one[f"{name}_high"])]
+            row += [_setting(check["champion_at"]), _refused(check, "champion_at")]
+            row += [_points(check[name]), _between(_points, check[f"{name}_low"], check[f"{name}_high"])]
         rows.append(row)
     return page.Table(columns, rows, caption)
 
@@ -208,24 +210,24 @@ def _between(form: Callable[[float], str], low: float | None, high: float | None
 
 def _basis(measured: Mapping[str, Any]) -> str:
     basis = f"{measured['examples']:,} test faces of {measured['persons']:,} persons. "
-    said = []
+    constants = []
     if measured["baseline_age"] is not None:
-        said.append(f"{measured['baseline_age']:g} years, the median of the training split")
+        constants.append(f"{measured['baseline_age']:g} years, the median of the training split")
     if measured["baseline_age_class"] is not None:
-        said.append(f"{measured['baseline_age_class']}, its most frequent age class")
+        constants.append(f"{measured['baseline_age_class']}, its most frequent age class")
     if measured["baseline_gender"] is not None:
-        said.append(f"{measured['baseline_gender']}, its more frequent gender")
-    if said:
-        basis += f"The baseline always says {' and '.join(said)}. "
+        constants.append(f"{measured['baseline_gender']}, its more frequent gender")
+    if constants:
+        basis += f"The baseline always says {' and '.join(constants)}. "
     if measured["champion"] and measured["champion"]["compared"]:
         basis += f"The champion is version {measured['champion']['version']}, on the same faces. "
-    drawn = measured["bootstrap"]
-    return basis + f"Intervals: bootstrap of persons, {drawn['resamples']:,} resamples, seed {drawn['seed']}."
+    bootstrap = measured["bootstrap"]
+    return basis + f"Intervals: bootstrap of persons, {bootstrap['resamples']:,} resamples, seed {bootstrap['seed']}."
 
 
-def _with_interval(held: Mapping[str, Any], name: str) -> str:
-    ends = _ends(held.get(f"{name}_low"), held.get(f"{name}_high"))
-    return f"{_figure(held[name])} ({ends})" if ends else _figure(held[name])
+def _with_interval(row: Mapping[str, Any], name: str) -> str:
+    ends = _ends(row.get(f"{name}_low"), row.get(f"{name}_high"))
+    return f"{_figure(row[name])} ({ends})" if ends else _figure(row[name])
 
 
 def _ends(low: float | None, high: float | None) -> str:

@@ -48,7 +48,7 @@ class Rival:
 def best_before(champion: ModelVersion) -> dict[str, str]:
     """The number of the version that is the best so far in every figure; empty where none is."""
     tags = {name: champion.tags.get(f"{registry.BEST}{name}", SELF) for name in LOWER_IS_BETTER}
-    return {name: champion.version if held == SELF else held for name, held in tags.items()}
+    return {name: champion.version if number == SELF else number for name, number in tags.items()}
 
 
 def numbers(champion: ModelVersion) -> list[str]:
@@ -78,7 +78,7 @@ def measure(
     best, count = best_before(champion), sum(shard.examples for shard in test)
 
     def best_in(number: str) -> tuple[str, ...]:
-        return tuple(name for name, held in best.items() if held == number)
+        return tuple(name for name, best_number in best.items() if best_number == number)
 
     try:
         rivals = [_measure(champion, best_in(champion.version), ingest, test, read, thresholds)]
@@ -88,7 +88,7 @@ def measure(
             f"Make another version champion: `visage models promote {champion.name}/VERSION`.",
         ) from error
     others = numbers(champion)[1:]
-    existing = {held.version: held for held in registry.versions(champion.name)} if others else {}
+    existing = {version.version: version for version in registry.versions(champion.name)} if others else {}
     for number in others:
         version = existing.get(number, ModelVersion(champion.name, number))
         try:
@@ -122,7 +122,7 @@ def _measure(
     except VisageError as error:
         raise _UnusableError(error.message) from error
     rival = Rival(version, best_in, estimator.classes)
-    why_not = _seen(version, files, ingest, test)
+    why_not = _leakage(version, files, ingest, test)
     if why_not:
         return replace(rival, why_not=why_not)
     try:
@@ -146,16 +146,16 @@ def measure_version(version: ModelVersion, ingest: Path, test: Sequence[Shard], 
         raise VisageError(f"{version} cannot be used: {error}") from error
 
 
-def _seen(version: ModelVersion, files: Path, ingest: Path, test: Sequence[Shard]) -> str:
+def _leakage(version: ModelVersion, files: Path, ingest: Path, test: Sequence[Shard]) -> str:
     """Why the test faces are no fair test of a version; empty if they are."""
     if version.tags.get("visage.data_fingerprint") == read_manifest(ingest).fingerprint:
         return ""  # it was made from these very examples: its test split was this one
     learned_from = LearnedFrom.read(files)
     if learned_from is None:
         return "It was registered without a list of what it learned from, and these persons may be among it."
-    known = [learned_from.knows(example) for example in predictions.examples(ingest, test)]
-    if any(known):
-        return f"It learned from the persons or photos of {sum(known):,} of these {len(known):,} test faces."
+    learned = [learned_from.knows(example) for example in predictions.examples(ingest, test)]
+    if any(learned):
+        return f"It learned from the persons or photos of {sum(learned):,} of these {len(learned):,} test faces."
     return ""
 
 
@@ -167,7 +167,7 @@ def compared(rival: Rival, measured: Measured, classes: AgeClasses | None) -> di
         measured: the test faces, where the rival is among the others as `rival.version.version`.
         classes: of age that the new model tells.
     """
-    told: dict[str, Any] = {
+    comparison: dict[str, Any] = {
         "name": rival.version.name,
         "version": rival.version.version,
         "best_in": list(rival.best_in),
@@ -176,19 +176,22 @@ def compared(rival: Rival, measured: Measured, classes: AgeClasses | None) -> di
         "why_not": rival.why_not,
     }
     if rival.faces is None:
-        return told | dict.fromkeys(metrics.BY_NAME) | {"faces": 0, "differences": {}}
+        return comparison | dict.fromkeys(metrics.BY_NAME) | {"faces": 0, "differences": {}}
     theirs, differences = metrics.figures(rival.faces), measured.differences[rival.version.version]
     fair = [name for name in metrics.BY_NAME if theirs[name] is not None]
     if rival.classes != classes:  # shares of right answers to different questions
         fair = [name for name in fair if not name.startswith("age_class")]
-    told |= {
+    comparison |= {
         **theirs,
         "faces": int(rival.faces["person"].notna().sum()),
         "differences": {name: differences[name]._asdict() for name in fair},
     }
     for name in fair:
-        told |= {f"{name}_difference_low": differences[name].low, f"{name}_difference_high": differences[name].high}
-    return told
+        comparison |= {
+            f"{name}_difference_low": differences[name].low,
+            f"{name}_difference_high": differences[name].high,
+        }
+    return comparison
 
 
 def best_after(blessed: bool, rivals: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -57,18 +57,18 @@ def _columns(faces: pd.DataFrame) -> Iterator[tuple[str, pd.Series, Sequence[str
     others += [("face score", *_binned(faces["face_score"], _SCORES, ""))]
     others += [(_own(name), faces[name], []) for name in map(str, faces) if name.startswith(LABEL)]
     for name, values, order in others:
-        found = sorted(values.dropna().unique(), key=order.index if order else None)
-        if 2 <= len(found) <= MAX_VALUES:
-            yield name, values, found
+        distinct = sorted(values.dropna().unique(), key=order.index if order else None)
+        if 2 <= len(distinct) <= MAX_VALUES:
+            yield name, values, distinct
 
 
-_TAKEN = ("gender", "age", "age_class", "gender and age", "source", "picture side", "face score")
+_BUILT_IN = ("gender", "age", "age_class", "gender and age", "source", "picture side", "face score")
 
 
 def _own(column: str) -> str:
     """Name of the slices of a table's own column, which is that of no other slices."""
     name = column.removeprefix(LABEL)
-    return f"column {name}" if name in _TAKEN else name
+    return f"column {name}" if name in _BUILT_IN else name
 
 
 def _binned(values: pd.Series, starts: Sequence[float], unit: str) -> tuple[pd.Series, list[str]]:
@@ -81,7 +81,7 @@ def _binned(values: pd.Series, starts: Sequence[float], unit: str) -> tuple[pd.S
 
 
 def rows(
-    found: Sequence[Slice],
+    face_slices: Sequence[Slice],
     faces: pd.DataFrame,
     measured: Sequence[Measured],
     others: Mapping[str, pd.DataFrame],
@@ -90,7 +90,7 @@ def rows(
     """What metrics.json tells of every slice.
 
     Args:
-        found: the slices.
+        face_slices: the slices.
         faces: predictions of the test split.
         measured: of each slice.
         others: what the baseline and, where it can be compared, the champion say of the same faces.
@@ -98,30 +98,31 @@ def rows(
     """
     return [
         {
-            "slice": one.name,
-            "value": one.value,
-            "examples": len(one.rows),
-            "persons": (persons := int(faces["person"].iloc[one.rows].nunique())),
-            "judged": len(one.rows) >= min_examples and persons >= 2,
-            **held.values,
-            **{f"{name}_low": ends.low for name, ends in held.intervals.items()},
-            **{f"{name}_high": ends.high for name, ends in held.intervals.items()},
-            **{other: figures(frame.iloc[one.rows]) for other, frame in others.items()},
+            "slice": face_slice.name,
+            "value": face_slice.value,
+            "examples": len(face_slice.rows),
+            "persons": (persons := int(faces["person"].iloc[face_slice.rows].nunique())),
+            "judged": len(face_slice.rows) >= min_examples and persons >= 2,
+            **slice_measured.values,
+            **{f"{name}_low": ends.low for name, ends in slice_measured.intervals.items()},
+            **{f"{name}_high": ends.high for name, ends in slice_measured.intervals.items()},
+            **{other: figures(frame.iloc[face_slice.rows]) for other, frame in others.items()},
             "champion_differences": {
-                name: difference._asdict() for name, difference in held.differences.get("champion", {}).items()
+                name: difference._asdict()
+                for name, difference in slice_measured.differences.get("champion", {}).items()
             },
         }
-        for one, held in zip(found, measured, strict=True)
+        for face_slice, slice_measured in zip(face_slices, measured, strict=True)
     ]
 
 
-def worst(found: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+def worst(slice_rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """By figure, the slice in which it is worst of those that are not too small; none where there is no such slice."""
-    told = {}
+    worst_rows = {}
     for name in WORST_BY:
-        judged = [one for one in found if one["judged"] and one[name] is not None]
-        if judged:
-            one = (max if name == "age_mae" else min)(judged, key=lambda one: one[name])
-            kept = ("slice", "value", "examples", name, f"{name}_low", f"{name}_high")
-            told[name] = {key: one[key] for key in kept}
-    return told
+        judgeable = [row for row in slice_rows if row["judged"] and row[name] is not None]
+        if judgeable:
+            row = (max if name == "age_mae" else min)(judgeable, key=lambda row: row[name])
+            columns = ("slice", "value", "examples", name, f"{name}_low", f"{name}_high")
+            worst_rows[name] = {key: row[key] for key in columns}
+    return worst_rows

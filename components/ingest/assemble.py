@@ -51,8 +51,8 @@ def assemble(staging: str, output: Path, photo: PhotoSettings, own_labels: Seque
         index: dict[str, list[Shard]] = {}
         for file, splits in ((examples_index.LISTING, SPLITS), (examples_index.LISTING_LEFT_OUT, (LEFT_OUT,))):
             if any(split in contents.pieces for split in splits):
-                brought = _brought(staging, output, contents, splits, index)
-                examples_index.write_listing(output / file, brought, made_by, own_labels)
+                listed_rows = _fetch_shards(staging, output, contents, splits, index)
+                examples_index.write_listing(output / file, listed_rows, made_by, own_labels)
         write_index(output, {split: index[split] for split in SPLITS if split in index})
         _write_rejects(output / "rejects.parquet", staging, contents.pieces.get(REJECTS, []))
     except OSError as error:
@@ -63,7 +63,7 @@ def assemble(staging: str, output: Path, photo: PhotoSettings, own_labels: Seque
     return contents.rows
 
 
-def _brought(
+def _fetch_shards(
     staging: str, output: Path, contents: Contents, splits: Iterable[str], index: dict[str, list[Shard]]
 ) -> Iterator[pa.Table]:
     """Bring the shards of some splits home; gives their rows of the listing in order, and enters them into the index."""
@@ -92,12 +92,12 @@ def _write_rejects(file: Path, staging: str, pieces: list[str]) -> None:
 
 def _grouped(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """The rows of tables, so many at a time; at least one table."""
-    held = arrow_schema().empty_table()
+    buffered = arrow_schema().empty_table()
     first = True
     for table in tables:
-        held = pa.concat_tables([held, table])
-        while len(held) > _GROUP:
-            yield held.slice(0, _GROUP)
-            held, first = held.slice(_GROUP), False
-    if first or len(held):
-        yield held.combine_chunks()
+        buffered = pa.concat_tables([buffered, table])
+        while len(buffered) > _GROUP:
+            yield buffered.slice(0, _GROUP)
+            buffered, first = buffered.slice(_GROUP), False
+    if first or len(buffered):
+        yield buffered.combine_chunks()

@@ -45,9 +45,9 @@ def _pack(values: Iterable[tuple[Any, ...]]) -> bytes:
     return pickle.dumps(list(values), pickle.HIGHEST_PROTOCOL)
 
 
-def groups(things: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
-    """Things by their key."""
+def groups(items: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
+    """Items by their key."""
     grouped: dict[K, list[T]] = {}
-    for thing in things:
-        grouped.setdefault(key(thing), []).append(thing)
+    for item in items:
+        grouped.setdefault(key(item), []).append(item)
     return grouped

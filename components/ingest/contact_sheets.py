@@ -50,30 +50,30 @@ def of_faces(folder: Path) -> list[Tile]:
 def chosen(rejects: Iterable[Reject], counts: Mapping[str, int]) -> dict[str, list[Reject]]:
     """Some rejects of each reason, from the first to the last of them, where it is known how many there are."""
     seen: Counter[str] = Counter()
-    some: dict[str, list[Reject]] = {reason: [] for reason in counts}
+    sample: dict[str, list[Reject]] = {reason: [] for reason in counts}
     for reject in rejects:
-        held = some[reject.reason]
-        if seen[reject.reason] % max(1, counts[reject.reason] // _REJECTS) == 0 and len(held) < _REJECTS:
-            held.append(reject)
+        of_reason = sample[reject.reason]
+        if seen[reject.reason] % max(1, counts[reject.reason] // _REJECTS) == 0 and len(of_reason) < _REJECTS:
+            of_reason.append(reject)
         seen[reject.reason] += 1
-    return some
+    return sample
 
 
 def of_rejects(rejects: Sequence[Reject], photos: Files) -> list[Tile]:
     """Rejects of one reason. What is no picture is shown as its path."""
-    return [Tile(_shown(reject, photos), reject.detail or Path(reject.path).name) for reject in rejects]
+    return [Tile(_picture_or_path(reject, photos), reject.detail or Path(reject.path).name) for reject in rejects]
 
 
 def sheet(tiles: Sequence[Tile]) -> bytes:
     """All of them on one picture, as JPEG."""
     lines = -(-len(tiles) // _COLUMNS)
-    whole = Image.new("RGB", (_COLUMNS * (_SIDE + 4), max(1, lines) * (_SIDE + _LINE + 4)), "white")
-    draw, font = ImageDraw.Draw(whole), ImageFont.load_default(10)
+    canvas = Image.new("RGB", (_COLUMNS * (_SIDE + 4), max(1, lines) * (_SIDE + _LINE + 4)), "white")
+    draw, font = ImageDraw.Draw(canvas), ImageFont.load_default(10)
     for number, tile in enumerate(tiles):
         left, top = number % _COLUMNS * (_SIDE + 4), number // _COLUMNS * (_SIDE + _LINE + 4)
-        _draw(tile.picture, whole, left, top)
+        _draw(tile.picture, canvas, left, top)
         draw.text((left, top + _SIDE), _fitting(_drawable(tile.caption), font), "black", font)
-    return _encoded(whole)
+    return _encoded(canvas)
 
 
 def _draw(picture: Image.Image | str, onto: Image.Image, left: int, top: int) -> None:
@@ -94,7 +94,7 @@ def _encoded(picture: Image.Image) -> bytes:
     return buffer.getvalue()
 
 
-def _shown(reject: Reject, photos: Files) -> Image.Image | str:
+def _picture_or_path(reject: Reject, photos: Files) -> Image.Image | str:
     if reject.reason == "unsafe_path":
         return reject.path
     try:
@@ -118,5 +118,5 @@ def _drawable(text: str) -> str:
 def _fitting(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
     if font.getlength(text) <= _SIDE:
         return text
-    kept = bisect_left(range(1, len(text)), True, key=lambda letters: font.getlength(f"{text[:letters]}…") > _SIDE)
-    return f"{text[:kept]}…"
+    length = bisect_left(range(1, len(text)), True, key=lambda letters: font.getlength(f"{text[:letters]}…") > _SIDE)
+    return f"{text[:length]}…"

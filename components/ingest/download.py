@@ -78,9 +78,9 @@ def download(name: str, out: Path, accept_terms: bool, mirror: str = PUBLISHED) 
     """
     if name not in ARCHIVES:
         near = difflib.get_close_matches(name, ARCHIVES, n=1)
-        meant = f"Did you mean {near[0]}? " if near else ""
-        held = "; ".join(f"{key} ({archive.holds})" for key, archive in ARCHIVES.items())
-        raise VisageError(f"There is no data set {name} to download.", f"{meant}There are: {held}.", usage=True)
+        suggestion = f"Did you mean {near[0]}? " if near else ""
+        choices = "; ".join(f"{key} ({archive.holds})" for key, archive in ARCHIVES.items())
+        raise VisageError(f"There is no data set {name} to download.", f"{suggestion}There are: {choices}.", usage=True)
     print(TERMS)
     if not accept_terms:
         raise VisageError("The terms above must be accepted.", "If you do, give --accept-terms.", usage=True)
@@ -105,13 +105,13 @@ def download(name: str, out: Path, accept_terms: bool, mirror: str = PUBLISHED) 
 
 def _packed(archive: Archive, out: Path, work: Path, mirror: str) -> Path:
     """The archive, whole and checked: one that a person has put into `out`, else fetched into `work`."""
-    held, fetched = out / archive.file, work / archive.file
-    if held.is_file():
+    local_file, fetched = out / archive.file, work / archive.file
+    if local_file.is_file():
         with _shown("MD5") as (checked,):
-            published = not archive.md5 or matches(held, archive.md5, checked)
+            published = not archive.md5 or matches(local_file, archive.md5, checked)
         if not published:
-            raise VisageError(f"{held} is not the published archive: its MD5 is not {archive.md5}.", "Delete it.")
-        return held
+            raise VisageError(f"{local_file} is not the published archive: its MD5 is not {archive.md5}.", "Delete it.")
+        return local_file
     if not fetched.is_file():
         with _shown(archive.file, "MD5") as (fetching, checked):
             url = f"{mirror.rstrip('/')}/{archive.file}"
@@ -142,10 +142,10 @@ def unpack(packed: Path, folder: Path, work: Path, progress: Progress = lambda d
                     target.mkdir(parents=True, exist_ok=True)
                     continue
                 target.parent.mkdir(parents=True, exist_ok=True)
-                held = archive.extractfile(entry)
-                assert held is not None  # it is a file
-                with held, target.open("wb") as written:
-                    shutil.copyfileobj(held, written)
+                content = archive.extractfile(entry)
+                assert content is not None  # it is a file
+                with content, target.open("wb") as written:
+                    shutil.copyfileobj(content, written)
                 progress(file.tell(), size)
         inside = sorted(work.iterdir())
         if len(inside) != 1 or not inside[0].is_dir():
@@ -226,19 +226,19 @@ def _bar(bars: "Bars", label: str) -> Progress:
 class _Lines:
     """Progress as plain lines. The rate is that of this transfer: what was there before does not count."""
 
-    def __init__(self, what: str, every: float = 5.0) -> None:
-        self._what = what
+    def __init__(self, label: str, every: float = 5.0) -> None:
+        self._label = label
         self._every = every
-        self._told = self._begun = time.monotonic()
+        self._last_printed = self._begun = time.monotonic()
         self._first: int | None = None
 
     def __call__(self, done: int, total: int | None) -> None:
         now = time.monotonic()
         self._first = done if self._first is None else self._first
-        if now - self._told < self._every and done != total:
+        if now - self._last_printed < self._every and done != total:
             return
-        self._told = now
+        self._last_printed = now
         rate = (done - self._first) / max(now - self._begun, 1e-3)
-        of = f" of {total / 1e6:,.1f}" if total else ""
-        left = f", {(total - done) / rate:,.0f} s left" if total and rate else ""
-        print(f"{self._what}: {done / 1e6:,.1f}{of} MB, {rate / 1e6:,.1f} MB/s{left}", flush=True)
+        of_total = f" of {total / 1e6:,.1f}" if total else ""
+        time_left = f", {(total - done) / rate:,.0f} s left" if total and rate else ""
+        print(f"{self._label}: {done / 1e6:,.1f}{of_total} MB, {rate / 1e6:,.1f} MB/s{time_left}", flush=True)

@@ -21,13 +21,13 @@ def settled(
     """The faces that are kept if those with the same value of a column are settled among themselves; rejects of the others."""
     codes = faces[column].combine_chunks().dictionary_encode().indices.to_numpy()
     shared = np.bincount(codes)[codes] > 1
-    kept: list[TakenFace] = []
+    kept_faces: list[TakenFace] = []
     rejects: list[Reject] = []
     for same in groups(faces_of(faces.filter(shared)), attrgetter(column)).values():
         some, others = settle(same)
-        kept += some
+        kept_faces += some
         rejects += others
-    return pa.concat_tables([faces.filter(~shared), table_of(map(row_of, kept))]), rejects
+    return pa.concat_tables([faces.filter(~shared), table_of(map(row_of, kept_faces))]), rejects
 
 
 def keep_one(faces: Iterable[TakenFace], age_tolerance: int) -> Settled:
@@ -53,8 +53,8 @@ def keep_one_split(faces: Iterable[TakenFace]) -> Settled:
     """
     first, *others = sorted(faces, key=_preference)
     detail = f"the same photo is in the {first.split} split: {first.record.path}, row {first.record.row}"
-    kept = [face for face in others if face.split == first.split]
-    return [first, *kept], [_reject(face, "duplicate", detail) for face in others if face.split != first.split]
+    same_split = [face for face in others if face.split == first.split]
+    return [first, *same_split], [_reject(face, "duplicate", detail) for face in others if face.split != first.split]
 
 
 def _preference(face: TakenFace) -> tuple[int, str, int]:
@@ -68,9 +68,9 @@ def _conflict(faces: list[TakenFace], age_tolerance: int) -> str:
     if ages and ages[-1] - ages[0] > age_tolerance:
         return f"ages {', '.join(map(str, ages))}"
     for labels in ({face.record.age_class for face in faces}, {face.record.gender for face in faces}):
-        known = sorted(label for label in labels if label is not None)
-        if len(known) > 1:
-            return f"both {' and '.join(known)}"
+        known_labels = sorted(label for label in labels if label is not None)
+        if len(known_labels) > 1:
+            return f"both {' and '.join(known_labels)}"
     return ""
 
 

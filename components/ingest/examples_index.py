@@ -98,8 +98,8 @@ def known_faces(folder: Path, made_by: str) -> Iterator[pa.Table]:
 def _still_there(folder: Path, listed: pa.Table) -> pa.Table:
     names = listed["file"].combine_chunks().dictionary_encode()
     sizes = np.array([_size(folder / name) for name in names.dictionary.to_pylist()], np.int64)
-    there = listed["offset"].to_numpy() + listed["length"].to_numpy() <= sizes[names.indices.to_numpy()]
-    return listed.filter(there).select(LISTED.names).cast(LISTED)
+    is_within_shard = listed["offset"].to_numpy() + listed["length"].to_numpy() <= sizes[names.indices.to_numpy()]
+    return listed.filter(is_within_shard).select(LISTED.names).cast(LISTED)
 
 
 def _size(file: Path) -> int:

@@ -3,7 +3,6 @@
 import hashlib
 from dataclasses import dataclass
 
-from components.ingest.face_tables import NO_PLACE
 from components.ingest.faces import Taken, labels_of
 from components.ingest.labels import SplitSettings
 from components.photo import Face, PhotoRejected, PhotoSettings, face_of
@@ -47,7 +46,7 @@ class FaceExtractor:
             )
             return
         labels = labels_of(record, self.split)
-        taken.rows.append((*labels, sha256, version, face.pixels, face.height, face.width, *NO_PLACE))
+        taken.rows.append((*labels, sha256, version, face.pixels, face.height, face.width))
         taken.examples.append(encode(example_of(record, face, sha256, labels[-1])))
 
 

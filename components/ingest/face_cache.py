@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 
 from components.ingest.examples_index import LISTED, known_faces
 from components.ingest.extract import FaceExtractor, example_of
-from components.ingest.face_tables import COLUMNS, LABELS, NO_PLACE, faces_of, table_of
-from components.ingest.faces import Taken, TakenFace, labels_of, row_of
+from components.ingest.face_tables import COLUMNS, LABELS, faces_of, table_of
+from components.ingest.faces import PLACE, Taken, TakenFace, labels_of, row_of
 from components.ingest.spool import read_examples
 from components.photo import Face, PhotoRejected
 from components.storage import files, names
@@ -187,7 +187,7 @@ def _told_anew(before: pa.Table, now: pa.Table) -> tuple[pa.Table, Taken]:
     told = zip(now.select(_TOLD).to_pylist(), before.select(_TOLD).to_pylist(), strict=True)
     changed = pa.array([new != old for new, old in told])
     faces = faces_of(now.filter(changed))
-    rows = [(*row_of(face)[: -len(NO_PLACE)], *NO_PLACE) for face in faces]
+    rows = [row_of(face)[: -len(PLACE)] for face in faces]
     return now.filter(pc.invert(changed)), Taken(rows, list(map(_encoded_anew, faces)), [])
 
 

@@ -4,12 +4,11 @@ As a table many thousand faces are sorted, looked through and dealt out in milli
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from components.ingest.faces import TakenFace
+from components.ingest.faces import PLACE, Place, Row, TakenFace
 from schemas.arrow_files import ipc
 from schemas.record import FaceRecord
 
@@ -47,14 +46,8 @@ LABELS = pa.schema(list(COLUMNS)[: COLUMNS.names.index("sha256")])
 
 _OF_RECORD = COLUMNS.names.index("split")
 
-Place = tuple[str, int, int, int]
-"""Where an encoded Example lies, the last four columns: its file, its offset there, its length, and its CRC-32C."""
 
-NO_PLACE: Place = ("", 0, 0, 0)
-"""Of an Example that lies nowhere yet."""
-
-
-def table_of(rows: Iterable[tuple[Any, ...]], schema: pa.Schema = COLUMNS) -> pa.Table:
+def table_of(rows: Iterable[Row], schema: pa.Schema = COLUMNS) -> pa.Table:
     """The table of faces, each as `row_of` gives it, or with `LABELS` of records, each as `labels_of` gives it."""
     columns = list(zip(*rows, strict=True)) or [()] * len(schema)
     return pa.table([pa.array(held, kind) for held, kind in zip(columns, schema.types, strict=True)], schema=schema)
@@ -72,14 +65,16 @@ def faces_of(table: pa.Table) -> list[TakenFace]:
 
 def places_of(table: pa.Table) -> list[Place]:
     """Where the faces' Examples lie."""
-    return list(zip(*(table[name].to_pylist() for name in COLUMNS.names[-4:]), strict=True))
+    return list(zip(*(table[name].to_pylist() for name in PLACE), strict=True))
 
 
 def pack_faces(table: pa.Table) -> bytes:
     sink = pa.BufferOutputStream()
-    # The local runner keeps what went through a shuffle, several times, to its end.
-    with ipc.new_stream(sink, COLUMNS, options=ipc.IpcWriteOptions(compression="lz4")) as stream:
-        stream.write_table(table)
+    # The local runner keeps what went through a shuffle, several times, to its end. Threads would wait longer for each other
+    # than some hundred rows take to be compressed, and each chunk of a table would cost as much as a table.
+    options = ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+    with ipc.new_stream(sink, COLUMNS, options=options) as stream:
+        stream.write_table(table.combine_chunks())
     return sink.getvalue().to_pybytes()
 
 

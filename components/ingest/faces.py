@@ -6,7 +6,7 @@ pictures.
 """
 
 import json
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, NamedTuple
 
 from components.ingest import labels
@@ -50,7 +50,7 @@ class TakenFace(NamedTuple):
     crc: int
 
 
-_of_record = attrgetter(
+_RECORD = (
     "row",
     "source",
     "path",
@@ -64,18 +64,33 @@ _of_record = attrgetter(
     "split",
     "own_labels",
 )
+_of_record = attrgetter(*_RECORD)
+
+Row = tuple[Any, ...]
+"""A face as a row of a table: the attributes of its record, then its own; plain values, which pickle fast."""
+
+Place = tuple[str, int, int, int]
+"""Where an encoded Example lies: its file, its offset there, its length, and its CRC-32C."""
+
+PLACE = TakenFace._fields[-4:]
+"""The attributes of a face that say so."""
+
+by_split_and_picture = itemgetter(
+    *(len(_RECORD) + TakenFace._fields.index(name) - 1 for name in ("split", "pixels")), 0
+)
+"""Sorts rows by the split and the digest of the picture; what has both in common by the row of the source."""
 
 
 class Taken(NamedTuple):
     """What became of some records.
 
     Attributes:
-        rows: of the faces, see `row_of`; where their Examples lie is not told yet.
+        rows: of the faces, without where their Examples lie.
         examples: their encoded Examples.
         rejects: the records of which there is no face.
     """
 
-    rows: list[tuple[Any, ...]]
+    rows: list[Row]
     examples: list[bytes]
     rejects: list[Reject]
 
@@ -85,8 +100,7 @@ def labels_of(record: FaceRecord, split: SplitSettings) -> tuple[Any, ...]:
     return *_of_record(record), labels.split_of(record, split), labels.fold_of(record, split)
 
 
-def row_of(face: TakenFace) -> tuple[Any, ...]:
-    """A face as a row of a table: the attributes of its record, then its own; plain values, which pickle fast."""
+def row_of(face: TakenFace) -> Row:
     return *_of_record(face.record), *face[1:]
 
 

@@ -27,7 +27,7 @@ from components.ingest.duplicates import keep_one, keep_one_split, settled
 from components.ingest.exclusion import Exclusion
 from components.ingest.extract import FaceExtractor
 from components.ingest.face_cache import FaceCache
-from components.ingest.face_tables import pack_faces, parts_of, unpack_faces
+from components.ingest.face_tables import pack_faces, parts_of, table_of, unpack_faces
 from components.ingest.faces import Rows, write_rows
 from components.ingest.pieces import LEFT_OUT, Piece, write_contents, write_rejects_piece, write_shard
 from components.ingest.processes import running
@@ -180,19 +180,19 @@ class ExtractFaces(beam.DoFn):
                 yield from _packed(faces)
                 records = others
             if self._processes and len(records) >= FEW:
-                blocks, rejects = self._processes.take(records)
-                yield from blocks
+                rows, rejects = self._processes.take(records)
+                yield from _packed(table_of(rows))
                 yield from _rejected(rejects)
             else:
                 taken = self._taker.take(records)
                 self._spool.add(taken, len(records))
                 yield from _rejected(taken.rejects)
             if self._spool.is_full:
-                yield from _packed(self._spool.flush())
+                yield from _packed(table_of(self._spool.flush()))
 
     def finish_bundle(self) -> Iterator[Any]:
         with errors_reach_driver(self._staging):
-            for block in _packed(self._spool.flush()):
+            for block in _packed(table_of(self._spool.flush())):
                 yield GlobalWindows.windowed_value(block)
 
 
@@ -229,8 +229,7 @@ class ByPicture(beam.DoFn):
     def _parts(self) -> Iterator[tuple[int, bytes]]:
         faces = unpack_faces(self._blocks)
         self._blocks, self._rows = [], 0
-        for number, part in parts_of(faces, _numbers(faces["pixels"].to_pylist(), self._count)):
-            yield number, pack_faces(part)
+        yield from _by_digest(faces, "pixels", self._count)
 
     def finish_bundle(self) -> Iterator[Any]:
         if self._blocks:
@@ -242,9 +241,17 @@ def _ranges(rows: int) -> int:
     return max(1, -(-rows // RANGE))
 
 
-def _numbers(digests: Iterable[bytes], count: int) -> list[int]:
-    """Which of so many ranges each digest is in."""
-    return [int.from_bytes(digest[:8], "big") * count >> 64 for digest in digests]
+def _by_digest(faces: pa.Table, column: str, count: int) -> Iterator[tuple[int, bytes]]:
+    """Blocks of the faces whose digests in a column, bytes or hex, are in the same of so many ranges."""
+    numbers = [0] * len(faces)
+    if count > 1:
+        digests = faces[column].to_pylist()
+        firsts = (
+            int(digest[:16], 16) if isinstance(digest, str) else int.from_bytes(digest[:8], "big") for digest in digests
+        )
+        numbers = [first * count >> 64 for first in firsts]
+    for number, part in parts_of(faces, numbers):
+        yield number, pack_faces(part)
 
 
 Part = tuple[str, int, bytes]
@@ -273,9 +280,7 @@ class KeepOne(beam.DoFn):
         kept, rejects = settled(taken, "pixels", self._settle)
         yield from _rejected(rejects)
         yield from _left(taken, kept)
-        digests = map(bytes.fromhex, kept["sha256"].to_pylist())
-        for number, part in parts_of(kept, _numbers(digests, _ranges(kept_rows))):
-            yield number, pack_faces(part)
+        yield from _by_digest(kept, "sha256", _ranges(kept_rows))
 
 
 class KeepOneSplit(beam.DoFn):
@@ -300,8 +305,8 @@ class IntoShards(beam.DoFn):
         split, _, block = part
         faces = unpack_faces([block])
         count = max(1, round(sizes[split] / self._shard_bytes))
-        for number, held in parts_of(faces, _numbers(faces["pixels"].to_pylist(), count)):
-            yield (split, number, count), pack_faces(held)
+        for number, same_shard in _by_digest(faces, "pixels", count):
+            yield (split, number, count), same_shard
 
 
 class WriteShard(beam.DoFn):

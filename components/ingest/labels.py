@@ -162,15 +162,17 @@ COLUMNS = ("row", "path", "person", "age", "age_class", "gender", "face_score", 
 table's own columns follow, as `label_NAME`."""
 
 
-def write_labels(source: SourceSettings, keep: FilterSettings, deal: SplitSettings, out: Path) -> Counter[str]:
+def write_labels(
+    source: SourceSettings, filter_settings: FilterSettings, split_settings: SplitSettings, out: Path
+) -> Counter[str]:
     """List every row of a source with its labels, and the split or the reason it is left out; open no photo.
 
     Prints how many rows there are of each kind, and gives these numbers: `rows`, `kept`, the splits, the reasons.
 
     Args:
         source: what is read.
-        keep: which rows are kept.
-        deal: how persons are dealt out to the splits.
+        filter_settings: which rows are kept.
+        split_settings: how persons are dealt out to the splits.
         out: file to write, .csv or .parquet; it appears when it is whole.
 
     Raises:
@@ -184,7 +186,9 @@ def write_labels(source: SourceSettings, keep: FilterSettings, deal: SplitSettin
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         columns = [*COLUMNS, *(f"{LABEL}{name}" for name in source.own_labels)]
-        _WRITERS[out.suffix.lower()](partial, columns, _listed(source, keep, deal, counts, details))
+        _WRITERS[out.suffix.lower()](
+            partial, columns, _listed(source, filter_settings, split_settings, counts, details)
+        )
         if not counts["rows"]:
             raise VisageError(f"{source.path} holds no rows.", "Name the data set's own folder or label file.")
         partial.replace(out)
@@ -199,22 +203,22 @@ def write_labels(source: SourceSettings, keep: FilterSettings, deal: SplitSettin
 
 def _listed(
     source: SourceSettings,
-    keep: FilterSettings,
-    deal: SplitSettings,
+    filter_settings: FilterSettings,
+    split_settings: SplitSettings,
     counts: Counter[str],
     details: dict[str, str],
 ) -> Iterator[tuple[Any, ...]]:
     for record in records(source):
         labels = record.age, record.age_class, record.gender, record.face_score
-        rejected = reject_of(record, keep)
+        rejected = reject_of(record, filter_settings)
         if rejected:
             counts.update(["rows", rejected[0]])
             details.setdefault(*rejected)
             yield record.row, record.path, record.person, *labels, None, None, *rejected, *record.own_labels
         else:
-            split = split_of(record, deal)
+            split = split_of(record, split_settings)
             counts.update(["rows", "kept", split])
-            dealt = split, fold_of(record, deal)
+            dealt = split, fold_of(record, split_settings)
             yield record.row, record.path, record.person, *labels, *dealt, None, None, *record.own_labels
 
 

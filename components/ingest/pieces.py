@@ -44,9 +44,9 @@ def write_shard(staging: str, split: str, number: int, count: int, faces: pa.Tab
         VisageError: an Example is gone or damaged.
         OSError: it cannot be written.
     """
-    told = faces.drop(["file", "offset"])
+    content = faces.drop(["file", "offset"])
     name = file_name(split, number, count)
-    piece = f"shards/{Path(name).stem}.{_digest(_arrow(told))}"
+    piece = f"shards/{Path(name).stem}.{_digest(_arrow(content))}"
     with files.new_file(f"{_place(staging, piece)}.tfrecord") as file:
         offsets = [write_record(file, example) for example in read_examples(places_of(faces))]
         size = file.tell()
@@ -69,9 +69,9 @@ def _count(values: Iterable[Any]) -> dict[Any, int]:
 def read_shard(staging: str, piece: str) -> tuple[Shard, pa.Table]:
     """A shard's entry of the index, and its rows of the listing."""
     listed = _read(staging, piece)
-    told = json.loads(listed.schema.metadata[b"shard"])
-    ages = {int(age): count for age, count in told["ages"].items()}
-    return Shard(**{**told, "ages": ages}), listed.replace_schema_metadata(None)
+    entry = json.loads(listed.schema.metadata[b"shard"])
+    ages = {int(age): count for age, count in entry["ages"].items()}
+    return Shard(**{**entry, "ages": ages}), listed.replace_schema_metadata(None)
 
 
 def write_rejects_piece(staging: str, number: int, rejects: list[Reject]) -> Piece:
@@ -106,11 +106,11 @@ def write_contents(staging: str, written: Iterable[tuple[int, int] | Piece]) -> 
     """Write the list of all pieces; among them are the numbers of rows, as the one pair."""
     rows: list[int] = []
     pieces: list[Piece] = []
-    for held in written:
-        if len(held) == 2:
-            rows = list(held)
+    for counts_or_piece in written:
+        if len(counts_or_piece) == 2:
+            rows = list(counts_or_piece)
         else:
-            pieces.append(held)
+            pieces.append(counts_or_piece)
     _write(_place(staging, _CONTENTS), json.dumps({"rows": rows, "pieces": sorted(pieces)}).encode())
 
 
@@ -120,11 +120,11 @@ def read_contents(staging: str) -> Contents:
     Raises:
         OSError: it cannot be read.
     """
-    held = json.loads(files.read_bytes(_place(staging, _CONTENTS)))
+    document = json.loads(files.read_bytes(_place(staging, _CONTENTS)))
     pieces: dict[str, list[str]] = {}
-    for kind, _, piece in held["pieces"]:
+    for kind, _, piece in document["pieces"]:
         pieces.setdefault(kind, []).append(piece)
-    return Contents(Rows(*held["rows"]), pieces)
+    return Contents(Rows(*document["rows"]), pieces)
 
 
 def shard_place(staging: str, piece: str) -> str:

@@ -21,8 +21,7 @@ from multiprocessing.connection import Connection
 from components.beam_job import workers_here
 from components.ingest.blocks import pack_records, unpack_records
 from components.ingest.extract import FaceExtractor
-from components.ingest.face_tables import pack_faces
-from components.ingest.faces import read_rows
+from components.ingest.faces import Row, read_rows
 from components.ingest.labels import SplitSettings
 from components.ingest.settings import Settings
 from components.ingest.sources import photos_root
@@ -40,8 +39,8 @@ ENOUGH = 500
 _running: dict[str, "Processes"] = {}
 
 
-Extracted = tuple[list[bytes], list[Reject]]
-"""What became of some records: blocks of faces, whose Examples are in the spool, and rejects."""
+Extracted = tuple[list[Row], list[Reject]]
+"""What became of some records: faces, whose Examples are in the spool, and rejects."""
 
 
 @contextmanager
@@ -75,6 +74,8 @@ class Processes:
     """As many processes as there are workers, among which every batch is divided, so that all have work to the end.
 
     The first one is started, imports what it needs and opens the photos; the others are forks of it, before it has threads.
+    None of them makes Arrow tables, so that none has to wait for pyarrow and pandas to be imported.
+
     They end when their end of the pipe is closed, even if this process is killed.
     """
 
@@ -115,8 +116,8 @@ class Processes:
         """
         self.start()
         parts = [pack_records(records[first :: self._count]) for first in range(self._count)]
-        blocks, rejects = zip(*self._asking.map(self._ask, parts), strict=True)
-        return list(chain.from_iterable(blocks)), list(chain.from_iterable(rejects))
+        faces, rejects = zip(*self._asking.map(self._ask, parts), strict=True)
+        return list(chain.from_iterable(faces)), list(chain.from_iterable(rejects))
 
     def _ask(self, part: bytes) -> Extracted:
         link = self._idle.get()
@@ -174,8 +175,7 @@ def _serve(link: Connection, taker: FaceExtractor, staging: str) -> None:
             taken = taker.take(records)
             spool = Spool(staging, 0)
             spool.add(taken, len(records))
-            faces = spool.flush()
-            answer: Extracted | Exception = ([pack_faces(faces)] if len(faces) else [], taken.rejects)
+            answer: Extracted | Exception = spool.flush(), taken.rejects
         except Exception as error:  # whatever it is, the worker that asked has to know
             answer = error
         link.send(answer)

@@ -46,7 +46,7 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     from components.storage.by_name import open_files
 
     clock = time.monotonic()
-    settings = _with_whole_paths(settings)
+    settings = _with_absolute_paths(settings)
     work = pipeline(settings.beam)  # first of all: what the runner lacks is told before anything is staged
     with _staging(settings, context) as staging:
         beams = _run_job(work, settings, context, staging)
@@ -66,17 +66,17 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     return {name: value for name, value in figures.items() if name not in ("splits", "ages", "sides", "beam")}
 
 
-def _with_whole_paths(settings: Settings) -> Settings:
+def _with_absolute_paths(settings: Settings) -> Settings:
     """The settings with paths that mean the same in any folder: workers may have been started in another one."""
     source, ingest = settings.source, settings.ingest
-    whole_source = {name: _whole(place) for name in ("path", "photos") if (place := getattr(source, name))}
-    whole_ingest = {"exclude_list": _whole(ingest.exclude_list)} if ingest.exclude_list else {}
+    source_paths = {name: _absolute(place) for name in ("path", "photos") if (place := getattr(source, name))}
+    ingest_paths = {"exclude_list": _absolute(ingest.exclude_list)} if ingest.exclude_list else {}
     return settings.model_copy(
-        update={"source": source.model_copy(update=whole_source), "ingest": ingest.model_copy(update=whole_ingest)}
+        update={"source": source.model_copy(update=source_paths), "ingest": ingest.model_copy(update=ingest_paths)}
     )
 
 
-def _whole(place: str) -> str:
+def _absolute(place: str) -> str:
     place = names.local(place)
     return place if names.is_remote(place) else str(Path(place).absolute())
 
@@ -91,14 +91,14 @@ def _staging(settings: Settings, context: StepContext) -> Iterator[str]:
     job = staging_place(settings.beam, context.output, f"ingest-{context.fingerprint[:16] or 'alone'}")
     staging = names.joined(job, uuid.uuid4().hex[:8])
     try:
-        left = next(files.file_names(job), None) is not None
+        has_leftovers = next(files.file_names(job), None) is not None
         files.write_bytes(names.joined(staging, "started"), b"")
     except OSError as error:
         raise VisageError(
             f"{staging} cannot be written to: {error.strerror or error}.",
             "Name a folder or URL as beam.staging to which this machine and all workers can write.",
         ) from error
-    if left:
+    if has_leftovers:
         log.warning("an earlier start of this job has left files in %s; remove them if it runs no more", job)
     try:
         yield staging
@@ -182,10 +182,10 @@ def _check_enough(counted: "Tally", settings: Settings, examples: Mapping[str, i
         )
     split = settings.ingest.split
     by_fold = split.test_fold is not None
-    wanted = {TRAIN: True, VALIDATION: by_fold or split.validation > 0, TEST: by_fold or split.test > 0}
-    empty = [name for name in SPLITS if wanted[name] and not examples[name]]
-    given = set(counted.given) if split.given else {None}
-    if empty and None not in given and TRAIN in given and TRAIN not in empty:
+    required = {TRAIN: True, VALIDATION: by_fold or split.validation > 0, TEST: by_fold or split.test > 0}
+    empty = [name for name in SPLITS if required[name] and not examples[name]]
+    source_splits = set(counted.given) if split.given else {None}
+    if empty and None not in source_splits and TRAIN in source_splits and TRAIN not in empty:
         raise VisageError(
             f"The source gives every row a split, and none is {' or '.join(empty)}.",
             f"Take persons from train: ingest.split.cut_from_train=[{', '.join(empty)}], or from all rows: "
@@ -201,16 +201,16 @@ def _check_enough(counted: "Tally", settings: Settings, examples: Mapping[str, i
 
 
 def _check_apart(counted: "Tally", examples: int, settings: Settings) -> None:
-    for thing, column in (("person", "person"), ("photo", "sha256")):
+    for kind, column in (("person", "person"), ("photo", "sha256")):
         torn = counted.torn[column]
         if torn and settings.ingest.split.given and set(counted.given) != {None}:
             raise VisageError(
-                f"By the source's own split, {len(torn)} {thing}s are in more than one split, for instance {torn[0]}. "
+                f"By the source's own split, {len(torn)} {kind}s are in more than one split, for instance {torn[0]}. "
                 "Figures from such a split flatter.",
                 "Set ingest.split.given=false to split by person.",
             )
         if torn:
-            raise VisageError(f"{len(torn)} {thing}s are in more than one split, for instance {torn[0]}.", _FAULT)
+            raise VisageError(f"{len(torn)} {kind}s are in more than one split, for instance {torn[0]}.", _FAULT)
     if not counted.examples == counted.pictures == examples:
         raise VisageError(
             f"Of {examples} examples {counted.examples} are listed, with {counted.pictures} pictures.", _FAULT

@@ -7,17 +7,13 @@ which nothing refers.
 import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import accumulate
 from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
 import google_crc32c
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from components.ingest.face_tables import COLUMNS, Place, table_of
-from components.ingest.faces import Taken
+from components.ingest.faces import Place, Row, Taken, by_split_and_picture
 from components.storage import files, names
 from schemas.error import VisageError
 
@@ -49,47 +45,37 @@ class Spool:
         self._clear()
 
     def _clear(self) -> None:
-        self._tables: list[pa.Table] = []
+        self._rows: list[Row] = []
         self._examples: list[bytes] = []
         self._bytes = self._records = 0
 
     def add(self, taken: Taken, records: int) -> None:
         """Add what was taken; `records` is of how many records, known faces and rejects counted, to show how far the work is."""
         self._records += records
-        if taken.rows:
-            self._tables.append(table_of(taken.rows))
-            self._examples += taken.examples
-            self._bytes += sum(map(len, taken.examples))
+        self._rows += taken.rows
+        self._examples += taken.examples
+        self._bytes += sum(map(len, taken.examples))
 
     @property
     def is_full(self) -> bool:
         return self._bytes >= self._enough
 
-    def flush(self) -> pa.Table:
+    def flush(self) -> list[Row]:
         """Write what was added; gives the faces with the places where their Examples lie now."""
-        faces = pa.concat_tables([COLUMNS.empty_table(), *self._tables])
+        faces: list[Row] = []
         if self._records:
-            order = pc.sort_indices(faces, sort_keys=[(name, "ascending") for name in _ORDER])
-            examples = [self._examples[number] for number in order.to_pylist()]
-            file = f"{self._folder}/{uuid.uuid4().hex}.{self._records}"
+            file, offset = f"{self._folder}/{uuid.uuid4().hex}.{self._records}", 0
             with files.new_file(file) as written:
-                written.writelines(examples)
-            lengths = list(map(len, examples))
-            places = {
-                "file": [file] * len(examples),
-                "offset": [0, *accumulate(lengths)][: len(lengths)],
-                "length": lengths,
-                "crc": list(map(google_crc32c.value, examples)),
-            }
-            faces = faces.take(order)
-            for name, values in places.items():
-                number = COLUMNS.names.index(name)
-                faces = faces.set_column(number, COLUMNS.field(number), pa.array(values, COLUMNS.types[number]))
+                for number in sorted(
+                    range(len(self._rows)), key=lambda number: by_split_and_picture(self._rows[number])
+                ):
+                    example = self._examples[number]
+                    written.write(example)
+                    place: Place = file, offset, len(example), google_crc32c.value(example)
+                    faces.append((*self._rows[number], *place))
+                    offset += len(example)
         self._clear()
         return faces
-
-
-_ORDER = ("split", "pixels", "row")
 
 
 def scratch_folder(staging: str) -> Path | None:

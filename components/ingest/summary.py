@@ -27,14 +27,14 @@ def describe(folder: Path, tally: Tally, previous: Path | None) -> dict[str, Any
     `sides` of the stored faces in pixels; `splits`, each with its persons, mean age in years, share of women, and examples by
     decade or age class; `ages`, the number of examples by split, gender and age in years.
     """
-    shards = [shard for held in read_index(folder).values() for shard in held]
+    shards = [shard for of_split in read_index(folder).values() for shard in of_split]
     sides = sorted(tally.heights)
     below = np.cumsum([tally.heights[side] for side in sides])
     splits = {split: _describe_split(tally, split) for split in SPLITS}
     return {
         "rows": tally.examples + tally.rejects.total(),
         "examples": tally.examples,
-        **{split: held["examples"] for split, held in splits.items()},
+        **{split: figures["examples"] for split, figures in splits.items()},
         "rejects": {reason: tally.rejects[reason] for reason in REASONS if tally.rejects[reason]},
         "photos": tally.opened,
         "photos_new": tally.opened - _seen_before(folder, previous),
@@ -55,8 +55,8 @@ def _describe_split(tally: Tally, split: str) -> dict[str, Any]:
     ages: Counter[int] = Counter()
     genders: Counter[str] = Counter()
     classes: Counter[str] = Counter()
-    for (held, gender, age, age_class), count in tally.labels.items():
-        if held == split:
+    for (example_split, gender, age, age_class), count in tally.labels.items():
+        if example_split == split:
             ages.update({age: count} if age is not None else {})
             genders.update({gender: count} if gender is not None else {})
             classes.update({age_class: count} if age_class is not None else {})
@@ -65,7 +65,7 @@ def _describe_split(tally: Tally, split: str) -> dict[str, Any]:
         decades[age // 10 * 10] += count
     years = sum(age * count for age, count in ages.items())
     return {
-        "examples": sum(count for (held, *_), count in tally.labels.items() if held == split),
+        "examples": sum(count for (example_split, *_), count in tally.labels.items() if example_split == split),
         "persons": tally.persons[split],
         "mean_age": round(years / ages.total(), 2) if ages else None,
         "female": round(genders[FEMALE] / genders.total(), 4) if genders else None,
@@ -81,8 +81,8 @@ def _decade(first: int) -> str:
 def _ages(tally: Tally, split: str) -> dict[str, dict[int, int]]:
     """Number of examples of a split by gender and age."""
     counted: dict[str, Counter[int]] = {}
-    for (held, gender, age, _), count in tally.labels.items():
-        if held == split and age is not None:
+    for (example_split, gender, age, _), count in tally.labels.items():
+        if example_split == split and age is not None:
             counted.setdefault(gender or UNKNOWN, Counter())[age] += count
     return {gender: {age: counted[gender][age] for age in sorted(counted[gender])} for gender in sorted(counted)}
 
@@ -91,8 +91,8 @@ def _seen_before(folder: Path, previous: Path | None) -> int:
     """How many of the photos that were opened the previous ingest had opened too, by the first 8 bytes of their digests."""
     if previous is None:
         return 0
-    known = np.unique(np.concatenate([np.empty(0, np.uint64), *_digests(previous)]))
-    return sum(int(np.isin(digests, known).sum()) for digests in _digests(folder))
+    previous_digests = np.unique(np.concatenate([np.empty(0, np.uint64), *_digests(previous)]))
+    return sum(int(np.isin(digests, previous_digests).sum()) for digests in _digests(folder))
 
 
 def _digests(folder: Path) -> Iterator[np.ndarray]:
@@ -142,10 +142,10 @@ def write(folder: Path, figures: Mapping[str, Any], photos: Files, surround: pag
         ]
     (folder / "rejects").mkdir(exist_ok=True)
     for reason, some in contact_sheets.chosen(rejected(folder), figures["rejects"]).items():
-        shown = contact_sheets.of_rejects(some, photos)
-        (folder / "rejects" / f"{reason}.jpg").write_bytes(contact_sheets.sheet(shown))
+        tiles = contact_sheets.of_rejects(some, photos)
+        (folder / "rejects" / f"{reason}.jpg").write_bytes(contact_sheets.sheet(tiles))
         title = f"{reason}: {REASONS[reason]}, {figures['rejects'][reason]:,} rows"
-        parts.append(page.Details(title, [_tiles(shown)]))
+        parts.append(page.Details(title, [_tiles(tiles)]))
     page.write(folder / "summary.html", "Ingest", parts, surround)
 
 
@@ -154,15 +154,17 @@ def _tiles(tiles: Sequence[contact_sheets.Tile]) -> page.Pictures:
 
 
 def _splits_table(splits: Mapping[str, Any]) -> tuple[list[str], list[list[Any]], str]:
-    groups = {kind: list(dict.fromkeys(g for held in splits.values() for g in held[kind])) for kind in _GROUPS}
+    groups = {kind: list(dict.fromkeys(g for figures in splits.values() for g in figures[kind])) for kind in _GROUPS}
     columns = ["split", "examples", "persons", "mean age", "female", *(g for names in groups.values() for g in names)]
     rows = []
-    for split, held in splits.items():
-        female = None if held["female"] is None else f"{held['female']:.1%}"
+    for split, figures in splits.items():
+        female = None if figures["female"] is None else f"{figures['female']:.1%}"
         shares = [
-            f"{held[kind].get(group, 0) / max(1, held['examples']):.1%}" for kind in _GROUPS for group in groups[kind]
+            f"{figures[kind].get(group, 0) / max(1, figures['examples']):.1%}"
+            for kind in _GROUPS
+            for group in groups[kind]
         ]
-        rows.append([split, held["examples"], held["persons"], held["mean_age"], female, *shares])
+        rows.append([split, figures["examples"], figures["persons"], figures["mean_age"], female, *shares])
     return columns, rows, "Persons are dealt out by a hash, not by age or gender: here is how even it came out."
 
 
@@ -172,5 +174,5 @@ _GROUPS = ("decades", "classes")
 
 
 def _ages_chart(ages: Mapping[str, Mapping[str, Mapping[int, int]]]) -> list[page.Block]:
-    shown = charts.ages_by_split(ages)
-    return [shown] if shown.pictures else []
+    chart = charts.ages_by_split(ages)
+    return [chart] if chart.pictures else []

@@ -62,12 +62,12 @@ def count(folder: Path) -> Tally:
         tally.labels.update(zip(*(columns[name] for name in ("split", "gender", "age", "age_class")), strict=True))
         tally.heights.update(columns["height"])
         tally.given.update(columns["given_split"])
-        for held, name in ((persons, "person"), (photos, "sha256"), (pictures, "pixels")):
-            held.add(columns["split"], columns[name], distinct=name != "pixels")
-    tally.persons.update({split: len(held) for split, held in persons.distinct().items()})
+        for by_split, name in ((persons, "person"), (photos, "sha256"), (pictures, "pixels")):
+            by_split.add(columns["split"], columns[name], distinct=name != "pixels")
+    tally.persons.update({split: len(hashes) for split, hashes in persons.distinct().items()})
     tally.persons_in_all = len(np.unique(_joined(persons.distinct().values())))
-    for name, held in (("person", persons), ("sha256", photos)):
-        tally.torn[name] = _torn(_values(folder, name, _repeated(held.distinct().values())))
+    for name, by_split in (("person", persons), ("sha256", photos)):
+        tally.torn[name] = _torn(_values(folder, name, _repeated(by_split.distinct().values())))
     twice = Counter(value for value, _ in _values(folder, "pixels", _repeated(pictures.all())))
     tally.pictures = tally.examples - sum(times - 1 for times in twice.values())
     for reject in rejected(folder):
@@ -89,10 +89,10 @@ class _BySplit:
 
     def add(self, splits: list[str], values: list[Any], distinct: bool) -> None:
         hashes = np.fromiter(map(hash, values), np.int64, len(values))
-        of = np.array(splits)
-        for split in np.unique(of).tolist():
-            held = hashes[of == split]
-            self._parts.setdefault(split, []).append(np.unique(held) if distinct else held)
+        value_splits = np.array(splits)
+        for split in np.unique(value_splits).tolist():
+            split_hashes = hashes[value_splits == split]
+            self._parts.setdefault(split, []).append(np.unique(split_hashes) if distinct else split_hashes)
 
     def all(self) -> list[np.ndarray]:
         return [part for parts in self._parts.values() for part in parts]
@@ -126,8 +126,8 @@ def _joined(parts: Iterable[np.ndarray]) -> np.ndarray:
 
 def _repeated(parts: Iterable[np.ndarray]) -> set[int]:
     """The hashes that stand more than once in some arrays."""
-    held = np.sort(_joined(parts))
-    return set(held[1:][held[1:] == held[:-1]].tolist())
+    sorted_hashes = np.sort(_joined(parts))
+    return set(sorted_hashes[1:][sorted_hashes[1:] == sorted_hashes[:-1]].tolist())
 
 
 def _values(folder: Path, name: str, hashes: set[int]) -> Iterator[tuple[Any, str]]:
@@ -143,4 +143,4 @@ def _torn(values: Iterable[tuple[str, str]]) -> list[str]:
     splits: dict[str, set[str]] = {}
     for value, split in values:
         splits.setdefault(value, set()).add(split)
-    return [value for value, held in splits.items() if len(held) > 1]
+    return [value for value, in_splits in splits.items() if len(in_splits) > 1]

@@ -144,23 +144,25 @@ def _take(
             request.add_header("If-Range", same)
     try:
         with urllib.request.urlopen(request, timeout=timeout) as response:
-            found = _version(response, have)
-            goes_on = response.status == 206 and _starts_at(response, have) and version.size in (None, found.size)
+            server_version = _version(response, have)
+            goes_on = (
+                response.status == 206 and _starts_at(response, have) and version.size in (None, server_version.size)
+            )
             if response.status == 206 and not goes_on:
                 opened.truncate(0)
                 raise _Interrupted("the file on the server is another one now")
             if not goes_on:
                 opened.truncate(0)
                 have = 0
-            notes.write_text(json.dumps(asdict(found)))
-            make_room((found.size or have) - have)
+            notes.write_text(json.dumps(asdict(server_version)))
+            make_room((server_version.size or have) - have)
             while block := response.read1(_BLOCK):
                 opened.write(block)
                 have += len(block)
-                progress(have, found.size)
+                progress(have, server_version.size)
             opened.flush()
-            if found.size is not None and have != found.size:
-                raise _Interrupted(f"the connection ended after {have:,} of {found.size:,} bytes")
+            if server_version.size is not None and have != server_version.size:
+                raise _Interrupted(f"the connection ended after {have:,} of {server_version.size:,} bytes")
     except urllib.error.HTTPError as error:
         if error.code == 416:
             opened.truncate(0)

@@ -25,7 +25,7 @@ class _Picture:
     maker: str
 
 
-def found_in(data: bytes) -> str:
+def kind_of(data: bytes) -> str:
     """What makes a TIFF a camera raw file, or its first picture another's thumbnail; empty for a TIFF that is neither.
 
     One that is too much damaged to tell is left to the decoder.
@@ -42,19 +42,19 @@ def found_in(data: bytes) -> str:
 
 def _pictures(data: bytes) -> list[_Picture]:
     """The pictures of a TIFF with what is below them, the first one first; none where it is damaged."""
-    found: dict[int, _Picture] = {}
+    pictures: dict[int, _Picture] = {}
     try:
         file = io.BytesIO(data)
         header = data[: 16 if 43 in data[2:4] else 8]
         waiting = [TiffImagePlugin.ImageFileDirectory_v2(header).next]
-        while waiting and len(found) < _MOST:
-            place = waiting.pop(0)
-            if not place or place in found:
+        while waiting and len(pictures) < _MOST:
+            offset = waiting.pop(0)
+            if not offset or offset in pictures:
                 continue
             directory = TiffImagePlugin.ImageFileDirectory_v2(header)
-            file.seek(place)
+            file.seek(offset)
             directory.load(file)
-            found[place] = _Picture(
+            pictures[offset] = _Picture(
                 pixels=_number(directory, _WIDTH) * _number(directory, _LENGTH),
                 is_reduced=_number(directory, _REDUCED) % 2 == 1,
                 is_raw=_number(directory, _PHOTOMETRIC) in _SENSOR or _number(directory, _COMPRESSION) in _MAKERS,
@@ -65,7 +65,7 @@ def _pictures(data: bytes) -> list[_Picture]:
             waiting += [*(below if isinstance(below, tuple) else (below,)), directory.next]
     except DAMAGE:
         return []
-    return list(found.values())
+    return list(pictures.values())
 
 
 def _number(directory: TiffImagePlugin.ImageFileDirectory_v2, tag: int) -> int:

@@ -82,9 +82,9 @@ def square(size: tuple[int, int], box: Box | None, settings: PhotoSettings) -> t
         (left, top, right, bottom), margin = box, settings.margin
         if not all(map(math.isfinite, box)):
             raise PhotoRejected("photo_too_small", f"the box {box} encloses nothing")
-    seen = min(min(right, width) - max(left, 0), min(bottom, height) - max(top, 0))
-    if seen < settings.min_side:
-        detail = f"{max(seen, 0):.0f} pixels on the shorter side, {settings.min_side} are needed"
+    visible_side = min(min(right, width) - max(left, 0), min(bottom, height) - max(top, 0))
+    if visible_side < settings.min_side:
+        detail = f"{max(visible_side, 0):.0f} pixels on the shorter side, {settings.min_side} are needed"
         raise PhotoRejected("photo_too_small", detail)
     side = max(right - left, bottom - top) * (1 + 2 * margin)
     return (left + right - side) / 2, (top + bottom - side) / 2, side

@@ -48,7 +48,7 @@ def opened(data: bytes, settings: PhotoSettings) -> Image.Image:
     except UnidentifiedImageError as error:
         raise PhotoRejected("photo_unreadable", f"the header of this {kind.name} file is damaged") from error
     except DAMAGE as error:
-        raise PhotoRejected("photo_unreadable", f"{kind.name}: {_told(error)}") from error
+        raise PhotoRejected("photo_unreadable", f"{kind.name}: {_message(error)}") from error
     _check_pixels(photo.size, settings)
     return photo
 
@@ -75,7 +75,7 @@ def _load(photo: Image.Image) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise PhotoRejected("photo_too_large", str(error)) from error
     except DAMAGE as error:
-        raise PhotoRejected("photo_unreadable", f"{photo.format}: {_told(error)}") from error
+        raise PhotoRejected("photo_unreadable", f"{photo.format}: {_message(error)}") from error
     return photo
 
 
@@ -96,7 +96,7 @@ def _check_is_read(kind: Format, data: bytes) -> None:
     """
     if not kind.is_picture:
         raise PhotoRejected("not_a_photo", kind.name)
-    raw = kind.name if kind.is_raw else camera_raw.found_in(data) if kind.plugin == "TIFF" else ""
+    raw = kind.name if kind.is_raw else camera_raw.kind_of(data) if kind.plugin == "TIFF" else ""
     if raw:
         raise PhotoRejected("photo_unsupported", f"{raw}; only its thumbnail could be read: develop it to JPEG or TIFF")
     if not kind.plugin:
@@ -122,7 +122,7 @@ def _register(plugin: str) -> bool:
     return True
 
 
-def _told(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return str(error).strip() or type(error).__name__
 
 

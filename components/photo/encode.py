@@ -74,14 +74,14 @@ def _stored_form(photo: Image.Image, data: bytes, box: Box | None, settings: Pho
     fits = box is None and photo.width == photo.height <= settings.size
     if not fits or photo.format not in jpeg.FORMATS or photo.mode != "RGB" or turn_of(photo) is not None:
         return None
-    kept = [b"\xff\xd8"]
+    pieces = [b"\xff\xd8"]
     for marker, start, end in jpeg.segments(data):
         if marker in _OTHER_FRAMES:
             return None
         if marker == jpeg.SCAN:
-            return b"".join((*kept, data[start : jpeg.end_of_picture(data, start)]))
+            return b"".join((*pieces, data[start : jpeg.end_of_picture(data, start)]))
         if marker not in _DESCRIPTIONS:
-            kept.append(data[start:end])
+            pieces.append(data[start:end])
     return None
 
 

@@ -84,13 +84,13 @@ def _check(warning: str, data: bytes) -> None:
 
 def _bare(data: bytes) -> bytes:
     """The JPEG without application data and comments; the colours may be others then."""
-    kept = [b"\xff\xd8"]
+    pieces = [b"\xff\xd8"]
     for marker, start, end in segments(data):
         if marker == SCAN:
-            kept.append(data[start:])
+            pieces.append(data[start:])
         elif marker != 0xFE and not 0xE0 <= marker <= 0xEF:
-            kept.append(data[start:end])
-    return b"".join(kept)
+            pieces.append(data[start:end])
+    return b"".join(pieces)
 
 
 SCAN = 0xDA
@@ -120,9 +120,9 @@ def end_of_picture(data: bytes, scan: int) -> int:
     while True:
         # Scans and tables say how long they are; coded pixels end where a marker stands that is not theirs.
         place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-        found = _AFTER_ENTROPY.search(data, place)
-        if not found:
+        match = _AFTER_ENTROPY.search(data, place)
+        if not match:
             return len(data)
-        place = found.start()
+        place = match.start()
         if data[place + 1] == _END:
             return place + 2

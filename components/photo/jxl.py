@@ -16,9 +16,9 @@ def size_of(data: bytes) -> tuple[int, int] | None:
 
     def take(count: int) -> int:
         nonlocal bits
-        taken = bits & ((1 << count) - 1)
+        value = bits & ((1 << count) - 1)
         bits >>= count
-        return taken
+        return value
 
     small = take(1)
     height = _side(take, small)

@@ -50,14 +50,14 @@ def angle_of(photo: Image.Image, box: Box | None, settings: PhotoSettings, turn:
 
     place = square(photo.size, box, settings.model_copy(update={"margin": _MARGIN}))
     if turn is None:
-        found = _on_middle(cut(photo, *place, _SIDE), settings.turns) if settings.turns else None
-        turn = found.turn if found else 0
+        face = _on_middle(cut(photo, *place, _SIDE), settings.turns) if settings.turns else None
+        turn = face.turn if face else 0
     lean = 0.0
     for _ in range(_LOOKS if settings.align else 0):
-        found = _on_middle(cut(photo, *place, _SIDE, turn + lean), ())
-        seen = found.lean if found else 0.0
-        lean += seen
-        if abs(seen) < _LEVEL:
+        face = _on_middle(cut(photo, *place, _SIDE, turn + lean), ())
+        correction = face.lean if face else 0.0
+        lean += correction
+        if abs(correction) < _LEVEL:
             break
     return within_half_turn(turn + lean if abs(lean) <= LARGEST_LEAN else turn)
 

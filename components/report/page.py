@@ -65,12 +65,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, the bytes of a PNG or JPEG file, held by the page itself.
+    """A picture, the bytes of a PNG, JPEG or SVG file, held by the page itself.
 
     Attributes:
         data: of the file.
         caption: a sentence below it that says what is to be seen.
-        format: `png` or `jpeg`.
+        format: `png`, `jpeg` or `svg+xml`.
         alt: what stands for it where it is not seen, if that is not the caption.
     """
 
@@ -88,6 +88,9 @@ class Picture:
     @property
     def size(self) -> tuple[int, int] | None:
         """Width and height in pixels, so that a page does not jump while it loads; None for what cannot be read."""
+        if self.format == "svg+xml":
+            found = re.match(rb'<svg [^>]*width="(\d+)" height="(\d+)"', self.data)
+            return (int(found[1]), int(found[2])) if found else None
         from PIL import Image
 
         try:
@@ -137,20 +140,20 @@ class Surround:
 
 def write(path: Path, title: str, blocks: Iterable[Block], surround: Surround = Surround()) -> None:
     """Write a page; its look is that of templates/base.html."""
-    shown = {"title": title, "blocks": list(blocks), "links": surround.links, "about": surround.about}
-    path.write_text(render("page.html", **shown), encoding="utf-8")
+    variables = {"title": title, "blocks": list(blocks), "links": surround.links, "about": surround.about}
+    path.write_text(render("page.html", **variables), encoding="utf-8")
 
 
-def render(template: str, **shown: Any) -> str:
+def render(template: str, **variables: Any) -> str:
     """A template of this package, filled in."""
-    return _environment().get_template(template).render(**shown)
+    return _environment().get_template(template).render(**variables)
 
 
 def png(figure: Any) -> bytes:
     """A matplotlib figure as PNG."""
-    held = io.BytesIO()
-    figure.savefig(held, format="png", dpi=110)
-    return held.getvalue()
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
 
 
 def figure(value: Any) -> str:

@@ -43,17 +43,17 @@ def pages_of(folder: Path) -> list[Path]:
 
 def _upstream(inputs: Mapping[str, Path]) -> dict[str, tuple[Path, Manifest]]:
     """Folder and manifest of every artifact that went in, those behind the inputs too where they lie beside them."""
-    found: dict[str, tuple[Path, Manifest]] = {}
+    artifacts: dict[str, tuple[Path, Manifest]] = {}
     waiting = dict(inputs)
     while waiting:
         name, folder = waiting.popitem()
-        if name in found or not is_whole(folder):
+        if name in artifacts or not is_whole(folder):
             continue
         manifest = read_manifest(folder)
-        found[name] = folder, manifest
+        artifacts[name] = folder, manifest
         for behind, fingerprint in manifest.inputs.items():
             waiting.setdefault(behind, folder.parent.parent / behind / fingerprint[:16])
-    return found
+    return artifacts
 
 
 def _about(settings: Section, context: StepContext, upstream: Mapping[str, tuple[Path, Manifest]]) -> list[Block]:
@@ -64,10 +64,10 @@ def _about(settings: Section, context: StepContext, upstream: Mapping[str, tuple
         ("commit of Visage", context.commit),
         ("champion at the time", str(context.champion or "none")),
     ]
-    asked = [(name, _text(value)) for name, value in redacted(dotted(settings)).items()]
+    setting_rows = [(name, _text(value)) for name, value in redacted(dotted(settings)).items()]
     return [
         Details("Lineage", [Table(("", "value"), [row for row in lineage if row[1]])]),
-        Details("Settings", [Table(("setting", "value"), asked)]),
+        Details("Settings", [Table(("setting", "value"), setting_rows)]),
     ]
 
 

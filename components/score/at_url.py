@@ -49,7 +49,7 @@ def is_begun(url: str) -> bool:
         return pinned.is_there(url)
 
 
-def check_free(url: str, known: Identity) -> None:
+def check_free(url: str, step_identity: Identity) -> None:
     """See that a URL holds nothing, or this very job, interrupted.
 
     Raises:
@@ -61,7 +61,7 @@ def check_free(url: str, known: Identity) -> None:
             free = begun is not None or next(files.file_names(url), None) is None
     except ValueError as error:
         raise VisageError(f"{error}.", "Name another place with --out, or remove it.", usage=True) from error
-    if begun and begun.fingerprint != known.digest:
+    if begun and begun.fingerprint != step_identity.digest:
         raise VisageError(
             f"{url} holds another job, begun at {begun.started} and interrupted: of other photos, settings or another version "
             "of Visage.",
@@ -72,7 +72,9 @@ def check_free(url: str, known: Identity) -> None:
         raise VisageError(f"{url} holds something else.", "Name another place with --out, or remove it.", usage=True)
 
 
-def execute(url: str, settings: Settings, tracker: Tracker, surroundings: Surroundings, known: Identity) -> Manifest:
+def execute(
+    url: str, settings: Settings, tracker: Tracker, surroundings: Surroundings, step_identity: Identity
+) -> Manifest:
     """Score into a URL; goes on from what an interrupted run of the same job left there.
 
     Args:
@@ -80,16 +82,16 @@ def execute(url: str, settings: Settings, tracker: Tracker, surroundings: Surrou
         settings: of the step.
         tracker: where metrics and progress go.
         surroundings: of the run.
-        known: the step's identity.
+        step_identity: the step's identity.
 
     Raises:
         VisageError: as the step, or the store does not answer.
     """
     started, clock = datetime.now(UTC), time.monotonic()
     with tempfile.TemporaryDirectory(prefix="visage-") as nowhere:
-        context = StepContext({}, Path(nowhere), None, tracker, known.digest, **vars(surroundings))
+        context = StepContext({}, Path(nowhere), None, tracker, step_identity.digest, **vars(surroundings))
         counts = run.score(url, settings, context)
-    manifest = manifest_of(STEP, known, counts, started, time.monotonic() - clock)
+    manifest = manifest_of(STEP, step_identity, counts, started, time.monotonic() - clock)
     with run.explaining_errors(url):
         files.write_bytes(joined(url, MANIFEST), as_text(manifest).encode())
     run.clear_up(url, settings)

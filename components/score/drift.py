@@ -85,36 +85,36 @@ def measure(faces: pd.DataFrame, training: Path, settings: ScoreSettings) -> lis
         table[GENDER] = faces["gender"]
     scored = tfdv.generate_statistics_from_dataframe(table)
     thresholds = {AGE: settings.drift_age, GENDER: settings.drift_gender}
-    known = [name for name in thresholds if _feature(scored, name) and _feature(control, name)]
-    found = distances.measure(scored, control, {name: MEASURES[name] for name in known})
+    features = [name for name in thresholds if _feature(scored, name) and _feature(control, name)]
+    by_feature = distances.measure(scored, control, {name: MEASURES[name] for name in features})
     return [
         Drift(
             name,
             MEASURES[name],
-            found[name].value,
-            found[name].chance,
+            by_feature[name].value,
+            by_feature[name].chance,
             thresholds[name],
             _text(scored, name),
             _text(control, name),
         )
-        for name in known
-        if name in found
+        for name in features
+        if name in by_feature
     ]
 
 
 def _feature(statistics: DatasetFeatureStatisticsList, name: str) -> FeatureNameStatistics | None:
-    for held in statistics.datasets[0].features:
-        if (held.name or ".".join(held.path.step)) == name:
-            return held if held.WhichOneof("stats") == ("num_stats" if name == AGE else "string_stats") else None
+    for feature in statistics.datasets[0].features:
+        if (feature.name or ".".join(feature.path.step)) == name:
+            return feature if feature.WhichOneof("stats") == ("num_stats" if name == AGE else "string_stats") else None
     return None
 
 
 def _text(statistics: DatasetFeatureStatisticsList, name: str) -> str:
-    held = _feature(statistics, name)
-    if held is None:
+    feature = _feature(statistics, name)
+    if feature is None:
         return "unknown"
     if name == AGE:
-        return f"mean {held.num_stats.mean:.1f}, median {held.num_stats.median:.0f} years"
-    counts = {bucket.label: bucket.sample_count for bucket in held.string_stats.rank_histogram.buckets}
-    whole = sum(counts.values()) or 1
-    return ", ".join(f"{label} {count / whole:.0%}" for label, count in sorted(counts.items()))
+        return f"mean {feature.num_stats.mean:.1f}, median {feature.num_stats.median:.0f} years"
+    counts = {bucket.label: bucket.sample_count for bucket in feature.string_stats.rank_histogram.buckets}
+    total = sum(counts.values()) or 1
+    return ", ".join(f"{label} {count / total:.0%}" for label, count in sorted(counts.items()))

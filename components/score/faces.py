@@ -39,14 +39,14 @@ def faces_of(photo: Image.Image, settings: PhotoSettings, detector: Detector | N
         pixels = np.asarray(crop_face(photo, None, settings, angle))
         return [Face(pixels, (0, 0, photo.width, photo.height), None, angle)]
     faces = []
-    for found in sorted(detector(photo), key=lambda held: (held.left, held.top)):
-        box = found.left, found.top, found.right, found.bottom
+    for detection in sorted(detector(photo), key=lambda face: (face.left, face.top)):
+        box = detection.left, detection.top, detection.right, detection.bottom
         try:
-            angle = angle_of(photo, box, settings, found.turn)
+            angle = angle_of(photo, box, settings, detection.turn)
             pixels = np.asarray(crop_face(photo, box, settings, angle))
         except PhotoRejected:
             continue
         left, top, right, bottom = (round(edge) for edge in box)
         within = max(left, 0), max(top, 0), min(right, photo.width), min(bottom, photo.height)
-        faces.append(Face(pixels, within, found.score, angle))
+        faces.append(Face(pixels, within, detection.score, angle))
     return faces

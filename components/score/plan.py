@@ -74,8 +74,8 @@ class Plan:
         file, batch = divmod(number, self.parts_a_file)
         with explaining(self.folder):
             data = _read(_entries(self.folder, file))
-        held = ipc.open_file(pa.BufferReader(data)).get_batch(batch)
-        return [Entry(*values) for values in zip(*(column.to_pylist() for column in held.columns), strict=True)]
+        record_batch = ipc.open_file(pa.BufferReader(data)).get_batch(batch)
+        return [Entry(*values) for values in zip(*(column.to_pylist() for column in record_batch.columns), strict=True)]
 
     def stretches(self) -> Iterator[Stretch]:
         """All parts but those of compressed tars, in stretches that lie in one file of the plan each."""
@@ -120,17 +120,17 @@ def write(
     parts_a_file = max(1, ENTRIES // size)
     entries, streams = iter(listing), _Streams(sources)
     count = parts = 0
-    while held := list(islice(entries, size * parts_a_file)):
+    while chunk := list(islice(entries, size * parts_a_file)):
         written = pa.BufferOutputStream()
         with ipc.new_file(written, _SCHEMA) as writer:
-            for first in range(0, len(held), size):
-                writer.write_batch(_batch(held[first : first + size]))
-                streams.see(parts, held[first].source)
+            for first in range(0, len(chunk), size):
+                writer.write_batch(_batch(chunk[first : first + size]))
+                streams.see(parts, chunk[first].source)
                 parts += 1
         files.write_bytes(_entries(folder, (parts - 1) // parts_a_file), written.getvalue().to_pybytes())
-        count += len(held)
+        count += len(chunk)
         listed(count)
-    plan = Plan(folder, tuple(sources), count, size, parts_a_file, tuple(streams.found))
+    plan = Plan(folder, tuple(sources), count, size, parts_a_file, tuple(streams.stretches))
     files.write_bytes(joined(folder, _WHOLE), json.dumps(asdict(plan)).encode())
     return plan
 
@@ -142,10 +142,10 @@ def read(folder: str) -> Plan:
         FileNotFoundError: there is none, or only the beginnings of one.
         OSError: it cannot be read.
     """
-    held = json.loads(files.read_bytes(joined(folder, _WHOLE)))
-    sources = tuple(Source(**source) for source in held["sources"])
-    streams = tuple((start, stop) for start, stop in held["streams"])
-    return Plan(folder, sources, held["files"], held["size"], held["parts_a_file"], streams)
+    document = json.loads(files.read_bytes(joined(folder, _WHOLE)))
+    sources = tuple(Source(**source) for source in document["sources"])
+    streams = tuple((start, stop) for start, stop in document["streams"])
+    return Plan(folder, sources, document["files"], document["size"], document["parts_a_file"], streams)
 
 
 class _Streams:
@@ -154,16 +154,16 @@ class _Streams:
     def __init__(self, sources: Sequence[Source]) -> None:
         self._sources = sources
         self._last = -1
-        self.found: list[Stretch] = []
+        self.stretches: list[Stretch] = []
 
     def see(self, part: int, source: int) -> None:
         """A part whose first entry is of this source; parts come in their order."""
         if not self._sources[source].is_stream:
             return
-        if source == self._last and self.found[-1][1] == part:
-            self.found[-1] = self.found[-1][0], part + 1
+        if source == self._last and self.stretches[-1][1] == part:
+            self.stretches[-1] = self.stretches[-1][0], part + 1
         else:
-            self.found.append((part, part + 1))
+            self.stretches.append((part, part + 1))
         self._last = source
 
 

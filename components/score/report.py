@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from components.report import charts, page
+from components.report import bars, charts, page
+from schemas.record import MAX_AGE
 from schemas.reject import REASONS
 
 
@@ -27,7 +28,7 @@ def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[bytes], sur
     if summary["faces"]:
         parts += [
             page.Heading("Who was found"),
-            page.Picture(_distribution(summary), _AGES, alt="Bars: faces by estimated age"),
+            page.Picture(_distribution(summary["ages"]), _AGES, "svg+xml", "Bars: faces by estimated age"),
         ]
         for title, label in (("age class", "age_classes"), ("gender", "genders")):
             if summary[label]:
@@ -35,22 +36,22 @@ def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[bytes], sur
     if summary["drift"]:
         rows = [
             (
-                held["feature"],
-                held["measure"],
-                held["distance"],
-                held["threshold"],
-                100 * held["chance"],
-                held["scored"],
-                held["training"],
+                feature_drift["feature"],
+                feature_drift["measure"],
+                feature_drift["distance"],
+                feature_drift["threshold"],
+                100 * feature_drift["chance"],
+                feature_drift["scored"],
+                feature_drift["training"],
             )
-            for held in summary["drift"]
+            for feature_drift in summary["drift"]
         ]
         columns = ("feature", "measure", "distance", "warned above", "by chance in, %", "scored", "training")
-        told = (
+        explanation = (
             "How far the scored faces are from those the model learned from: 0 is the same, 1 has nothing in common. It is "
             "warned of only where chance alone would give such a distance in fewer than 1 % of all cases."
         )
-        parts += [page.Heading("Against the training data"), page.Table(columns, rows, told)]
+        parts += [page.Heading("Against the training data"), page.Table(columns, rows, explanation)]
     if summary["rejects"]:
         rejects = [(reason, REASONS[reason], count) for reason, count in summary["rejects"].items()]
         parts += [page.Heading("Rejects"), page.Table(("reason", "meaning", "photos"), rejects)]
@@ -65,13 +66,7 @@ def write(path: Path, summary: Mapping[str, Any], pictures: Iterable[bytes], sur
 _AGES = "Faces by estimated age, in decades. The estimates stand here, not the truth: a model that errs moves the bars."
 
 
-def _distribution(summary: Mapping[str, Any]) -> bytes:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 3), layout="constrained")
-    axes = figure.subplots()
-    axes.bar(list(summary["ages"]), list(summary["ages"].values()), color=charts.PLAIN)
-    axes.set_xlabel("estimated age, years")
-    axes.set_ylabel("faces")
-    axes.spines[["top", "right"]].set_visible(False)
-    return page.png(figure)
+def _distribution(ages: Mapping[str, int]) -> bytes:
+    """Bars of the faces by decade, which are called as `20-29`."""
+    counts = [ages.get(f"{first}-{first + 9}", 0) for first in range(0, MAX_AGE + 1, 10)]
+    return bars.stacked("", "estimated age, years", "faces", 10, {"": counts}, {"": charts.PLAIN}, every=20)

@@ -40,7 +40,17 @@ SUMMARY = "summary.json"
 """Written when all scores are in their place; what the work needed is removed after it."""
 
 _PAGE, _STAGING = "summary.html", "staging"
-_KEPT = ("photos", "scored", "without_face", "rejected", "faces", "age_mean", "photos_per_second", "model", "precision")
+_COUNTS = (
+    "photos",
+    "scored",
+    "without_face",
+    "rejected",
+    "faces",
+    "age_mean",
+    "photos_per_second",
+    "model",
+    "precision",
+)
 
 
 def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
@@ -72,7 +82,8 @@ def score(output: str, settings: Settings, context: StepContext) -> Mapping[str,
         if not _is_scored(output):
             _score(output, settings, context)
         summary = json.loads(files.read_bytes(joined(output, SUMMARY)))
-    return {name: summary[name] for name in _KEPT if summary[name] is not None} | {"warnings": len(summary["warnings"])}
+    counts = {name: summary[name] for name in _COUNTS if summary[name] is not None}
+    return counts | {"warnings": len(summary["warnings"])}
 
 
 def _is_scored(output: str) -> bool:
@@ -127,13 +138,13 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
     from components.score import job, staged_model, summary
     from components.score.work import Work
 
-    wanted, clock = settings.score, time.monotonic()
+    score_settings, clock = settings.score, time.monotonic()
     pipeline = beam_job.pipeline(settings.beam)  # first of all: what the runner lacks is told before photos are listed
     begun, version = _begun(output, settings, context)
     log.info("scoring with %s in %s", version, begun.precision)
     model = registry.download(version)
     room = _room(output, settings, begun)
-    plan = _plan(wanted, joined(room, "plan"), context.tracker)
+    plan = _plan(score_settings, joined(room, "plan"), context.tracker)
     log.info("%d photos in %d parts", plan.files, plan.parts)
 
     places = job.Places(plan.folder, staged_model.stage(model / "estimator", room), joined(room, "parts"))
@@ -143,11 +154,11 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
     counted: Mapping[str, Any] = {}
     if len(done) < plan.parts:
         started = datetime.fromisoformat(begun.started)
-        work = Work.of(wanted, version, model, begun.precision, started, plan.parts)
+        work = Work.of(score_settings, version, model, begun.precision, started, plan.parts)
         workers = settings.beam.workers or cores()
         if settings.beam.runner == "local":
             job.share_cores(workers)
-        begin = pipeline | "start" >> start(settings.beam, "score", room, _must_be_reached(plan, wanted.photos))
+        begin = pipeline | "start" >> start(settings.beam, "score", room, _must_be_reached(plan, score_settings.photos))
         job.build(begin, work, places, plan, done, workers)
         with _progress(places.parts, plan, context.tracker):
             counted = counters(beam_job.run(pipeline), "score")
@@ -158,8 +169,8 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
     collected = summary.collect(
         places.parts, plan, output, lambda count: context.tracker.progress(count, plan.parts, "parts collected")
     )
-    drifts = drift.measure(collected.population.sample.table(), model / "statistics" / "train.pb", wanted)
-    warnings = [str(found) for found in drifts if found.exceeded]
+    drifts = drift.measure(collected.population.sample.table(), model / "statistics" / "train.pb", score_settings)
+    warnings = [str(feature_drift) for feature_drift in drifts if feature_drift.exceeded]
     for warning in warnings:
         log.warning(warning)
     figures = {
@@ -168,12 +179,12 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
         "model_run": version.run_id,
         "precision": begun.precision,
         "started": begun.started,
-        "inputs": redacted(wanted.photos),
+        "inputs": redacted(score_settings.photos),
         **summary.figures(collected),
         "seconds": round(seconds, 1),
         "photos_per_second": round((plan.files - plan.files_in(done)) / seconds, 1),
         "beam": counted,
-        "drift": [asdict(found) for found in drifts],
+        "drift": [asdict(feature_drift) for feature_drift in drifts],
         "warnings": warnings,
     }
     _write_page(output, figures, collected.pictures, surround.of_step("score", settings, context))
@@ -185,7 +196,7 @@ def _begun(output: str, settings: Settings, context: StepContext) -> tuple[Pinne
     """The job, as it was begun if it was interrupted, and its model."""
     from components.estimator import precision
 
-    wanted = settings.score
+    score_settings = settings.score
     try:
         begun = pinned.read(output)
     except ValueError as error:
@@ -205,10 +216,10 @@ def _begun(output: str, settings: Settings, context: StepContext) -> tuple[Pinne
         begun = None
     if begun:
         return begun, registry.resolve(begun.model)
-    version = registry.resolve(wanted.model or _registered(context))
+    version = registry.resolve(score_settings.model or _registered(context))
     started = datetime.now(UTC).isoformat(timespec="seconds")
     begun = Pinned(
-        str(version), started, precision.chosen(wanted.precision), settings.beam.staging, context.fingerprint
+        str(version), started, precision.chosen(score_settings.precision), settings.beam.staging, context.fingerprint
     )
     pinned.write(output, begun)
     return begun, version
@@ -231,8 +242,8 @@ def _registered(context: StepContext) -> str:
             "Give --set score.model=NAME@ALIAS, for instance visage@champion.",
             usage=True,
         )
-    held = json.loads((context.inputs["register"] / "registered.json").read_text())
-    return f"{held['name']}/{held['scoring_version']}"
+    registration = json.loads((context.inputs["register"] / "registered.json").read_text())
+    return f"{registration['name']}/{registration['scoring_version']}"
 
 
 def _plan(settings: ScoreSettings, folder: str, tracker: Tracker) -> Plan:
@@ -257,14 +268,14 @@ def _must_be_reached(plan: Plan, photos: Sequence[str]) -> list[str]:
     What a list names is none of them: a folder in it that is not there is a reject for each of its photos.
     """
     named = {absolute(photo).rstrip("/") for photo in photos}
-    there = (
+    places = (
         source.place
         for source in plan.sources
         if source.kind != "folder"
         or source.place in named
         or (not is_remote(source.place) and Path(source.place).is_dir())
     )
-    return list(islice(there, 100))
+    return list(islice(places, 100))
 
 
 @contextmanager
@@ -275,13 +286,13 @@ def _progress(folder: str, plan: Plan, tracker: Tracker) -> Iterator[None]:
     def watch() -> None:
         pause = 1.0
         while not over.wait(pause):
-            asked = time.monotonic()
+            started = time.monotonic()
             try:
                 done = plan.files_in(parts.done(folder))
             except OSError:
                 continue  # what the store says next time is early enough; the workers tell if it stays away
             tracker.progress(done, plan.files, "photos")
-            pause = max(1.0, 20 * (time.monotonic() - asked))
+            pause = max(1.0, 20 * (time.monotonic() - started))
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -312,5 +323,5 @@ def _link(version: ModelVersion, summary: Mapping[str, Any], tracker: Tracker) -
         active = mlflow.active_run()
         if active and version.model_id:
             client().log_inputs(active.info.run_id, models=[LoggedModelInput(version.model_id)])
-    for held in summary["drift"]:
-        tracker.metric(f"drift_{held['feature'].rpartition('/')[2]}", held["distance"])
+    for feature_drift in summary["drift"]:
+        tracker.metric(f"drift_{feature_drift['feature'].rpartition('/')[2]}", feature_drift["distance"])

@@ -69,11 +69,11 @@ def fetch(staged: StagedModel, precision: str) -> Estimator:
         VisageError: it cannot be read or loaded, or is not what was put there.
     """
     with _FETCHING:
-        held = _FETCHED.get((staged.digest, precision))
-        if held is None:
+        estimator = _FETCHED.get((staged.digest, precision))
+        if estimator is None:
             _FETCHED.clear()  # of an earlier job
-            held = _FETCHED[staged.digest, precision] = _fetched(staged, precision)
-        return held
+            estimator = _FETCHED[staged.digest, precision] = _fetched(staged, precision)
+        return estimator
 
 
 _FETCHED: dict[tuple[str, str], Estimator] = {}

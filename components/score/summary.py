@@ -37,26 +37,26 @@ class Sample:
     """Some faces, taken evenly from all that come: every one, every second one, every fourth ... as they become more."""
 
     def __init__(self) -> None:
-        self._every, self._seen, self._size = 1, 0, 0
-        self._taken: list[pd.DataFrame] = []
+        self._every, self._count, self._size = 1, 0, 0
+        self._frames: list[pd.DataFrame] = []
 
     def add(self, faces: pd.DataFrame) -> None:
         """Look at further faces, columns `age` and `gender`."""
-        numbered = faces[["age", "gender"]].set_index(pd.RangeIndex(self._seen, self._seen + len(faces)))
-        self._seen += len(faces)
+        numbered = faces[["age", "gender"]].set_index(pd.RangeIndex(self._count, self._count + len(faces)))
+        self._count += len(faces)
         self._take([numbered[numbered.index % self._every == 0]])
         while self._size > SAMPLE:
             self._every *= 2
-            everything, self._taken, self._size = self._taken, [], 0
+            everything, self._frames, self._size = self._frames, [], 0
             self._take([some[some.index % self._every == 0] for some in everything])
 
     def _take(self, some: list[pd.DataFrame]) -> None:
-        self._taken += some
+        self._frames += some
         self._size += sum(map(len, some))
 
     def table(self) -> pd.DataFrame:
         """The faces that were taken, columns `age` (years) and `gender`."""
-        return pd.concat(self._taken, ignore_index=True) if self._taken else pd.DataFrame({"age": [], "gender": []})
+        return pd.concat(self._frames, ignore_index=True) if self._frames else pd.DataFrame({"age": [], "gender": []})
 
 
 @dataclass

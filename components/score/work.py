@@ -57,7 +57,7 @@ class Work:
 
     @classmethod
     def of(
-        cls, wanted: ScoreSettings, version: ModelVersion, model: Path, precision: str, started: datetime, parts: int
+        cls, settings: ScoreSettings, version: ModelVersion, model: Path, precision: str, started: datetime, parts: int
     ) -> "Work":
         """The work that the settings want done in so many parts, with a version whose files lie in the folder `model`."""
         return cls(
@@ -66,10 +66,10 @@ class Work:
             model_version=version.version,
             precision=precision,
             started=started,
-            detector=wanted.looks_with,
-            min_score=wanted.min_score,
-            batch=wanted.batch,
-            pictures=_pictures_by_part(wanted.pictures, parts),
+            detector=settings.looks_with,
+            min_score=settings.min_score,
+            batch=settings.batch,
+            pictures=_pictures_by_part(settings.pictures, parts),
         )
 
     def finder(self) -> Detector | None:
@@ -83,8 +83,8 @@ class Work:
 
 def _pictures_by_part(count: int, parts: int) -> dict[int, int]:
     """How many photos each part keeps for the summary page, so that they come from everywhere."""
-    wanted = Counter(index * parts // count for index in range(count)) if parts else Counter[int]()
-    return dict(sorted(wanted.items()))
+    counts = Counter(index * parts // count for index in range(count)) if parts else Counter[int]()
+    return dict(sorted(counts.items()))
 
 
 def score_part(

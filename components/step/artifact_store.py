@@ -58,8 +58,8 @@ class ArtifactStore:
         Raises:
             VisageError: the place cannot be read.
         """
-        known = self._known(step, fingerprint)
-        return Manifest(**known["manifest"]) if known else None
+        record = self._record(step, fingerprint)
+        return Manifest(**record["manifest"]) if record else None
 
     def fetch(self, step: Step, fingerprint: str, final: Path) -> bool:
         """Make an artifact that is kept the folder `final`; whether it was there, whole.
@@ -67,17 +67,17 @@ class ArtifactStore:
         Raises:
             VisageError: the place cannot be read; `final` holds something.
         """
-        known = self._known(step, fingerprint)
-        if not known:
+        record = self._record(step, fingerprint)
+        if not record:
             return False
         if final.is_dir() and any(final.iterdir()):
             raise VisageError(f"{final} is not empty.", "Name a folder that is new or empty.", usage=True)
         fetched = final.with_name(f".{final.name}.fetched")
         shutil.rmtree(fetched, ignore_errors=True)
-        folder = f"{self.place}/artifacts/{step.name}/{fingerprint[:16]}/{known['folder']}"
+        folder = f"{self.place}/artifacts/{step.name}/{fingerprint[:16]}/{record['folder']}"
         with self._explained():
             try:
-                _copy_all({f"{folder}/{name}": str(fetched / name) for name in known["files"]})
+                _copy_all({f"{folder}/{name}": str(fetched / name) for name in record["files"]})
             except FileNotFoundError:
                 log.warning("the artifact of %s in %s has lost files: it is made anew", step.name, folder)
                 shutil.rmtree(fetched, ignore_errors=True)
@@ -96,10 +96,10 @@ class ArtifactStore:
             return
         inside = sorted(str(file.relative_to(final)) for file in final.rglob("*") if file.is_file())
         base, copy = f"{self.place}/artifacts/{step.name}/{manifest.fingerprint[:16]}", uuid.uuid4().hex
-        known = {"manifest": asdict(artifact.read_manifest(final)), "folder": copy, "files": inside}
+        record = {"manifest": asdict(artifact.read_manifest(final)), "folder": copy, "files": inside}
         with self._explained():
             _copy_all({str(final / name): f"{base}/{copy}/{name}" for name in inside})
-            files.write_bytes(f"{base}.json", json.dumps(known, indent=1).encode())
+            files.write_bytes(f"{base}.json", json.dumps(record, indent=1).encode())
 
     @contextlib.contextmanager
     def carried(self, step: Step, fingerprint: str, partial: Path) -> Iterator[None]:
@@ -117,9 +117,9 @@ class ArtifactStore:
         sender = _Sender(partial, where)
         if not partial.is_dir() or not any(partial.iterdir()):
             with self._explained():
-                left = sorted(files.file_names(where))
-                _copy_all({f"{where}/{name}": str(partial / name) for name in left})
-            if left:
+                unfinished = sorted(files.file_names(where))
+                _copy_all({f"{where}/{name}": str(partial / name) for name in unfinished})
+            if unfinished:
                 log.info("goes on with what was done before, in %s", where)
             sender.take_as_sent()
         if not self.first:
@@ -139,14 +139,14 @@ class ArtifactStore:
         if not names.is_remote(where):
             shutil.rmtree(names.local(where), ignore_errors=True)  # the folders that held it
 
-    def _known(self, step: Step, fingerprint: str) -> dict:
+    def _record(self, step: Step, fingerprint: str) -> dict:
         file = f"{self.place}/artifacts/{step.name}/{fingerprint[:16]}.json"
         with self._explained():
             try:
-                known = json.loads(files.read_bytes(file))
+                record = json.loads(files.read_bytes(file))
             except FileNotFoundError:
                 return {}
-        return known if known["manifest"]["fingerprint"] == fingerprint else {}
+        return record if record["manifest"]["fingerprint"] == fingerprint else {}
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:
@@ -182,7 +182,7 @@ class _Sender(threading.Thread):
 
     def take_as_sent(self) -> None:
         """What the folder holds now came from where it would be sent."""
-        self.sent = self._look()
+        self.sent = self._states()
 
     def run(self) -> None:
         while not self._ended.wait(EVERY):
@@ -203,17 +203,17 @@ class _Sender(threading.Thread):
     def _send(self, begun: float) -> None:
         if not self.folder.is_dir():
             return  # it has its final name
-        held = self._look()
+        states = self._states()
         # What was written after this began to look may name what it has not seen.
-        settled = {name: state for name, state in held.items() if state.changed < begun}
+        settled = {name: state for name, state in states.items() if state.changed < begun}
         for name in sorted(settled, key=lambda name: settled[name].changed):
             if self.sent.get(name) == settled[name]:
                 continue
             if not self._send_one(name, settled[name]):
                 return
             self.sent[name] = settled[name]
-        if settled == held == self._look():
-            for name in [name for name in self.sent if name not in held]:
+        if settled == states == self._states():
+            for name in [name for name in self.sent if name not in states]:
                 files.remove(f"{self.where}/{name}")
                 del self.sent[name]
 
@@ -233,13 +233,13 @@ class _Sender(threading.Thread):
         finally:
             link.unlink()
 
-    def _look(self) -> dict[str, _Written]:
-        seen = {}
-        for inside, _, held in os.walk(self.folder):
-            for path in (Path(inside, name) for name in held if not name.endswith(".partial")):
+    def _states(self) -> dict[str, _Written]:
+        states = {}
+        for inside, _, file_names in os.walk(self.folder):
+            for path in (Path(inside, name) for name in file_names if not name.endswith(".partial")):
                 with contextlib.suppress(FileNotFoundError):
-                    seen[str(path.relative_to(self.folder))] = _written(path)
-        return seen
+                    states[str(path.relative_to(self.folder))] = _written(path)
+        return states
 
 
 def _written(path: Path) -> _Written:

@@ -61,7 +61,7 @@ def settings_of(step: Step, arguments: argparse.Namespace, base: Mapping[str, An
                 usage=True,
             )
         values = merge(step.settings, values, given)
-    values = {section: held for section, held in values.items() if section in step.settings.model_fields}
+    values = {section: value for section, value in values.items() if section in step.settings.model_fields}
     return build(step.settings, values, arguments.set, f"the settings of {step.name}")
 
 
@@ -74,8 +74,8 @@ def inputs_of(step: Step, arguments: argparse.Namespace) -> dict[str, Path]:
     inputs = {}
     for name, folder in arguments.input:
         if name not in step.inputs:
-            wanted = " ".join(f"--input {wanted} DIR" for wanted in step.inputs) or "no input"
-            raise VisageError(f"--input {name} {folder}: the step {step.name} takes {wanted}.", usage=True)
+            accepted = " ".join(f"--input {step_name} DIR" for step_name in step.inputs) or "no input"
+            raise VisageError(f"--input {name} {folder}: the step {step.name} takes {accepted}.", usage=True)
         if is_remote(folder):
             raise VisageError(
                 f"--input {name} {folder}: an input is a folder of this machine.",
@@ -170,10 +170,10 @@ def _stopped_by(number: int) -> Iterator[None]:
         signal.signal(number, before)
 
 
-def _text(given: str) -> str:
-    if given.lstrip().startswith("{"):
-        return given
+def _text(file_or_json: str) -> str:
+    if file_or_json.lstrip().startswith("{"):
+        return file_or_json
     try:
-        return Path(given).read_text()
+        return Path(file_or_json).read_text()
     except (OSError, UnicodeDecodeError) as error:
-        raise VisageError(f"The settings file {given} cannot be read: {error}", usage=True) from error
+        raise VisageError(f"The settings file {file_or_json} cannot be read: {error}", usage=True) from error

@@ -38,8 +38,8 @@ def folder_for(out: str) -> Iterator[Path]:
                 f"{out} holds something that no step made.", "Name a place that is new or empty.", usage=True
             )
         files.write_bytes(names.joined(out, _HALF), b"")  # before hours of work: can this be written to?
-    with tempfile.TemporaryDirectory(prefix="visage-") as held:
-        folder = Path(held) / names.basename(out)
+    with tempfile.TemporaryDirectory(prefix="visage-") as temporary:
+        folder = Path(temporary) / names.basename(out)
         try:
             yield folder
         except BaseException:
@@ -61,13 +61,13 @@ def _is_ours(out: str) -> bool:
 
 def _bring(folder: Path, out: str) -> None:
     files.remove(names.joined(out, MANIFEST))  # what was there is whole no more
-    made = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
+    artifact_files = sorted(str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file())
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(partial(_bring_one, folder, out), (name for name in made if name != MANIFEST)))
-        others = (name for name in files.file_names(out) if name not in {*made, _HALF})
+        list(pool.map(partial(_bring_one, folder, out), (name for name in artifact_files if name != MANIFEST)))
+        others = (name for name in files.file_names(out) if name not in {*artifact_files, _HALF})
         while some := list(islice(others, 1000)):
             list(pool.map(files.remove, (names.joined(out, name) for name in some)))
-    if MANIFEST in made:
+    if MANIFEST in artifact_files:
         _bring_one(folder, out, MANIFEST)
     files.remove(names.joined(out, _HALF))
 

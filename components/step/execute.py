@@ -32,7 +32,7 @@ def execute(
     final: Path,
     tracker: Tracker,
     surroundings: Surroundings = _ALONE,
-    known: Identity | None = None,
+    step_identity: Identity | None = None,
 ) -> artifact.Manifest:
     """Run a step and make what it writes the artifact `final`.
 
@@ -46,7 +46,7 @@ def execute(
         final: folder that the artifact is to be.
         tracker: where metrics and progress go.
         surroundings: of the run.
-        known: the step's identity, where it has been taken already; files outside can be many.
+        step_identity: the step's identity, where it has been taken already; files outside can be many.
 
     Raises:
         VisageError: the step failed in a way that a person can mend; an input is not a whole artifact; `final` holds
@@ -56,45 +56,45 @@ def execute(
         raise VisageError(
             f"{final} holds something that no step made.", "Name a folder that is new or empty.", usage=True
         )
-    known = known or identity.of_step(step, settings, inputs, surroundings.champion)
-    partial = artifact.partial_folder(final, known.digest)
-    for line in not_gone_on_with(step, known, partial, artifact.partial_folders(final)):
+    step_identity = step_identity or identity.of_step(step, settings, inputs, surroundings.champion)
+    partial = artifact.partial_folder(final, step_identity.digest)
+    for line in not_gone_on_with(step, step_identity, partial, artifact.partial_folders(final)):
         log.warning("%s", line)
     with _sole_use(final, partial):
         if not step.resumable:
             _empty(partial)
         started, clock = datetime.now(UTC), time.monotonic()
         previous = newest(final.parent, step.name, besides=final)
-        context = StepContext(inputs, partial, previous, tracker, known.digest, **vars(surroundings))
-        (partial / _WORK).write_text(known.as_json())
+        context = StepContext(inputs, partial, previous, tracker, step_identity.digest, **vars(surroundings))
+        (partial / _WORK).write_text(step_identity.as_json())
         try:
             counts = step.run(settings, context)
         except VisageError:
             with suppress(VisageError):  # if the server is away too, the step's own failure is what must be told
                 tracker.reports(partial, step.report_globs)
             raise
-        manifest = manifest_of(step, known, counts, started, time.monotonic() - clock)
+        manifest = manifest_of(step, step_identity, counts, started, time.monotonic() - clock)
         artifact.publish(partial, final, manifest)
         (final / _WORK).unlink(missing_ok=True)
-    for left in artifact.partial_folders(final):  # NAME is taken now: no job can go on there
-        log.info("removed what an interrupted job of %s had left in %s", step.name, left)
-        shutil.rmtree(left, ignore_errors=True)
+    for leftover in artifact.partial_folders(final):  # NAME is taken now: no job can go on there
+        log.info("removed what an interrupted job of %s had left in %s", step.name, leftover)
+        shutil.rmtree(leftover, ignore_errors=True)
     return manifest
 
 
 def manifest_of(
-    step: Step, known: Identity, counts: Mapping[str, Any], started: datetime, seconds: float
+    step: Step, step_identity: Identity, counts: Mapping[str, Any], started: datetime, seconds: float
 ) -> artifact.Manifest:
     """The manifest of what a step has made: its identity, what it counted, when it was started and how long it took."""
     return artifact.Manifest(
         step=step.name,
-        fingerprint=known.digest,
-        settings=known.settings,
-        inputs=known.inputs,
-        external=known.external,
-        champion=known.champion,
-        code=known.code,
-        installed=known.installed,
+        fingerprint=step_identity.digest,
+        settings=step_identity.settings,
+        inputs=step_identity.inputs,
+        external=step_identity.external,
+        champion=step_identity.champion,
+        code=step_identity.code,
+        installed=step_identity.installed,
         lock=identity.of_lock(),
         counts=dict(counts),
         started=started.isoformat(timespec="microseconds"),
@@ -106,8 +106,8 @@ def newest(folder: Path, step: str, besides: Path | None = None) -> Path | None:
     """The whole artifact of a step in a folder that was made last; those of other steps do not count."""
     if not folder.is_dir():
         return None
-    made = [held for held in folder.iterdir() if held != besides and held.name[0] != "." and _is_of(step, held)]
-    return max(made, key=lambda held: (held / artifact.MANIFEST).stat().st_mtime, default=None)
+    artifacts = [path for path in folder.iterdir() if path != besides and path.name[0] != "." and _is_of(step, path)]
+    return max(artifacts, key=lambda path: (path / artifact.MANIFEST).stat().st_mtime, default=None)
 
 
 def not_gone_on_with(step: Step, now: Identity, mine: Path, partials: Iterable[Path]) -> list[str]:
@@ -173,11 +173,11 @@ def _sole_use(final: Path, partial: Path) -> Iterator[None]:
         VisageError: another job is writing it.
     """
     partial.mkdir(parents=True, exist_ok=True)
-    held = []
+    locks = []
     try:
         for folder in artifact.partial_folders(final):
             lock = (folder / _WORK).open("a")
-            held.append(lock)
+            locks.append(lock)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -186,16 +186,16 @@ def _sole_use(final: Path, partial: Path) -> Iterator[None]:
                 ) from error
         yield
     finally:
-        for lock in held:
+        for lock in locks:
             lock.close()
 
 
 def _empty(folder: Path) -> None:
     """Remove all that a folder holds but the note on its work, whose lock is held."""
-    for held in folder.iterdir():
-        if held.name == _WORK:
+    for path in folder.iterdir():
+        if path.name == _WORK:
             continue
-        if held.is_dir() and not held.is_symlink():
-            shutil.rmtree(held)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
         else:
-            held.unlink()
+            path.unlink()

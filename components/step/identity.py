@@ -133,10 +133,10 @@ def of_step(
 
 
 def _compares(step: Step, settings: Section) -> bool:
-    held: Any = settings
+    value: Any = settings
     for name in step.champion_unless.split(".") if step.champion_unless else ():
-        held = getattr(held, name)
-    return step.reads_champion and not (step.champion_unless and held)
+        value = getattr(value, name)
+    return step.reads_champion and not (step.champion_unless and value)
 
 
 def of_champion(version: "ModelVersion | str | None") -> str:
@@ -150,13 +150,13 @@ def of_champion(version: "ModelVersion | str | None") -> str:
 def of_code(step: str, pages: tuple[str, ...] = ()) -> str:
     """Digest of the source that a step runs, comments, docstrings and descriptions aside; pages are modules that do not count."""
     files = _files(step, pages)
-    held = [(str(file.relative_to(imports.PROJECT)), _meaning(file)) for file in files]
-    held += [
+    digests = [(str(file.relative_to(imports.PROJECT)), _meaning(file)) for file in files]
+    digests += [
         (str(file.relative_to(imports.PROJECT)), hashlib.sha256(file.read_bytes()).hexdigest())
         for file in imports.data_files(files)
         if file.suffix not in _LAYOUT
     ]
-    return _digest(held)
+    return _digest(digests)
 
 
 @cache

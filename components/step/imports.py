@@ -6,6 +6,7 @@ that imports a module of its own by a name made up at run time, every module cou
 
 import ast
 import importlib.metadata
+import importlib.util
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache
@@ -20,6 +21,7 @@ _NAMED_OTHERWISE = {
     "PIL": "pillow",
     "cv2": "opencv-python-headless",
     "google": "protobuf",
+    "pillow_jxl": "pillow-jxl-plugin",
     "sklearn": "scikit-learn",
     "yaml": "PyYAML",
 }
@@ -32,24 +34,24 @@ def project_files(*start: Path, without: Collection[Path] = ()) -> list[Path]:
     Of a package that something is imported from, `__init__` counts, and not what else lies in it. Files `without` are left
     out, with what only they import.
     """
-    found: set[Path] = set()
+    source_files: set[Path] = set()
     waiting = list(start)
     while waiting:
         file = waiting.pop()
-        if file not in found and file not in without:
-            found.add(file)
+        if file not in source_files and file not in without:
+            source_files.add(file)
             waiting += [
                 path for name in imported_names(file) if name.split(".")[0] in _PACKAGES for path in _files_of(name)
             ]
-            waiting += [path for path in _read(file).files if path.suffix == ".py"]
-            if _read(file).by_made_up_names:
+            waiting += [path for path in _references(file).files if path.suffix == ".py"]
+            if _references(file).by_made_up_names:
                 waiting += sorted(file.parent.glob("[!_]*.py"))
-    return sorted(found)
+    return sorted(source_files)
 
 
 def data_files(files: Iterable[Path]) -> list[Path]:
     """Files of the project other than source that some source files name; sorted."""
-    return sorted({path for file in files for path in _read(file).files if path.suffix != ".py"})
+    return sorted({path for file in files for path in _references(file).files if path.suffix != ".py"})
 
 
 def distributions(files: Iterable[Path]) -> list[str]:
@@ -70,7 +72,7 @@ def _owner(top: str) -> str:
     try:
         return importlib.metadata.distribution(_NAMED_OTHERWISE.get(top, top)).name
     except importlib.metadata.PackageNotFoundError:
-        return _owners().get(top, "")
+        return _owners().get(top, "") if importlib.util.find_spec(top) else ""
 
 
 @cache
@@ -88,7 +90,7 @@ def _files_of(module: str) -> Iterator[Path]:
     return (file for file in files if file.is_file())
 
 
-class _Read(NamedTuple):
+class _References(NamedTuple):
     """What is read out of a module's source, all at once: to parse it takes the time.
 
     Attributes:
@@ -103,26 +105,27 @@ class _Read(NamedTuple):
 
 
 @cache
-def _read(file: Path) -> _Read:
+def _references(file: Path) -> _References:
     tree = ast.parse(file.read_bytes())
     nodes = list(ast.walk(tree))
     texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     names = [text for text in texts if "." in text and "/" not in text and len(text) < 100]
-    places = [place / name for name in names for place in (file.parent, PROJECT / "schemas")]
-    return _Read(
+    paths = [folder / name for name in names for folder in (file.parent, PROJECT / "schemas")]
+    return _References(
         tuple(_names(tree)),
-        tuple(place for place in places if place != file and place.is_file()),
+        tuple(path for path in paths if path != file and path.is_file()),
         any(_imports_by_made_up_name(node) for node in nodes if isinstance(node, ast.Call)),
     )
 
 
 def imported_names(file: Path) -> tuple[str, ...]:
     """Dotted names that a file imports; of `from a import b`, both `a` and `a.b`, which may be a module."""
-    return _read(file).imported
+    return _references(file).imported
 
 
 def _imports_by_made_up_name(call: ast.Call) -> bool:
-    return "import_module" in ast.unparse(call.func) and "__name__" in ast.unparse(call)
+    name = getattr(call.func, "attr", None) or getattr(call.func, "id", None)
+    return name == "import_module" and "__name__" in ast.unparse(call)
 
 
 def _names(tree: ast.AST) -> Iterator[str]:

@@ -29,8 +29,8 @@ def free_memory(root: Path = Path("/")) -> int:
     Args:
         root: where /proc and /sys are.
     """
-    left = [_memory_left(folder) for folder in _groups(root, "memory")]
-    return max(0, min(psutil.virtual_memory().available, *(size for size in left if size is not None), 1 << 60))
+    free = [_memory_left(folder) for folder in _groups(root, "memory")]
+    return max(0, min(psutil.virtual_memory().available, *(size for size in free if size is not None), 1 << 60))
 
 
 def _groups(root: Path, controller: str) -> Iterator[Path]:

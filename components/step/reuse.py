@@ -31,8 +31,8 @@ def behind_the_champion(
     if not step.reads_champion or champion is None:
         return ""
     digest = champion.tags.get(f"{identity.INPUT_TAG}{step.name}", "")
-    made = manifest_of(digest) if digest else None
-    if made is None:
+    manifest = manifest_of(digest) if digest else None
+    if manifest is None:
         return ""
-    as_then = identity.of_step(step, settings, inputs, made.champion)
+    as_then = identity.of_step(step, settings, inputs, manifest.champion)
     return digest if as_then.digest == digest else ""

@@ -36,14 +36,14 @@ def external_path(default: Any, description: str, **limits: Any) -> Any:
 
 def marked_fields(section: BaseModel, mark: str) -> dict[str, Any]:
     """Values of the settings that were declared with `runtime_only` or `external_path`, by dotted name."""
-    found: dict[str, Any] = {}
+    marked: dict[str, Any] = {}
     for name, field in type(section).model_fields.items():
         value = getattr(section, name)
         if isinstance(value, BaseModel):
-            found |= {f"{name}.{inner}": held for inner, held in marked_fields(value, mark).items()}
+            marked |= {f"{name}.{inner}": inner_value for inner, inner_value in marked_fields(value, mark).items()}
         elif isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get(mark):
-            found[name] = value
-    return found
+            marked[name] = value
+    return marked
 
 
 def build(model: type[S], values: Mapping[str, Any], overrides: Iterable[str] = (), where: str = "the settings") -> S:
@@ -73,9 +73,9 @@ def merge(model: type[BaseModel] | None, base: Mapping[str, Any], over: Mapping[
         if isinstance(value, Mapping):
             field = model.model_fields.get(key) if model else None
             kinds = _models_in(field.annotation) if field else []
-            held = merged.get(key)
-            held = _of_kind(kinds, held, value.get("kind")) if isinstance(held, Mapping) else {}
-            merged[key] = merge(kinds[0] if len(kinds) == 1 else None, held, value)
+            base_section = merged.get(key)
+            base_section = _of_kind(kinds, base_section, value.get("kind")) if isinstance(base_section, Mapping) else {}
+            merged[key] = merge(kinds[0] if len(kinds) == 1 else None, base_section, value)
         else:
             merged[key] = value
     return merged
@@ -150,11 +150,11 @@ def _refuse_credentials(settings: BaseModel, where: str) -> None:
                 )
 
 
-def _explain(model: type[BaseModel], error: ValidationError, given: Mapping[str, Any], where: str) -> tuple[str, str]:
+def _explain(model: type[BaseModel], error: ValidationError, values: Mapping[str, Any], where: str) -> tuple[str, str]:
     names = list(_names(model))
     lines, hints = [], []
     for problem in error.errors():
-        key = ".".join(_place(problem["loc"], given))
+        key = ".".join(_place(problem["loc"], values))
         if problem["type"] == "extra_forbidden":
             lines.append(f"there is no setting {key}")
             last = key.rpartition(".")[2]
@@ -176,12 +176,12 @@ def _explain(model: type[BaseModel], error: ValidationError, given: Mapping[str,
     return f"In {where}, " + "; ".join(lines) + ".", " ".join(dict.fromkeys(hints))
 
 
-def _place(location: tuple[int | str, ...], given: Any) -> list[str]:
+def _place(location: tuple[int | str, ...], values: Any) -> list[str]:
     """The dotted place of a problem without pydantic's own parts, such as the tag of a union."""
     place = []
     for part in location[:-1]:
-        if isinstance(given, Mapping) and part in given:
-            given = given[part]
+        if isinstance(values, Mapping) and part in values:
+            values = values[part]
             place.append(str(part))
     return [*place, *(str(part) for part in location[-1:])]
 

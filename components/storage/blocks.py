@@ -52,21 +52,21 @@ class _Remote:
     """Reads ahead where one block follows the other, and nothing more than is asked for where it does not."""
 
     def __init__(self, place: str) -> None:
-        held = remote.info(place)
-        if held is None:
+        file = remote.info(place)
+        if file is None:
             raise FileNotFoundError(2, "Not found", place)
-        self._place, self._size = place, held.size
+        self._place, self._size = place, file.size
         self._local = threading.local()
 
     def at(self, offset: int, size: int) -> bytes:
         size = max(0, min(size, self._size - offset))
-        start, held = getattr(self._local, "ahead", (0, b""))
-        if not start <= offset <= offset + size <= start + len(held):
-            follows = start <= offset <= start + len(held) + _AHEAD
-            wanted = min(max(size, _AHEAD), self._size - offset) if follows else size
-            start, held = offset, remote.read(self._place, offset, wanted)
-            self._local.ahead = start, held
-        return held[offset - start : offset - start + size]
+        start, block = getattr(self._local, "ahead", (0, b""))
+        if not start <= offset <= offset + size <= start + len(block):
+            follows = start <= offset <= start + len(block) + _AHEAD
+            length = min(max(size, _AHEAD), self._size - offset) if follows else size
+            start, block = offset, remote.read(self._place, offset, length)
+            self._local.ahead = start, block
+        return block[offset - start : offset - start + size]
 
     def close(self) -> None:
         self._local = threading.local()

@@ -80,14 +80,14 @@ def archive_of(place: str) -> Source | None:
         return None
     try:
         with files.open_file(place) as file:
-            found = kinds.archive_of(place, file)
+            source = kinds.archive_of(place, file)
             file.seek(0)
-            kind = "" if found else kinds.kind_of(file.read(16))
+            kind = "" if source else kinds.kind_of(file.read(16))
     except OSError as error:
         raise VisageError(f"{place} cannot be read: {error.strerror or error}.") from error
     if kind:
         raise VisageError(f"{place} is {kind}, which is not opened.", "Unpack it, and name the folder.", usage=True)
-    return found
+    return source
 
 
 class _Folder:
@@ -99,20 +99,20 @@ class _Folder:
         try:
             return read_local(f"{self._root}/{name}", self._max_bytes)
         except PhotoRejected as rejected:
-            found = folders.find(self._root, name) if rejected.reason == "photo_missing" else None
-            if found is None:
+            path = folders.find(self._root, name) if rejected.reason == "photo_missing" else None
+            if path is None:
                 raise
-        return read_local(found, self._max_bytes)
+        return read_local(path, self._max_bytes)
 
     def version(self, name: str) -> str:
         try:
             state = os.stat(f"{self._root}/{name}")  # noqa: PTH116 - a Path costs more than the call
         except (OSError, ValueError):
-            found = folders.find(self._root, name)
-            if found is None:
+            path = folders.find(self._root, name)
+            if path is None:
                 return ""
             try:
-                state = os.stat(found)  # noqa: PTH116
+                state = os.stat(path)  # noqa: PTH116
             except OSError:
                 return ""
         return f"{state.st_size}-{state.st_mtime_ns}"
@@ -125,37 +125,37 @@ class _Remote:
         self._last = threading.local()
 
     def read(self, name: str) -> bytes:
-        found = self._found(name)
-        if found is None:
+        match = self._find(name)
+        if match is None:
             raise PhotoRejected("photo_missing", f"there is no {self._root}/{name}")
-        url, held = found
-        return read_remote(url, self._max_bytes, held.size)
+        url, file = match
+        return read_remote(url, self._max_bytes, file.size)
 
     def version(self, name: str) -> str:
         try:
-            found = self._found(name)
+            match = self._find(name)
         except PhotoRejected:  # it may not be read, as whoever reads it will hear
             return ""
-        return f"{found[1].size}-{found[1].version}" if found else ""
+        return f"{match[1].size}-{match[1].version}" if match else ""
 
-    def _found(self, name: str) -> tuple[str, remote.Found] | None:
+    def _find(self, name: str) -> tuple[str, remote.StoredFile] | None:
         """The file of this name; asked for once where its version is asked for first and then its bytes."""
         if getattr(self._last, "name", None) != name:
-            self._last.name, self._last.found = name, self._ask(name)
-        return self._last.found
+            self._last.name, self._last.match = name, self._look_up(name)
+        return self._last.match
 
-    def _ask(self, name: str) -> tuple[str, remote.Found] | None:
+    def _look_up(self, name: str) -> tuple[str, remote.StoredFile] | None:
         for spelling in names.spellings(name):
             url = names.joined(self._root, spelling)
             try:
-                held = remote.info(url)
+                file = remote.info(url)
             except PermissionError as error:
                 raise PhotoRejected("photo_unreadable", f"{url} may not be read: {error}") from error
             except OSError as error:
                 hint = "See that its store answers, and try again."
                 raise VisageError(f"{url} cannot be read: {error.strerror or error}.", hint) from error
-            if held:
-                return url, held
+            if file:
+                return url, file
         return None
 
 
@@ -166,14 +166,14 @@ class _Archive:
         if scratch is None:
             scratch = Path(tempfile.mkdtemp(prefix="visage-"))
             weakref.finalize(self, _remove, scratch, os.getpid())
-        what = hashlib.sha256(f"{source.place}\0{encoding}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+        digest = hashlib.sha256(f"{source.place}\0{encoding}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
         with explaining_damage(source.place):
             if source.packing:
-                unpacked = scratch / f"{what}.tar"
+                unpacked = scratch / f"{digest}.tar"
                 _make_once(unpacked, partial(_unpack, source))
                 source = Source("tar", str(unpacked))
-            _make_once(scratch / f"{what}.index", partial(_write_index, source, encoding))
-        self._index = Index(scratch / f"{what}.index")
+            _make_once(scratch / f"{digest}.index", partial(_write_index, source, encoding))
+        self._index = Index(scratch / f"{digest}.index")
         self._reader = Reader([source], max_bytes)
         self._last = threading.local()
 

@@ -43,9 +43,9 @@ def of_remote_folder(path: str) -> Iterator[Entry]:
         OSError: the store does not answer.
     """
     empty = True
-    for found in remote.under(path):
+    for file in remote.under(path):
         empty = False
-        yield judged(Entry(os.fsencode(found.name), size=found.size, version=f"{found.size}-{found.version}"))
+        yield judged(Entry(os.fsencode(file.name), size=file.size, version=f"{file.size}-{file.version}"))
     if empty:
         raise VisageError(f"There is nothing under {path}.", "Check its name and that it may be read.", usage=True)
 
@@ -64,16 +64,16 @@ def of_archive(
     Raises:
         DamagedArchive: at the place from which on it cannot be read.
     """
-    held: Index | None = None
+    index: Index | None = None
     with opened() as file:
         for number, (entry, link) in enumerate(linked(source, file, read, encoding)):
             if link is None:
                 yield judged(entry)
                 continue
-            if held is None:
+            if index is None:
                 # What a link leads to may come later, and need not be near: only an archive that has links is read twice.
-                held = Index.of(source, opened, read, encoding)
-            yield judged(held.behind(entry, link, number))
+                index = Index.of(source, opened, read, encoding)
+            yield judged(index.behind(entry, link, number))
 
 
 def of_file(path: bytes) -> Entry:
@@ -85,5 +85,5 @@ def of_file(path: bytes) -> Entry:
 
 def judged(entry: Entry) -> Entry:
     """An entry, rejected if its name speaks against it."""
-    found = None if entry.reason else objection(entry.name)
-    return replace(entry, reason=found[0], detail=found[1]) if found else entry
+    rejection = None if entry.reason else objection(entry.name)
+    return replace(entry, reason=rejection[0], detail=rejection[1]) if rejection else entry

@@ -93,10 +93,10 @@ def new_file(place: str) -> Iterator[BinaryIO]:
     """
     place = names.local(place)
     if names.is_remote(place):
-        with tempfile.NamedTemporaryFile(prefix="visage-") as held:
-            yield cast(BinaryIO, held.file)
-            held.flush()
-            remote.upload(Path(held.name), place)
+        with tempfile.NamedTemporaryFile(prefix="visage-") as temporary:
+            yield cast(BinaryIO, temporary.file)
+            temporary.flush()
+            remote.upload(Path(temporary.name), place)
         return
     with _replacing(Path(place), durable=False) as file:
         yield file
@@ -140,9 +140,9 @@ def copy(source: str, target: str) -> None:
         if not names.is_remote(source):
             remote.upload(Path(source), target)
             return
-        with tempfile.NamedTemporaryFile(prefix="visage-") as held:
-            remote.download(source, Path(held.name))
-            remote.upload(Path(held.name), target)
+        with tempfile.NamedTemporaryFile(prefix="visage-") as temporary:
+            remote.download(source, Path(temporary.name))
+            remote.upload(Path(temporary.name), target)
         return
     with open_file(source) as file, _replacing(Path(target)) as written:
         shutil.copyfileobj(file, written, 4 << 20)
@@ -166,7 +166,7 @@ def file_names(folder: str) -> Iterator[str]:
     """
     folder = names.local(folder)
     if names.is_remote(folder):
-        yield from (found.name for found in remote.under(folder))
+        yield from (file.name for file in remote.under(folder))
     elif Path(folder).is_dir():
         yield from (name for name, item in folders.walk(folder) if not item.name.endswith(_PARTIAL))
 
@@ -195,9 +195,9 @@ def remove_folder(folder: str) -> None:
         if os.path.lexists(folder):
             shutil.rmtree(folder)
         return
-    found = (names.joined(folder, name) for name in file_names(folder))
+    paths = (names.joined(folder, name) for name in file_names(folder))
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        while some := list(islice(found, 1000)):
+        while some := list(islice(paths, 1000)):
             list(pool.map(remove, some))
 
 

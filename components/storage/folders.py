@@ -19,8 +19,8 @@ def scan(folder: AnyStr) -> Iterator[os.DirEntry[AnyStr]]:
         OSError: it cannot be read.
     """
     with os.scandir(folder) as listing:
-        while held := list(islice(listing, _SORTED_AT_ONCE)):
-            yield from sorted(held, key=lambda item: item.name)
+        while batch := list(islice(listing, _SORTED_AT_ONCE)):
+            yield from sorted(batch, key=lambda item: item.name)
 
 
 def find(root: str, name: str) -> str | None:
@@ -37,10 +37,10 @@ def find(root: str, name: str) -> str | None:
     slashed = name.replace("\\", "/")
     path = "/" if slashed.startswith("/") and not root else root or "."
     for part in filter(None, slashed.split("/")):
-        held = part if os.path.lexists(names.joined(path, part)) else _by_key(path).get(names.key(part))
-        if held is None:
+        actual_name = part if os.path.lexists(names.joined(path, part)) else _by_key(path).get(names.key(part))
+        if actual_name is None:
             return None
-        path = names.joined(path, held)
+        path = names.joined(path, actual_name)
     return path
 
 

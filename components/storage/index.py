@@ -39,7 +39,7 @@ class Index:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._local = threading.local()
-        self._has_links = bool(self._ask("SELECT 1 FROM files WHERE link IS NOT NULL LIMIT 1"))
+        self._has_links = bool(self._fetch_one("SELECT 1 FROM files WHERE link IS NOT NULL LIMIT 1"))
 
     @classmethod
     def of(
@@ -49,19 +49,19 @@ class Index:
         folder = tempfile.mkdtemp(prefix="visage-")
         try:
             build(Path(folder, "index"), linked_while_whole(source, opened, read, encoding))
-            held = cls(Path(folder, "index"))
+            index = cls(Path(folder, "index"))
         except BaseException:
             shutil.rmtree(folder)
             raise
-        weakref.finalize(held, _remove, folder, os.getpid())
-        return held
+        weakref.finalize(index, _remove, folder, os.getpid())
+        return index
 
     def find(self, name: str) -> Entry | None:
         """The file that a name means, however it is spelled, behind links too; None if the archive holds no such file."""
-        found = self._found(name) or self._found(_normal(name)) or self._found_by_key(names.key(name))
-        if found is None:
+        match = self._match(name) or self._match(_normal(name)) or self._match_by_key(names.key(name))
+        if match is None:
             return self._through_links(_normal(name), 0) if self._has_links else None
-        entry, link, number = found
+        entry, link, number = match
         return self._behind(entry, link, number, 0) if link else entry
 
     def behind(self, entry: Entry, link: Link, number: int) -> Entry:
@@ -80,50 +80,53 @@ class Index:
         if followed >= _MOST_LINKS:
             return replace(entry, reason="photo_missing", detail="a link that goes round")
         target = _normal(link.target)
-        found = self._found(target, number) if link.is_hard else self._found(target)
-        if found is None:
-            there = self._through_links(target, followed + 1)
-            if there is None and self._is_folder(target):
+        match = self._match(target, number) if link.is_hard else self._match(target)
+        if match is None:
+            target_entry = self._through_links(target, followed + 1)
+            if target_entry is None and self._is_folder(target):
                 return replace(entry, reason="excluded", detail="a link to a folder that is listed itself")
-            if there is None:
+            if target_entry is None:
                 detail = f"a link to {names.shown(link.target)}, which the archive does not hold"
                 return replace(entry, reason="photo_missing", detail=detail)
-            return replace(there, name=entry.name)
-        there, further, at = found
-        there = replace(there, name=entry.name)
-        return self._behind(there, further, at, followed + 1) if further else there
+            return replace(target_entry, name=entry.name)
+        target_entry, target_link, target_number = match
+        target_entry = replace(target_entry, name=entry.name)
+        return self._behind(target_entry, target_link, target_number, followed + 1) if target_link else target_entry
 
     def _through_links(self, name: str, followed: int) -> Entry | None:
         """A file in a folder that is a link to another folder."""
         folder = posixpath.dirname(name)
         while folder:
-            found = self._found(folder)
-            if found and found[1]:
-                there = Link(posixpath.join(found[1].target, name[len(folder) + 1 :]))
-                held = self._behind(Entry(os.fsencode(name)), there, 0, followed + 1)
-                return None if held.reason == "photo_missing" else held
+            match = self._match(folder)
+            if match and match[1]:
+                link = Link(posixpath.join(match[1].target, name[len(folder) + 1 :]))
+                entry = self._behind(Entry(os.fsencode(name)), link, 0, followed + 1)
+                return None if entry.reason == "photo_missing" else entry
             folder = posixpath.dirname(folder)
         return None
 
     def _is_folder(self, name: str) -> bool:
         if name == ".":
             return True
-        return bool(self._ask("SELECT 1 FROM files WHERE name >= ? AND name < ? LIMIT 1", f"{name}/", f"{name}0"))
+        return bool(self._fetch_one("SELECT 1 FROM files WHERE name >= ? AND name < ? LIMIT 1", f"{name}/", f"{name}0"))
 
-    def _found(self, name: str, before: int | None = None) -> tuple[Entry, Link | None, int] | None:
+    def _match(self, name: str, before: int | None = None) -> tuple[Entry, Link | None, int] | None:
         if before is None:
-            return _read(self._ask(f"{_SELECT} WHERE name = ? ORDER BY number DESC LIMIT 1", name))
-        return _read(self._ask(f"{_SELECT} WHERE name = ? AND number < ? ORDER BY number DESC LIMIT 1", name, before))
+            return _read(self._fetch_one(f"{_SELECT} WHERE name = ? ORDER BY number DESC LIMIT 1", name))
+        return _read(
+            self._fetch_one(f"{_SELECT} WHERE name = ? AND number < ? ORDER BY number DESC LIMIT 1", name, before)
+        )
 
-    def _found_by_key(self, key: str) -> tuple[Entry, Link | None, int] | None:
-        return self._found(key) or _read(self._ask(f"{_SELECT} WHERE key = ? ORDER BY number DESC LIMIT 1", key))
+    def _match_by_key(self, key: str) -> tuple[Entry, Link | None, int] | None:
+        return self._match(key) or _read(self._fetch_one(f"{_SELECT} WHERE key = ? ORDER BY number DESC LIMIT 1", key))
 
-    def _ask(self, question: str, *values: Any) -> Any:
-        held = getattr(self._local, "held", None)
-        if held is None or held[0] != os.getpid():  # a connection must not be used in a fork
+    def _fetch_one(self, query: str, *values: Any) -> Any:
+        pid_and_connection = getattr(self._local, "pid_and_connection", None)
+        # A connection must not be used in a fork.
+        if pid_and_connection is None or pid_and_connection[0] != os.getpid():
             uri = f"file:{quote(str(self._file.absolute()))}?mode=ro&immutable=1"
-            held = self._local.held = os.getpid(), sqlite3.connect(uri, uri=True)
-        return held[1].execute(question, values).fetchone()
+            pid_and_connection = self._local.pid_and_connection = os.getpid(), sqlite3.connect(uri, uri=True)
+        return pid_and_connection[1].execute(query, values).fetchone()
 
 
 def linked_while_whole(
@@ -134,7 +137,7 @@ def linked_while_whole(
         yield from linked(source, file, read, encoding)
 
 
-def build(file: Path, found: Iterable[tuple[Entry, Link | None]]) -> None:
+def build(file: Path, linked_entries: Iterable[tuple[Entry, Link | None]]) -> None:
     """Write the index of what `members.linked` finds into a new file."""
     columns = ", ".join(_COLUMNS)
     with closing(sqlite3.connect(file, isolation_level=None)) as base:
@@ -145,7 +148,7 @@ def build(file: Path, found: Iterable[tuple[Entry, Link | None]]) -> None:
         marks = ", ".join("?" * (len(_COLUMNS) + 5))
         base.executemany(
             f"INSERT INTO files VALUES ({marks})",
-            (_row(number, *held) for number, held in enumerate(found)),
+            (_row(number, *entry_and_link) for number, entry_and_link in enumerate(linked_entries)),
         )
         base.execute("CREATE INDEX by_name ON files (name)")
         base.execute("CREATE INDEX by_key ON files (key) WHERE key IS NOT NULL")
@@ -179,9 +182,9 @@ def _remove(folder: str, process: int) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def in_order(found: Iterable[str]) -> Iterator[tuple[str, int]]:
+def in_order(unsorted_names: Iterable[str]) -> Iterator[tuple[str, int]]:
     """Names in the order of their letters, each with the number of times that it came; sorted on disk if they are many."""
-    waiting = iter(found)
+    waiting = iter(unsorted_names)
     first = list(islice(waiting, _SORTED_IN_MEMORY))
     if len(first) < _SORTED_IN_MEMORY:
         yield from sorted(Counter(first).items())

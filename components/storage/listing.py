@@ -48,8 +48,8 @@ class Listing:
         self._indices: dict[Source, int] = {}
         self._seen: set[int] = set()
         expanded = [_expanded(text) for text in inputs]
-        named = dict.fromkeys(path for found in expanded for path in found)
-        self._by_themselves = {found[0] for found in expanded if len(found) == 1}
+        named = dict.fromkeys(path for paths in expanded for path in paths)
+        self._by_themselves = {paths[0] for paths in expanded if len(paths) == 1}
         self._folders = {path.rstrip("/") for path in named if _is_folder(path)}
         self._named = [path for path in named if path.rstrip("/") not in self._folders or not self._is_inside(path)]
 
@@ -65,8 +65,8 @@ class Listing:
 
     def _entries(self, path: str) -> Iterator[Entry]:
         if path.rstrip("/") in self._folders:
-            found = contents.of_remote_folder(path) if is_remote(path) else contents.of_folder(path)
-            yield from self._in(Source("folder", path.rstrip("/")), found)
+            entries = contents.of_remote_folder(path) if is_remote(path) else contents.of_folder(path)
+            yield from self._in(Source("folder", path.rstrip("/")), entries)
         elif is_picture_name(path) or not (is_remote(path) or Path(path).is_file()):
             yield from self._single(path)
         else:
@@ -101,12 +101,12 @@ class Listing:
             except DamagedArchive as error:
                 yield Entry(b"", reason="photo_unreadable", detail=f"the archive from here on: {error}")
 
-    def _in(self, source: Source, found: Iterable[Entry]) -> Iterator[Entry]:
+    def _in(self, source: Source, entries: Iterable[Entry]) -> Iterator[Entry]:
         if source not in self._indices:
             self._indices[source] = len(self.sources)
             self.sources.append(source)
         index = self._indices[source]
-        return (entry.in_source(index) for entry in found)
+        return (entry.in_source(index) for entry in entries)
 
     def _single(self, path: str, no_photo: str = "") -> Iterator[Entry]:
         """A file by itself; a reject if it is known what else it is."""
@@ -144,19 +144,19 @@ def _expanded(text: str) -> list[str]:
     if is_remote(place):
         remote.check(place)
         with _readable(place):
-            found = list(remote.fitting(place)) if has_magic else [place]
+            paths = list(remote.fitting(place)) if has_magic else [place]
     else:
         path = os.path.abspath(place)  # noqa: PTH100 (resolve() would follow links)
         if os.path.lexists(path):
             return [path]
-        found = sorted(glob.glob(path, recursive=True)) if has_magic else []  # noqa: PTH207
-        if not found and not has_magic and (spelled := folders.find("", path)):
-            found = [spelled]
-    if not found:
+        paths = sorted(glob.glob(path, recursive=True)) if has_magic else []  # noqa: PTH207
+        if not paths and not has_magic and (spelled := folders.find("", path)):
+            paths = [spelled]
+    if not paths:
         raise VisageError(
             f"{text} {'fits no file' if has_magic else 'is not there'}.", "Name photos that exist.", usage=True
         )
-    return found
+    return paths
 
 
 def _is_folder(path: str) -> bool:

@@ -65,8 +65,8 @@ def _absolute(folder: str, written: str) -> str:
     if plain == written and plain.isascii() and "\\" not in plain:
         return os.path.normpath(os.path.join(folder, plain))  # noqa: PTH118
     for path in (os.path.join(folder, written), os.path.join(folder, plain)):  # noqa: PTH118
-        if found := folders.find("/" if path.startswith("/") else "", path):
-            return os.path.normpath(found)
+        if actual_path := folders.find("/" if path.startswith("/") else "", path):
+            return os.path.normpath(actual_path)
     return os.path.normpath(os.path.join(folder, plain))  # noqa: PTH118
 
 
@@ -115,10 +115,10 @@ def _of_parquet(place: str, file: BinaryIO) -> Iterator[str]:
 
     try:
         table = pq.ParquetFile(file)
-        held = table.schema_arrow.names
-        column = _COLUMN if _COLUMN in held else held[0]
-        if column != _COLUMN and len(held) > 1:
-            raise VisageError(f"{place} has no column `{_COLUMN}`, but {', '.join(held)}.", usage=True)
+        columns = table.schema_arrow.names
+        column = _COLUMN if _COLUMN in columns else columns[0]
+        if column != _COLUMN and len(columns) > 1:
+            raise VisageError(f"{place} has no column `{_COLUMN}`, but {', '.join(columns)}.", usage=True)
         for batch in table.iter_batches(columns=[column]):
             yield from (os.fsdecode(value) for value in batch.column(0).to_pylist() if value)
     except (pa.ArrowException, IndexError) as error:

@@ -38,21 +38,28 @@ def linked(
 
 
 def _of_zip(file: BinaryIO, read: Callable[[Entry], bytes], encoding: str) -> Iterator[tuple[Entry, Link | None]]:
-    for held in zips.entries(file, encoding):
-        if held.is_folder and not held.size:
+    for zipped in zips.entries(file, encoding):
+        if zipped.is_folder and not zipped.size:
             continue
-        if max(held.offset, held.size, held.packed) > _LARGEST:
-            yield Entry(held.name, reason="photo_unreadable", detail="the zip gives it a place that no file has"), None
+        if max(zipped.offset, zipped.size, zipped.packed) > _LARGEST:
+            yield (
+                Entry(zipped.name, reason="photo_unreadable", detail="the zip gives it a place that no file has"),
+                None,
+            )
             continue
-        version = f"{held.size}-{held.crc:08x}"
-        entry = Entry(held.name, held.offset, held.size, held.packed, held.method, held.crc, version=version)
-        if held.encrypted:
-            entry = replace(entry, reason="photo_unreadable", detail=f"it is encrypted by {held.encrypted}")
-        elif held.is_link:
+        version = f"{zipped.size}-{zipped.crc:08x}"
+        entry = Entry(
+            zipped.name, zipped.offset, zipped.size, zipped.packed, zipped.method, zipped.crc, version=version
+        )
+        if zipped.encrypted:
+            entry = replace(entry, reason="photo_unreadable", detail=f"it is encrypted by {zipped.encrypted}")
+        elif zipped.is_link:
             yield _zipped_link(entry, read)
             continue
-        elif held.method in zips.METHODS:
-            detail = f"it is compressed by {zips.METHODS[held.method]} (method {held.method}), and only deflate is read"
+        elif zipped.method in zips.METHODS:
+            detail = (
+                f"it is compressed by {zips.METHODS[zipped.method]} (method {zipped.method}), and only deflate is read"
+            )
             entry = replace(entry, reason="photo_unreadable", detail=detail)
         yield entry, None
 

@@ -74,13 +74,13 @@ def spellings(name: str) -> list[str]:
     if "\\" not in name and name.isascii():
         return [name]
     slashed = name.replace("\\", "/")
-    found = [name]
+    candidates = [name]
     if "\\x" in name:  # as `shown` writes bytes that are not UTF-8
-        found.append(
+        candidates.append(
             os.fsdecode(_BYTE.sub(lambda byte: bytes([int(byte[1], 16)]), name.encode("utf-8", "surrogateescape")))
         )
-    found += [slashed, *(unicodedata.normalize(form, slashed) for form in ("NFC", "NFD"))]
-    return list(dict.fromkeys(found))
+    candidates += [slashed, *(unicodedata.normalize(form, slashed) for form in ("NFC", "NFD"))]
+    return list(dict.fromkeys(candidates))
 
 
 def way_out(name: str) -> str:

@@ -100,8 +100,10 @@ def picture_names(root: str, names_encoding: str = "") -> Iterator[Picture]:
     Raises:
         VisageError: the place cannot be read.
     """
-    found = (name for name in file_names(root, names_encoding) if is_picture_name(name) and not _is_hidden(name))
-    for name, times in in_order(found):
+    unsorted_names = (
+        name for name in file_names(root, names_encoding) if is_picture_name(name) and not _is_hidden(name)
+    )
+    for name, times in in_order(unsorted_names):
         yield from (Picture(name, _REPLACED) for _ in range(times - 1))
         yield Picture(name)
 
@@ -118,7 +120,7 @@ def file_names(root: str, names_encoding: str = "") -> Iterator[str]:
         yield from _in_archive(source, names_encoding)
     elif names.is_remote(root):
         with remote.explaining(root):
-            yield from (found.name for found in remote.under(root))
+            yield from (file.name for file in remote.under(root))
     else:
         yield from _in_folder(root)
 

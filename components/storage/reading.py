@@ -65,8 +65,8 @@ class Reader:
                 return read_remote(path, self._max_bytes, entry.size)
             return read_local(path, self._max_bytes)
         try:
-            held = self._blocks(entry.source)
-            return self._zipped(held, entry) if source.kind == "zip" else _tarred(held, entry)
+            archive = self._blocks(entry.source)
+            return self._zipped(archive, entry) if source.kind == "zip" else _tarred(archive, entry)
         except tars.DAMAGE as error:
             raise PhotoRejected("photo_unreadable", f"the archive is damaged here: {error}") from error
         except OSError as error:
@@ -76,31 +76,31 @@ class Reader:
             ) from error
 
     def _blocks(self, index: int) -> Blocks:
-        opened, held = getattr(self._local, "held", (None, None))
-        if held is None or opened != index:
-            if held is not None:
-                self._opened.discard(held)
-                held.close()
-                self._local.held = None, None
-            held = blocks(self._sources[index])
-            self._opened.add(held)
-            self._local.held = index, held
-        return held
+        opened_index, archive = getattr(self._local, "opened", (None, None))
+        if archive is None or opened_index != index:
+            if archive is not None:
+                self._opened.discard(archive)
+                archive.close()
+                self._local.opened = None, None
+            archive = blocks(self._sources[index])
+            self._opened.add(archive)
+            self._local.opened = index, archive
+        return archive
 
-    def _zipped(self, held: Blocks, entry: Entry) -> bytes:
+    def _zipped(self, archive: Blocks, entry: Entry) -> bytes:
         # What cannot be packed any tighter takes up a little more than before.
         if entry.packed > self._max_bytes + self._max_bytes // 100 + 1000:
             raise PhotoRejected("photo_too_large", f"{entry.packed} bytes packed, {self._max_bytes} are allowed")
         if entry.size > max(_LARGEST_RATIO * entry.packed, _ALWAYS_UNPACKED):
             detail = f"{entry.size} bytes are said to be packed into {entry.packed}: a decompression bomb"
             raise PhotoRejected("photo_too_large", detail)
-        data = held.at(entry.offset, LOCAL_HEADER + _NAME_AND_EXTRA + entry.packed)
+        data = archive.at(entry.offset, LOCAL_HEADER + _NAME_AND_EXTRA + entry.packed)
         if len(data) < LOCAL_HEADER or data[:4] != b"PK\x03\x04":
             raise PhotoRejected("photo_unreadable", "the zip holds nothing where its directory says")
         # APPNOTE 4.3.7: the last two numbers are the lengths of name and extra field.
         start = LOCAL_HEADER + int.from_bytes(data[26:28], "little") + int.from_bytes(data[28:30], "little")
         if start > LOCAL_HEADER + _NAME_AND_EXTRA:
-            data, start = held.at(entry.offset + start, entry.packed), 0
+            data, start = archive.at(entry.offset + start, entry.packed), 0
         packed = memoryview(data)[start : start + entry.packed]
         if len(packed) < entry.packed:
             raise PhotoRejected("photo_unreadable", "the zip ends before it does")
@@ -110,10 +110,10 @@ class Reader:
         return data
 
 
-def _tarred(held: Blocks, entry: Entry) -> bytes:
+def _tarred(archive: Blocks, entry: Entry) -> bytes:
     if entry.method == SPARSE:
-        return tars.read_sparse(io.BufferedReader(_File(held)), entry.offset)
-    data = held.at(entry.offset, entry.size)
+        return tars.read_sparse(io.BufferedReader(_File(archive)), entry.offset)
+    data = archive.at(entry.offset, entry.size)
     if len(data) < entry.size:
         raise PhotoRejected("photo_unreadable", "the archive ends before it does")
     return data
@@ -170,10 +170,10 @@ def read_remote(place: str, max_bytes: int, size: int = UNKNOWN) -> bytes:
         raise PhotoRejected("photo_missing", why)
     try:
         if size == UNKNOWN:
-            held = remote.info(place)
-            if held is None:
+            file = remote.info(place)
+            if file is None:
                 raise FileNotFoundError
-            size = held.size
+            size = file.size
         check_size(size, max_bytes)
         return remote.read(place)
     except FileNotFoundError as error:
@@ -200,8 +200,8 @@ def check_size(size: int, max_bytes: int) -> None:
 class _File(io.RawIOBase):
     """Blocks as a file that is read from where one is."""
 
-    def __init__(self, held: Blocks) -> None:
-        self._held, self._place = held, 0
+    def __init__(self, archive: Blocks) -> None:
+        self._archive, self._place = archive, 0
 
     def readable(self) -> bool:
         return True
@@ -210,7 +210,7 @@ class _File(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._held.at(self._place, len(buffer))
+        data = self._archive.at(self._place, len(buffer))
         buffer[: len(data)] = data
         self._place += len(data)
         return len(data)

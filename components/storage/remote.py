@@ -27,7 +27,7 @@ _BUFFER = 4 << 20
 _AT_ONCE = 32
 
 
-class Found(NamedTuple):
+class StoredFile(NamedTuple):
     """A file in a store.
 
     Attributes:
@@ -61,7 +61,7 @@ def check(place: str) -> None:
         raise VisageError(f"{place}: {why}.", usage=True)
 
 
-def found(place: str) -> Iterator[Found]:
+def list_files(place: str) -> Iterator[StoredFile]:
     """All files that a URL means: what fits a pattern, what is under a folder, or the file itself; as they come.
 
     Raises:
@@ -69,9 +69,9 @@ def found(place: str) -> Iterator[Found]:
     """
     check(place)
     with explaining(place):
-        held = info(place) if not place.endswith("/") else None
-        if held:
-            yield held
+        file = info(place) if not place.endswith("/") else None
+        if file:
+            yield file
         elif glob.has_magic(place):
             fixed = _fixed(place)
             yield from (file._replace(name=names.joined(fixed, file.name)) for file in _fitting(place))
@@ -79,7 +79,7 @@ def found(place: str) -> Iterator[Found]:
             yield from under(place)
 
 
-def info(place: str) -> Found | None:
+def info(place: str) -> StoredFile | None:
     """The file of a URL; None if it is none, but perhaps a folder.
 
     Raises:
@@ -88,10 +88,10 @@ def info(place: str) -> Found | None:
     store, path = _opened(place)
     with as_oserror(place):
         try:
-            held = store.info(path)
+            details = store.info(path)
         except FileNotFoundError:
             return None
-    return _found("", held) if held["type"] == "file" else None
+    return _stored_file("", details) if details["type"] == "file" else None
 
 
 def states(root: str, files: Iterable[str]) -> Iterator[tuple[str, tuple[int, str]]]:
@@ -107,11 +107,11 @@ def states(root: str, files: Iterable[str]) -> Iterator[tuple[str, tuple[int, st
             if objection(url):
                 break
             try:
-                held = info(url)
+                file = info(url)
             except PermissionError:
                 break
-            if held:
-                return name, (held.size, held.version)
+            if file:
+                return name, (file.size, file.version)
         return name, (-1, "")
 
     waiting = iter(files)
@@ -120,7 +120,7 @@ def states(root: str, files: Iterable[str]) -> Iterator[tuple[str, tuple[int, st
             yield from pool.map(state, some)
 
 
-def under(place: str) -> Iterator[Found]:
+def under(place: str) -> Iterator[StoredFile]:
     """All files whose URL begins with that of a folder, a page at a time.
 
     Raises:
@@ -134,22 +134,22 @@ def under(place: str) -> Iterator[Found]:
             return
         for folder, _, files in store.walk(path, detail=True):
             inside = folder.removeprefix(path).strip("/")
-            for name, held in sorted(files.items()):
-                if held["type"] == "file":
-                    yield _found(names.joined(inside, name), held)
+            for name, details in sorted(files.items()):
+                if details["type"] == "file":
+                    yield _stored_file(names.joined(inside, name), details)
 
 
-def _pages_of_s3(store: Any, path: str) -> Iterator[Found]:
+def _pages_of_s3(store: Any, path: str) -> Iterator[StoredFile]:
     """Without s3fs's own `find`, which holds a kilobyte for each file."""
     bucket, _, folder = path.partition("/")
     prefix = f"{folder}/" if folder else ""
     more: dict[str, str] = {}
     while True:
         page = store.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **more)
-        for held in page.get("Contents", ()):
-            name = held["Key"].removeprefix(prefix)
+        for s3_object in page.get("Contents", ()):
+            name = s3_object["Key"].removeprefix(prefix)
             if name and not name.endswith("/"):
-                yield Found(name, held["Size"], held["ETag"].strip('"'))
+                yield StoredFile(name, s3_object["Size"], s3_object["ETag"].strip('"'))
         if not page.get("IsTruncated"):
             return
         more = {"ContinuationToken": page["NextContinuationToken"]}
@@ -182,11 +182,11 @@ def _fixed(pattern: str) -> str:
     return re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition("/")[0]
 
 
-def _fitting(pattern: str) -> Iterator[Found]:
+def _fitting(pattern: str) -> Iterator[StoredFile]:
     from fsspec.utils import glob_translate
 
     fixed, fits = _fixed(pattern), re.compile(glob_translate(pattern))
-    return (held for held in under(fixed) if fits.match(names.joined(fixed, held.name)))
+    return (file for file in under(fixed) if fits.match(names.joined(fixed, file.name)))
 
 
 def open_file(place: str) -> BinaryIO:
@@ -330,10 +330,10 @@ def _protocols(store: Any) -> tuple[str, ...]:
     return (store.protocol,) if isinstance(store.protocol, str) else tuple(store.protocol)
 
 
-def _found(name: str, held: dict[str, Any]) -> Found:
+def _stored_file(name: str, details: dict[str, Any]) -> StoredFile:
     marks = ("ETag", "etag", "generation", "content_md5", "LastModified", "last_modified", "mtime", "created")
-    version = next((str(held[mark]) for mark in marks if held.get(mark)), "")
-    return Found(name, int(held["size"] or 0), version.strip('"'))
+    version = next((str(details[mark]) for mark in marks if details.get(mark)), "")
+    return StoredFile(name, int(details["size"] or 0), version.strip('"'))
 
 
 @contextmanager

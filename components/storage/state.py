@@ -83,11 +83,11 @@ def states(place: str) -> Iterator[State]:
     elif os.path.lexists(path):
         yield from _file(path)
     elif glob.has_magic(path):
-        for found in glob.iglob(path, recursive=True):  # noqa: PTH207
-            if os.path.isdir(found):  # noqa: PTH112
-                yield from (state._replace(name=f"{found}/{state.name}") for state in _folder(found))
+        for match in glob.iglob(path, recursive=True):  # noqa: PTH207
+            if os.path.isdir(match):  # noqa: PTH112
+                yield from (state._replace(name=f"{match}/{state.name}") for state in _folder(match))
             else:
-                yield from (state._replace(name=found) for state in _file(found))
+                yield from (state._replace(name=match) for state in _file(match))
     else:
         yield State(place, MISSING, "")
 
@@ -102,7 +102,7 @@ def states_under(root: str, files: Iterable[str]) -> Iterator[State]:
     if names.is_remote(root):
         from components.storage import remote
 
-        yield from (State(name, *held) for name, held in remote.states(root, files))
+        yield from (State(name, *size_and_version) for name, size_and_version in remote.states(root, files))
     elif not os.path.isdir(root):  # noqa: PTH112
         yield _local(root, "")
     else:
@@ -133,23 +133,23 @@ def _named(paths: Iterable[str]) -> Iterator[State]:
         if names.is_remote(path):
             from components.storage import remote
 
-            yield from (State(path, *held) for _, held in remote.states("", [path]))
+            yield from (State(path, *size_and_version) for _, size_and_version in remote.states("", [path]))
         else:
             yield _local(path, path)
 
 
 def _local(path: str, name: str) -> State:
     try:
-        held = os.stat(path)  # noqa: PTH116
+        status = os.stat(path)  # noqa: PTH116
     except (OSError, ValueError):
         return State(name, MISSING, "")
-    return State(name, held.st_size, str(held.st_mtime_ns))
+    return State(name, status.st_size, str(status.st_mtime_ns))
 
 
 def _remote(place: str) -> Iterator[State]:
     from components.storage import remote
 
-    yield from (State(found.name, found.size, found.version) for found in remote.found(place))
+    yield from (State(stored.name, stored.size, stored.version) for stored in remote.list_files(place))
     if lists.is_list(place):
         try:
             with remote.open_file(place) as file:

@@ -122,10 +122,10 @@ def read_sparse(file: BinaryIO, offset: int) -> bytes:
     file.seek(offset)
     with tarfile.open(fileobj=file, mode="r:", encoding="utf-8", errors="surrogateescape") as archive:
         info = archive.next()
-        held = archive.extractfile(info) if info else None
-        if held is None:
+        content = archive.extractfile(info) if info else None
+        if content is None:
             raise tarfile.ReadError("there is no file where one was")
-        return held.read()
+        return content.read()
 
 
 class _Headers:

@@ -87,20 +87,20 @@ def entries(file: BinaryIO, encoding: str = "") -> Iterator[ZipEntry]:
             one block of data under many names (Fifield, "A better zip bomb", WOOT 2019).
     """
     start, length, shift = _directory(file, file.seek(0, 2))
-    taken, is_utf8 = 0, True
-    for held in _records(file, start, length):
-        taken += LOCAL_HEADER + _sizes(held)[1]
+    claimed, is_utf8 = 0, True
+    for record in _records(file, start, length):
+        claimed += LOCAL_HEADER + _sizes(record)[1]
         is_utf8 = is_utf8 and (
-            held.name.isascii() or bool(held.flags & _UTF8) or _is_utf8(_unicode_path(held) or held.name)
+            record.name.isascii() or bool(record.flags & _UTF8) or _is_utf8(_unicode_path(record) or record.name)
         )
-    if taken > start:
-        raise DamagedArchive(f"its entries overlap: they claim {taken:,} bytes of {start:,}")
+    if claimed > start:
+        raise DamagedArchive(f"its entries overlap: they claim {claimed:,} bytes of {start:,}")
     encoding = "utf-8" if is_utf8 else encoding
-    for held in _records(file, start, length):
-        size, packed, offset = _sizes(held)
-        name = held.name if held.name.isascii() or held.flags & _UTF8 else _decoded(held, encoding)
+    for record in _records(file, start, length):
+        size, packed, offset = _sizes(record)
+        name = record.name if record.name.isascii() or record.flags & _UTF8 else _decoded(record, encoding)
         mode = (
-            held.attributes >> 16 if held.made >> 8 == 3 else 0
+            record.attributes >> 16 if record.made_by >> 8 == 3 else 0
         )  # 3: made on Unix, where the upper half is the file's mode
         yield ZipEntry(
             # Some programs of Windows write backslashes, whatever the format says (APPNOTE 4.4.17).
@@ -108,11 +108,11 @@ def entries(file: BinaryIO, encoding: str = "") -> Iterator[ZipEntry]:
             offset=offset + shift,
             size=size,
             packed=packed,
-            method=held.method,
-            crc=held.crc,
-            is_folder=held.name.endswith((b"/", b"\\")),
+            method=record.method,
+            crc=record.crc,
+            is_folder=record.name.endswith((b"/", b"\\")),
             is_link=stat.S_ISLNK(mode),
-            encrypted=_encryption(held.flags, held.method),
+            encrypted=_encryption(record.flags, record.method),
         )
 
 
@@ -145,17 +145,17 @@ def _directory_64(file: BinaryIO, end: int) -> tuple[int, int, int] | None:
     # Data before the zip shifts this record too: it stands right before its locator.
     place = max(place, end - _LOCATOR_64.size - _END_64.size)
     file.seek(place)
-    held = file.read(_END_64.size)
-    if len(held) < _END_64.size or held[:4] != b"PK\x06\x06":
+    record = file.read(_END_64.size)
+    if len(record) < _END_64.size or record[:4] != b"PK\x06\x06":
         raise DamagedArchive("its 64-bit directory is damaged")
-    *_, length, start = _END_64.unpack(held)
+    *_, length, start = _END_64.unpack(record)
     return length, start, place
 
 
 class _Record(NamedTuple):
     """An entry of the directory as it is written."""
 
-    made: int
+    made_by: int
     flags: int
     method: int
     crc: int
@@ -169,20 +169,20 @@ class _Record(NamedTuple):
 
 def _records(file: BinaryIO, start: int, length: int) -> Iterator[_Record]:
     file.seek(start)
-    left = length
-    while left > 0:
-        held = file.read(_ENTRY.size)
-        if len(held) < _ENTRY.size or held[:4] != b"PK\x01\x02":
+    remaining = length
+    while remaining > 0:
+        header = file.read(_ENTRY.size)
+        if len(header) < _ENTRY.size or header[:4] != b"PK\x01\x02":
             raise DamagedArchive("its directory is damaged")
-        (_, made, _, flags, method, _, _, crc, packed, size, name, extra, comment, _, _, attributes, offset) = (
-            _ENTRY.unpack(held)
+        (_, made_by, _, flags, method, _, _, crc, packed, size, name, extra, comment, _, _, attributes, offset) = (
+            _ENTRY.unpack(header)
         )
         rest = file.read(name + extra + comment)
         if len(rest) < name + extra + comment:
             raise DamagedArchive("its directory is cut short")
-        left -= _ENTRY.size + len(rest)
+        remaining -= _ENTRY.size + len(rest)
         yield _Record(
-            made, flags, method, crc, packed, size, attributes, offset, rest[:name], rest[name : name + extra]
+            made_by, flags, method, crc, packed, size, attributes, offset, rest[:name], rest[name : name + extra]
         )
 
 
@@ -202,26 +202,26 @@ def _is_utf8(name: bytes) -> bool:
     return True
 
 
-def _unicode_path(held: _Record) -> bytes:
+def _unicode_path(record: _Record) -> bytes:
     """The name in an entry's Unicode Path field; empty if it has none, or one of another name."""
-    for kind, content in _fields(held.extra):
+    for kind, content in _fields(record.extra):
         # One byte of version, and the checksum of the name that it stands for.
         if (
             kind == _UNICODE_PATH
             and content[:1] == b"\1"
-            and content[1:5] == zlib.crc32(held.name).to_bytes(4, "little")
+            and content[1:5] == zlib.crc32(record.name).to_bytes(4, "little")
         ):
             return content[5:]
     return b""
 
 
-def _decoded(held: _Record, encoding: str) -> bytes:
+def _decoded(record: _Record, encoding: str) -> bytes:
     """A name that is not said to be UTF-8, as UTF-8; bytes that are none in its encoding stay as they are."""
-    if path := _unicode_path(held):
+    if path := _unicode_path(record):
         return path
-    if encoding == "utf-8" or (not encoding and _is_utf8(held.name)):
-        return held.name
-    return held.name.decode(encoding or "cp437", "surrogateescape").encode("utf-8", "surrogateescape")
+    if encoding == "utf-8" or (not encoding and _is_utf8(record.name)):
+        return record.name
+    return record.name.decode(encoding or "cp437", "surrogateescape").encode("utf-8", "surrogateescape")
 
 
 def _fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
@@ -233,12 +233,12 @@ def _fields(extra: bytes) -> Iterator[tuple[int, bytes]]:
         place += 4 + length
 
 
-def _sizes(held: _Record) -> tuple[int, int, int]:
+def _sizes(record: _Record) -> tuple[int, int, int]:
     """Size, packed size and offset, from the 64-bit extra field where they do not fit into 32 bits (APPNOTE 4.5.3)."""
-    size, packed, offset = held.size, held.packed, held.offset
+    size, packed, offset = record.size, record.packed, record.offset
     if _IN_64_BITS not in (size, packed, offset):
         return size, packed, offset
-    for kind, content in _fields(held.extra):
+    for kind, content in _fields(record.extra):
         if kind == _SIZES_64:
             values = iter(struct.unpack(f"<{len(content) // 8}Q", content[: len(content) // 8 * 8]))
             size, packed, offset = (next(values, v) if v == _IN_64_BITS else v for v in (size, packed, offset))

@@ -79,7 +79,7 @@ def _places(side: int, drawn: tf.Tensor, settings: AugmentSettings) -> tuple[tf.
     d, e, f = tf.sin(angle) * scale, tf.cos(angle + shear) * scale, drawn[5] * settings.shift * side
     middle = (side - 1) / 2
     x, y = tf.meshgrid(tf.range(side, dtype=tf.float32) - middle, tf.range(side, dtype=tf.float32) - middle)
-    a, b, c, d, e, f = (held[:, None, None] for held in (a, b, c, d, e, f))
+    a, b, c, d, e, f = (coefficient[:, None, None] for coefficient in (a, b, c, d, e, f))
     return a * x + b * y + c + middle, d * x + e * y + f + middle
 
 
@@ -97,7 +97,7 @@ def _painted(images: tf.Tensor, level: tf.Tensor, drawn: tf.Tensor, settings: Au
 def _coloured(images: tf.Tensor, level: tf.Tensor, drawn: tf.Tensor, settings: AugmentSettings) -> tf.Tensor:
     """Saturation about the grey of a pixel, contrast about the grey of a face, brightness."""
     level = level[:, None, None, None]
-    saturation, contrast, brightness = (held[:, None, None, None] for held in tf.unstack(drawn))
+    saturation, contrast, brightness = (change[:, None, None, None] for change in tf.unstack(drawn))
     grey = tf.reduce_mean(images, axis=3, keepdims=True)
     images = grey + (images - grey) * (1 + saturation * settings.saturation)
     images = level + (images - level) * (1 + contrast * settings.contrast)

@@ -36,14 +36,14 @@ def example_weights(settings: Settings, split: "Split") -> losses.Weights:
         near = np.exp(-((years[:, None] - years) ** 2) / (2 * SMOOTHED**2))
         counts = near @ counts / near.sum(axis=1)
     genders = np.array([split.genders[MALE], split.genders[FEMALE]], float)
-    held: Mapping[str, np.ndarray] = {"age_class": counts, "female": genders}
-    return {label: _weights(count, balance) for label, count in held.items()}
+    counts_by_label: Mapping[str, np.ndarray] = {"age_class": counts, "female": genders}
+    return {label: _weights(count, balance) for label, count in counts_by_label.items()}
 
 
 def _weights(counts: np.ndarray, balance: float) -> np.ndarray:
     """Weights whose mean over the examples is 1; a label without examples weighs as the rarest that has some."""
-    seen = counts[counts > 0]
-    if not seen.size:
+    present = counts[counts > 0]
+    if not present.size:
         return np.ones(len(counts), np.float32)
-    weights = np.maximum(counts, seen.min()) ** -balance
+    weights = np.maximum(counts, present.min()) ** -balance
     return (weights * counts.sum() / (weights * counts).sum()).astype(np.float32)

@@ -35,8 +35,8 @@ _WIDEST = 60.0
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a network said of N faces, without any correction, and what is true of them.
+class CalibrationSet:
+    """A network's outputs for N faces, without any correction, and the labels of these.
 
     Attributes:
         outputs: as `components.estimator.heads.probabilities` describes them.
@@ -49,7 +49,7 @@ class Told:
     female: np.ndarray
 
     @classmethod
-    def joined(cls, parts: Sequence["Told"]) -> "Told":
+    def joined(cls, parts: Sequence["CalibrationSet"]) -> "CalibrationSet":
         """Several as one."""
         outputs = {name: np.concatenate([part.outputs[name] for part in parts]) for name in parts[0].outputs}
         return cls(
@@ -57,44 +57,46 @@ class Told:
         )
 
 
-def tell(network: Any, batches: Iterable[Any]) -> Told:
-    """What a saved network says of batches of images and labels."""
+def predict(network: Any, batches: Iterable[Any]) -> CalibrationSet:
+    """The outputs of a saved network for batches of images, with their labels."""
     run, parts = backend.forward(network), []
     for images, labels in batches:
         outputs = {name: np.asarray(value) for name, value in run(images).items()}
         age, female = (np.asarray(labels[name]).astype(float) for name in ("age", "female"))
-        parts.append(Told(outputs, age, female))
-    return Told.joined(parts)
+        parts.append(CalibrationSet(outputs, age, female))
+    return CalibrationSet.joined(parts)
 
 
-def fit(told: Told, age_bins: AgeBins) -> Calibration:
+def fit(calibration_set: CalibrationSet, age_bins: AgeBins) -> Calibration:
     """The corrections that help, fitted to these faces."""
     measured: dict[str, Any] = {}
-    aged, gendered = ~np.isnan(told.ages), ~np.isnan(told.female)
-    age, ages = told.outputs["age"][aged], told.ages[aged]
+    aged, gendered = ~np.isnan(calibration_set.ages), ~np.isnan(calibration_set.female)
+    age, ages = calibration_set.outputs["age"][aged], calibration_set.ages[aged]
     age_temperature, gender_temperature, limits = 1.0, 1.0, None
     if len(age_bins.centres) and len(ages) >= MIN_FACES:
         age_temperature, measured["age_temperature"] = _age_temperature(age, ages, age_bins)
         age = sharpened(age, age_temperature)
     if len(ages) >= MIN_FACES:
         limits, measured["interval"] = _interval_limits(AgeDistribution.of(age, age_bins), ages)
-    if "female" in told.outputs and gendered.sum() >= MIN_FACES:
-        female = told.outputs["female"][gendered, 0].astype(np.float64)
-        gender_temperature, measured["gender_temperature"] = _gender_temperature(female, told.female[gendered])
+    if "female" in calibration_set.outputs and gendered.sum() >= MIN_FACES:
+        female = calibration_set.outputs["female"][gendered, 0].astype(np.float64)
+        gender_temperature, measured["gender_temperature"] = _gender_temperature(
+            female, calibration_set.female[gendered]
+        )
     for name, figures in measured.items():
         log.info("calibration, %s: %s", name.replace("_", " "), "kept" if figures["kept"] else "left out")
     return Calibration(age_temperature, gender_temperature, limits, measured)
 
 
 def _age_temperature(shares: np.ndarray, ages: np.ndarray, age_bins: AgeBins) -> tuple[float, dict[str, Any]]:
-    def told(temperature: float, rows: np.ndarray) -> AgeDistribution:
+    def distribution(temperature: float, rows: np.ndarray) -> AgeDistribution:
         return AgeDistribution.of(sharpened(shares[rows], temperature), age_bins)
 
     def nll(temperature: float, rows: np.ndarray) -> float:
-        return -float(told(temperature, rows).log_probability(ages[rows]).mean())
+        return -float(distribution(temperature, rows).log_probability(ages[rows]).mean())
 
     def mae(temperature: float, rows: np.ndarray) -> float:
-        return float(np.abs(told(temperature, rows).mean - ages[rows]).mean())
+        return float(np.abs(distribution(temperature, rows).mean - ages[rows]).mean())
 
     return _temperature(len(ages), {"nll": nll, "age_mae": mae})
 
@@ -120,32 +122,40 @@ def _temperature(
     def best(rows: np.ndarray) -> float:
         return float(np.exp(minimize_scalar(lambda log_t: first(np.exp(log_t), rows), bounds=(-1.5, 1.5)).x))
 
-    rows = [(best(others), held) for others, held in _folds(faces)]
+    rows = [(best(others), held_out) for others, held_out in _folds(faces)]
     after, before = (
         {
-            name: sum(figure(temperature if fitted else 1.0, held) * len(held) for temperature, held in rows) / faces
+            name: sum(
+                figure(temperature if fitted else 1.0, held_out) * len(held_out) for temperature, held_out in rows
+            )
+            / faces
             for name, figure in figures.items()
         }
         for fitted in (True, False)
     )
-    kept = all(after[name] <= before[name] for name in figures) and after != before
-    return best(np.arange(faces)) if kept else 1.0, {"kept": kept, "before": before, "after": after, "faces": faces}
+    improves = all(after[name] <= before[name] for name in figures) and after != before
+    return best(np.arange(faces)) if improves else 1.0, {
+        "kept": improves,
+        "before": before,
+        "after": after,
+        "faces": faces,
+    }
 
 
-def _interval_limits(told: AgeDistribution, ages: np.ndarray) -> tuple[IntervalLimits | None, dict[str, Any]]:
-    mean, std = told.mean, told.std
-    before = np.stack([told.percentile((1 - LEVEL) / 2), told.percentile((1 + LEVEL) / 2)])
+def _interval_limits(distribution: AgeDistribution, ages: np.ndarray) -> tuple[IntervalLimits | None, dict[str, Any]]:
+    mean, std = distribution.mean, distribution.std
+    before = np.stack([distribution.percentile((1 - LEVEL) / 2), distribution.percentile((1 + LEVEL) / 2)])
     after = np.empty_like(before)
-    for others, held in _folds(len(ages)):
+    for others, held_out in _folds(len(ages)):
         limits = interval_limits(ages[others], mean[others], std[others])
-        after[:, held] = limits.interval(mean[held], std[held])
+        after[:, held_out] = limits.interval(mean[held_out], std[held_out])
     misses = {name: _miss_by_decade(ages, *ends) for name, ends in (("before", before), ("after", after))}
-    kept = misses["after"] < misses["before"]
+    improves = misses["after"] < misses["before"]
     figures = {
         name: {"coverage_miss_by_decade": misses[name], "width": float((ends[1] - ends[0]).mean())}
         for name, ends in (("before", before), ("after", after))
     }
-    return interval_limits(ages, mean, std) if kept else None, {"kept": kept, **figures, "faces": len(ages)}
+    return interval_limits(ages, mean, std) if improves else None, {"kept": improves, **figures, "faces": len(ages)}
 
 
 def interval_limits(ages: np.ndarray, mean: np.ndarray, std: np.ndarray) -> IntervalLimits:

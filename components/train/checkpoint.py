@@ -19,7 +19,7 @@ _STATE = "state"
 
 def write(path: Path, groups: Mapping[str, Sequence[keras.Variable]], state: Mapping[str, Any]) -> None:
     """Write the values of groups of variables, and what else must be known to go on."""
-    arrays = {f"{name}/{i}": np.asarray(held) for name, group in groups.items() for i, held in enumerate(group)}
+    arrays = {f"{name}/{i}": np.asarray(variable) for name, group in groups.items() for i, variable in enumerate(group)}
     arrays[_STATE] = np.frombuffer(json.dumps(state).encode(), np.uint8)
     partial = path.with_suffix(".partial")
     with partial.open("wb") as file:
@@ -36,11 +36,11 @@ def read(path: Path, groups: Mapping[str, Sequence[keras.Variable]]) -> dict[str
         ValueError: the file is damaged, or is of other variables; some may have been changed.
     """
     try:
-        with np.load(path, allow_pickle=False) as held:
+        with np.load(path, allow_pickle=False) as arrays:
             for name, group in groups.items():
                 for number, variable in enumerate(group):
-                    variable.assign(held[f"{name}/{number}"])
-            return json.loads(held[_STATE].tobytes())
+                    variable.assign(arrays[f"{name}/{number}"])
+            return json.loads(arrays[_STATE].tobytes())
     except FileNotFoundError:
         return None
     except (KeyError, ValueError, zipfile.BadZipFile, EOFError, OSError) as error:

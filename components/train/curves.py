@@ -50,8 +50,8 @@ def panel(title: str, names: Sequence[str], history: list[dict[str, float]], bes
 
 def _draw_panel(axes: Any, title: str, names: Sequence[str], history: list[dict[str, float]], best: int) -> None:
     for name, colour in zip(names, charts.SERIES, strict=False):
-        held = [(row["epoch"], row[name]) for row in history if name in row]
-        axes.plot(*zip(*held, strict=True), marker=".", color=colour, label=name)
+        points = [(row["epoch"], row[name]) for row in history if name in row]
+        axes.plot(*zip(*points, strict=True), marker=".", color=colour, label=name)
     axes.axvline(best, color=charts.GUIDE, linestyle=":", label=f"best, epoch {best}")
     axes.set(title=title, xlabel="epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)

@@ -48,7 +48,7 @@ class Split:
         genders: how many of them have each gender.
         paths: of the shards.
         estimator: which decides the size of faces and the age classes.
-        held: the decoded faces with their labels, kept in memory once read; None where they are read anew every epoch.
+        cached: the decoded faces with their labels, kept in memory once read; None where they are read anew every epoch.
         folds: those whose examples count; None where all do.
     """
 
@@ -59,7 +59,7 @@ class Split:
     genders: Counter[str]
     paths: list[str]
     estimator: EstimatorSettings
-    held: tf.data.Dataset | None
+    cached: tf.data.Dataset | None
     folds: tuple[int, ...] | None = None
 
 
@@ -114,12 +114,12 @@ def _by_fold(paths: Iterable[str]) -> dict[int, Shard]:
         for path in paths
         for example in map(decode, read_records(Path(path)))
     ]
-    found = {}
+    shards_by_fold = {}
     for fold in sorted({fold for fold, *_ in rows}):
-        labels = list(zip(*(labels for held, *labels in rows if held == fold), strict=True))
+        labels = list(zip(*(labels for row_fold, *labels in rows if row_fold == fold), strict=True))
         counts = [dict(Counter(label for label in column if label is not None)) for column in labels]
-        found[fold] = Shard("", len(labels[0]), 0, *counts)
-    return found
+        shards_by_fold[fold] = Shard("", len(labels[0]), 0, *counts)
+    return shards_by_fold
 
 
 def _split(
@@ -132,13 +132,13 @@ def _split(
 ) -> Split:
     examples = sum(count.examples for count in counts)
     small = examples * estimator.size**2 * 3 < free_memory() / 4
-    kept = cache == "always" or (cache == "auto" and small)
-    held = _decoded(_of(folds, tf.data.TFRecordDataset(paths)), estimator).cache() if kept else None
+    in_memory = cache == "always" or (cache == "auto" and small)
+    cached = _decoded(_of(folds, tf.data.TFRecordDataset(paths)), estimator).cache() if in_memory else None
     labels: dict[str, Counter] = {"ages": Counter(), "age_classes": Counter(), "genders": Counter()}
     for count in counts:
         for label, counter in labels.items():
             counter.update(getattr(count, label))
-    return Split(name, examples, **labels, paths=paths, estimator=estimator, held=held, folds=folds)
+    return Split(name, examples, **labels, paths=paths, estimator=estimator, cached=cached, folds=folds)
 
 
 def training_batches(
@@ -153,8 +153,8 @@ def training_batches(
     hosts, host = share.num_input_pipelines, share.input_pipeline_id
     batch_size = min(settings.batch_size, split.examples) // share.num_replicas_in_sync
     seed = settings.seed * 1_000_003 + epoch
-    if split.held is not None:
-        faces = split.held.shuffle(split.examples, seed).shard(hosts, host)
+    if split.cached is not None:
+        faces = split.cached.shuffle(split.examples, seed).shard(hosts, host)
     else:
         files = tf.data.Dataset.from_tensor_slices(split.paths).shuffle(len(split.paths), seed)
         records = files.interleave(tf.data.TFRecordDataset, cycle_length=8, num_parallel_calls=PARALLEL)
@@ -173,7 +173,7 @@ def training_batches(
 
 def validation_batches(split: Split, settings: TrainSettings) -> tf.data.Dataset:
     """Every example once, as it is."""
-    faces = split.held
+    faces = split.cached
     if faces is None:
         faces = _decoded(_of(split.folds, tf.data.TFRecordDataset(split.paths)), split.estimator)
     return _ahead(faces.batch(settings.batch_size))
@@ -201,10 +201,10 @@ def _of(folds: tuple[int, ...] | None, records: tf.data.Dataset) -> tf.data.Data
         return records
     feature = {"split/fold": tf.io.FixedLenFeature([], tf.int64, -1)}
 
-    def wanted(record: tf.Tensor) -> tf.Tensor:
+    def in_folds(record: tf.Tensor) -> tf.Tensor:
         return tf.reduce_any(tf.io.parse_single_example(record, feature)["split/fold"] == tf.constant(folds, tf.int64))
 
-    return records.filter(wanted)
+    return records.filter(in_folds)
 
 
 def _decoded(records: tf.data.Dataset, estimator: EstimatorSettings) -> tf.data.Dataset:
@@ -219,16 +219,16 @@ def _decoded(records: tf.data.Dataset, estimator: EstimatorSettings) -> tf.data.
     ranks = tf.range(1, len(estimator.age.classes) + 1)
 
     def read(records: tf.Tensor) -> tuple[tf.Tensor, Labels]:
-        held = tf.io.parse_example(records, features)
-        gender, unknown = held["face/gender"], tf.constant(float("nan"))
-        age = tf.where(held["face/age"] < 0, unknown, tf.cast(held["face/age"], tf.float32))
-        named = tf.reduce_sum(tf.where(classes == held["face/age_class"][:, None], ranks, 0), axis=1) - 1
+        parsed = tf.io.parse_example(records, features)
+        gender, unknown = parsed["face/gender"], tf.constant(float("nan"))
+        age = tf.where(parsed["face/age"] < 0, unknown, tf.cast(parsed["face/age"], tf.float32))
+        named = tf.reduce_sum(tf.where(classes == parsed["face/age_class"][:, None], ranks, 0), axis=1) - 1
         labels = {
             "age": age,
             "age_class": tf.maximum(heads.class_of(age, estimator.age), named),
             "female": tf.where(gender == "", unknown, tf.cast(gender == FEMALE, tf.float32)),
         }
-        return held["image/encoded"], labels
+        return parsed["image/encoded"], labels
 
     def face(jpeg: tf.Tensor, labels: Labels) -> tuple[tf.Tensor, Labels]:
         return pixels.decode(jpeg, estimator.size), labels

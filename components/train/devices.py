@@ -34,7 +34,7 @@ def strategy() -> Strategy:
         VisageError: TF_CONFIG cannot be read, the hosts' names and this one's number do not fit, or there are several hosts and
             JAX computes.
     """
-    _take_number_of_job()
+    _set_tf_config()
     try:
         hosts = json.loads(os.environ.get("TF_CONFIG") or "{}").get("cluster", {}).get("worker", [])
     except (ValueError, AttributeError) as error:
@@ -63,7 +63,7 @@ def count(shared: Strategy) -> int:
     return shared.device_mesh.devices.size if backend.name() == "jax" else shared.num_replicas_in_sync
 
 
-def _take_number_of_job() -> None:
+def _set_tf_config() -> None:
     """Set TF_CONFIG where it is not set and the hosts are named; this one is known by its number in the Job."""
     if os.environ.get("TF_CONFIG") or not os.environ.get(HOSTS):
         return
@@ -122,12 +122,12 @@ def precision(policy: str) -> Iterator[None]:
 
 
 def _generations() -> list[int]:
-    """The compute capability of every GPU, without what stands after the point; 0 for one that tells none, as AMD's."""
+    """The compute capability of every GPU, without what stands after the point; 0 for one that reports none, as AMD's."""
     if backend.name() == "jax":
         import jax
 
-        told = [str(getattr(gpu, "compute_capability", "")) for gpu in jax.devices() if gpu.platform != "cpu"]
-        return [int(major) if (major := each.partition(".")[0]).isdecimal() else 0 for each in told]
+        capabilities = [str(getattr(gpu, "compute_capability", "")) for gpu in jax.devices() if gpu.platform != "cpu"]
+        return [int(major) if (major := each.partition(".")[0]).isdecimal() else 0 for each in capabilities]
     import tensorflow as tf
 
     return [_details(gpu).get("compute_capability", (0, 0))[0] for gpu in tf.config.list_physical_devices("GPU")]

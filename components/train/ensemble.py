@@ -24,10 +24,10 @@ log = logging.getLogger("visage.train")
 
 @dataclass(frozen=True)
 class Part(Tracker):
-    """Tells of one model of several: its metrics under its own name, its progress as a part of the whole.
+    """Reports one model of several: its metrics under its own name, its progress as a part of the whole.
 
     Attributes:
-        whole: is told.
+        whole: the tracker of the run.
         number: of the model, from 0.
         count: of models.
     """
@@ -61,20 +61,22 @@ def train_folds(settings: Settings, context: StepContext, strategy: devices.Stra
     count = settings.train.folds
     folders = folders_of(context.output, count)
     splits = dataset.open_folds(context.inputs["ingest"], count, settings.estimator, settings.train.cache)
-    told = []
+    fold_counts = []
     for number, (folder, (training, validation)) in enumerate(zip(folders, splits, strict=True)):
         ages = training.ages + validation.ages
         log.info("model %d of %d", number + 1, count)
         folder.mkdir(exist_ok=True)
         part = Part(context.tracker, number, count)
-        told.append(train(settings, training, validation, strategy, folder, part))
+        fold_counts.append(train(settings, training, validation, strategy, folder, part))
 
     age_bins = heads.age_bins(settings.estimator.age, ages)
     if settings.estimator.age.head == "regression":
         # Of the single models on faces that they did not see; the average errs a little less.
-        age_bins = replace(age_bins, std=math.sqrt(statistics.fmean(counts["val_age_rmse"] ** 2 for counts in told)))
+        age_bins = replace(
+            age_bins, std=math.sqrt(statistics.fmean(counts["val_age_rmse"] ** 2 for counts in fold_counts))
+        )
     _average(folders, settings, context.inputs["ingest"], context.output / "estimator", age_bins)
-    return _summary(told)
+    return _summary(fold_counts)
 
 
 def _average(folders: list[Path], settings: Settings, ingest: Path, final: Path, age_bins: heads.AgeBins) -> None:
@@ -89,21 +91,21 @@ def _average(folders: list[Path], settings: Settings, ingest: Path, final: Path,
         saved.save_average(members, settings.estimator, partial, age_bins)
         if settings.train.calibrate:
             splits = dataset.open_folds(ingest, len(members), settings.estimator, "never")
-            told = [
-                calibrate.tell(member, dataset.validation_batches(validation, settings.train))
+            calibration_sets = [
+                calibrate.predict(member, dataset.validation_batches(validation, settings.train))
                 for member, (_, validation) in zip(members, splits, strict=True)
             ]
-            saved.write_calibration(partial, calibrate.fit(calibrate.Told.joined(told), age_bins))
+            saved.write_calibration(partial, calibrate.fit(calibrate.CalibrationSet.joined(calibration_sets), age_bins))
         partial.rename(final)
     for folder in folders:
         shutil.rmtree(folder / "estimator", ignore_errors=True)
 
 
-def _summary(told: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Sums of what adds up; of the figures, the means over the folds: each face as the model that did not see it tells it."""
-    means = [name for name in (*OF_WEIGHTS, *OF_EPOCHS) if name in told[0]]
+def _summary(fold_counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Sums of what adds up; of the figures, the means over the folds: each face as the model that did not see it predicts it."""
+    means = [name for name in (*OF_WEIGHTS, *OF_EPOCHS) if name in fold_counts[0]]
     return {
-        "models": len(told),
-        **{name: sum(counts[name] for counts in told) for name in ("parameters", "epochs", "steps")},
-        **{name: statistics.fmean(counts[name] for counts in told) for name in means},
+        "models": len(fold_counts),
+        **{name: sum(counts[name] for counts in fold_counts) for name in ("parameters", "epochs", "steps")},
+        **{name: statistics.fmean(counts[name] for counts in fold_counts) for name in means},
     }

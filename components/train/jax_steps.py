@@ -65,7 +65,7 @@ class JaxSteps:
 
     def step(self, images: Tensor, labels: losses.Labels) -> None:
         """Make one step of a batch; returns before the device has done it."""
-        state = self._state or self._taken()
+        state = self._state or self._copied_state()
         self._state = self._compiled(
             state, self._placed(images), {name: self._placed(label) for name, label in labels.items()}
         )
@@ -97,7 +97,7 @@ class JaxSteps:
         """Numbers of the first host: there is one."""
         return list(values)
 
-    def _taken(self) -> State:
+    def _copied_state(self) -> State:
         """The state that the variables hold: copies, since the first step takes the memory, and weights may share theirs."""
         state: State = {
             kind: [jnp.array(variable.value, copy=True) for variable in variables]
@@ -112,10 +112,10 @@ class JaxSteps:
 
     def _placed(self, values: Tensor) -> jax.Array:
         """A batch's images or one of its labels, on the devices that share it."""
-        held = values if isinstance(values, jax.Array) else np.asarray(values)
-        if held.ndim not in self._layouts:
-            self._layouts[held.ndim] = self._strategy.get_data_layout(held.shape).backend_layout
-        return jax.device_put(held, self._layouts[held.ndim])
+        array = values if isinstance(values, jax.Array) else np.asarray(values)
+        if array.ndim not in self._layouts:
+            self._layouts[array.ndim] = self._strategy.get_data_layout(array.shape).backend_layout
+        return jax.device_put(array, self._layouts[array.ndim])
 
     def _one_step(self, state: State, images: jax.Array, labels: Mapping[str, jax.Array]) -> State:
         def loss_of(trained: list[jax.Array]) -> tuple[jax.Array, tuple[jax.Array, list[jax.Array]]]:
@@ -146,8 +146,10 @@ class JaxSteps:
         """The moving average, one step further."""
         if not self._average:
             return []
-        held = dict(zip(("average", "trained", "other"), (average, trained, other), strict=True))
-        mapping = [pair for kind, values in held.items() for pair in zip(self._variables[kind], values, strict=True)]
+        values_by_kind = dict(zip(("average", "trained", "other"), (average, trained, other), strict=True))
+        mapping = [
+            pair for kind, values in values_by_kind.items() for pair in zip(self._variables[kind], values, strict=True)
+        ]
         with keras.StatelessScope(mapping) as scope:
             self._average.update(done)
         return [scope.get_current_value(variable) for variable in self._variables["average"]]

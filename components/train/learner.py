@@ -108,17 +108,17 @@ class Learner:
             VisageError: the loss is not a number any more.
         """
         self._stepper.begin_epoch()
-        began = told = time.monotonic()
+        began = reported = time.monotonic()
         waited, seen = 0.0, 0
         source: Iterator[Any] = iter(batches)
         for step in range(1, self._steps_an_epoch + 1):
-            asked = time.monotonic()
+            requested = time.monotonic()
             images, labels = next(source)
-            waited += time.monotonic() - asked
+            waited += time.monotonic() - requested
             self.step(images, labels)
             seen += batch
-            if time.monotonic() - told > REPORT_SECONDS or step == self._steps_an_epoch:
-                told = time.monotonic()
+            if time.monotonic() - reported > REPORT_SECONDS or step == self._steps_an_epoch:
+                reported = time.monotonic()
                 self.wait()
                 tracker.progress((number - 1) * self._steps_an_epoch * batch + seen, self._steps * batch, "images")
         seconds = time.monotonic() - began
@@ -136,11 +136,11 @@ class Learner:
 
     def validate(self, batches: Iterable[Any]) -> dict[str, float]:
         """Those of `FIGURES` that the labels allow, of the kept weights."""
-        told, known = [], []
+        logit_batches, label_batches = [], []
         for images, label in batches:
-            told.append(self._logits(images))
-            known.append(label)
-        logits, labels = _joined(told), _joined(known)
+            logit_batches.append(self._logits(images))
+            label_batches.append(label)
+        logits, labels = _joined(logit_batches), _joined(label_batches)
         loss = sum(float(part) for part in self._objective(labels, logits).values())
         outputs = heads.probabilities(logits, self._settings.estimator)
         return {"val_loss": loss} | _figures(

@@ -57,26 +57,28 @@ def fit(
     """
     import tensorflow as tf
 
-    asked = settings.train
-    keras.utils.set_random_seed(asked.seed)
+    train_settings = settings.train
+    keras.utils.set_random_seed(train_settings.seed)
     age_bins = heads.age_bins(settings.estimator.age, train.ages)
-    learner = Learner(settings, age_bins, example_weights(settings, train), dataset.steps(train, asked), strategy)
-    batch = min(asked.batch_size, train.examples)
+    learner = Learner(
+        settings, age_bins, example_weights(settings, train), dataset.steps(train, train_settings), strategy
+    )
+    batch = min(train_settings.batch_size, train.examples)
     history = learner.resume(work / LAST)
     for row in history:
         track(tracker, row)
     if history:
         log.info("goes on after epoch %d", len(history))
     else:
-        learner.start(dataset.validation_batches(train, asked))
+        learner.start(dataset.validation_batches(train, train_settings))
     clock, begun = time.monotonic(), len(history)
     board = tf.summary.create_file_writer(str(logs))
 
-    while len(history) < asked.epochs and _should_continue(history, settings):
+    while len(history) < train_settings.epochs and _should_continue(history, settings):
         epoch = len(history) + 1
-        batches = learner.shared(partial(dataset.training_batches, train, asked, epoch))
+        batches = learner.shared(partial(dataset.training_batches, train, train_settings, epoch))
         row = learner.epoch(epoch, batches, batch, tracker)
-        row |= learner.agree(learner.validate(dataset.validation_batches(validation, asked)))
+        row |= learner.agree(learner.validate(dataset.validation_batches(validation, train_settings)))
         history.append(row)
         if _best(history, settings) == epoch:
             learner.save_weights(_weights(work, epoch))
@@ -88,8 +90,8 @@ def fit(
             for name, value in _course(row):
                 tf.summary.scalar(name, value)
         board.flush()
-        left = (time.monotonic() - clock) / (epoch - begun) * (asked.epochs - epoch)
-        log.info("%s", _line(row, asked.epochs, left))
+        left = (time.monotonic() - clock) / (epoch - begun) * (train_settings.epochs - epoch)
+        log.info("%s", _line(row, train_settings.epochs, left))
 
     best = _best(history, settings)
     learner.load_weights(_weights(work, best))
@@ -112,7 +114,7 @@ def _course(row: Mapping[str, float]) -> list[tuple[str, float]]:
 
 
 def track(tracker: Tracker, row: Mapping[str, float]) -> None:
-    """Tell the figures of an epoch."""
+    """Report the figures of an epoch."""
     for name, value in _course(row):
         tracker.metric(name, value, int(row["epoch"]))
 

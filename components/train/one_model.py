@@ -49,10 +49,10 @@ def train(
     shutil.rmtree(folder / "estimator", ignore_errors=True)
     saved.save(trained.model, settings.estimator, folder / "estimator", trained.age_bins)
     if settings.train.calibrate:
-        told = calibrate.tell(
+        calibration_set = calibrate.predict(
             model.inference(trained.model, settings.estimator), dataset.validation_batches(validation, settings.train)
         )
-        saved.write_calibration(folder / "estimator", calibrate.fit(told, trained.age_bins))
+        saved.write_calibration(folder / "estimator", calibrate.fit(calibration_set, trained.age_bins))
     curves.write_history(folder / "history.csv", trained.history)
     curves.draw(folder / "curves.png", trained.history, trained.best)
 
@@ -70,7 +70,7 @@ def train(
     partial.write_text(json.dumps(counts, indent=1) + "\n")
     partial.replace(folder / COUNTS)  # from now on the checkpoint is not needed any more
     shutil.rmtree(work)
-    _track_kept(counts, tracker)
+    _track_best_weights(counts, tracker)
     return counts
 
 
@@ -90,18 +90,18 @@ def read_counts(folder: Path) -> dict[str, Any] | None:
     return json.loads(path.read_text()) if path.is_file() else None
 
 
-def _track_kept(counts: Mapping[str, Any], tracker: Tracker) -> None:
-    """Tell the figures of the weights that were kept last: they are the run's own, not those of the last epoch."""
+def _track_best_weights(counts: Mapping[str, Any], tracker: Tracker) -> None:
+    """Report the figures of the weights that were kept last: they are the run's own, not those of the last epoch."""
     for name in (*OF_WEIGHTS, *OF_EPOCHS):
         if name in counts:
             tracker.metric(name, counts[name], int(counts["epochs"]))
 
 
 def _track_again(folder: Path, counts: Mapping[str, Any], tracker: Tracker) -> None:
-    """Tell of a training that is over, for a run that resumes after it."""
+    """Report a training that is over, for a run that resumes after it."""
     for row in curves.read_history(folder / "history.csv"):
         loop.track(tracker, row)
-    _track_kept(counts, tracker)
+    _track_best_weights(counts, tracker)
 
 
 def _demand_labels(split: Split, settings: Settings) -> None:

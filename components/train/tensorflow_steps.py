@@ -64,9 +64,11 @@ class TensorFlowSteps:
 
     def of_first(self, values: Sequence[float]) -> list[float]:
         """Numbers of the first replica, the same on all hosts."""
-        given = tf.constant(values, tf.float64)
-        told = self._strategy.run(lambda: self._summed(tf.where(self._replica() == 0, given, tf.zeros_like(given))))
-        return self._strategy.experimental_local_results(told)[0].numpy().tolist()
+        own_values = tf.constant(values, tf.float64)
+        first_values = self._strategy.run(
+            lambda: self._summed(tf.where(self._replica() == 0, own_values, tf.zeros_like(own_values)))
+        )
+        return self._strategy.experimental_local_results(first_values)[0].numpy().tolist()
 
     def _replica(self) -> tf.Tensor:
         """Number of the replica that asks, of all hosts."""

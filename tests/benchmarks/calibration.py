@@ -26,7 +26,7 @@ from components.estimator.calibration import Calibration
 from components.estimator.distribution import AgeDistribution
 from components.evaluate.predictions import examples
 from components.train import calibrate
-from components.train.calibrate import Told
+from components.train.calibrate import CalibrationSet
 from schemas.record import FEMALE, MAX_AGE, TEST, VALIDATION
 from schemas.shard import read_index
 
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--deals", type=int, default=20, help="how often the faces are dealt")
     options = parser.parse_args()
     estimator = saved.load(options.train / "estimator")
-    calibration_set = tell(estimator, options.ingest)
+    calibration_set = predict(estimator, options.ingest)
     decades = np.minimum(calibration_set.ages // 10, DECADES - 1).astype(int)
     before: list[list[float]] = []
     after: list[list[float]] = []
@@ -65,25 +65,28 @@ def main() -> None:
     show(np.bincount(decades, minlength=DECADES) * (1 - options.fit), np.array(before), np.array(after), errors)
 
 
-def tell(estimator: saved.Estimator, ingest: Path) -> Told:
+def predict(estimator: saved.Estimator, ingest: Path) -> CalibrationSet:
     """What the network says, without any correction, of the faces of known age that it did not learn from."""
     estimator.calibration = Calibration()
     index = read_index(ingest)
-    held = [one for split in (VALIDATION, TEST) for one in examples(ingest, index[split]) if one.age is not None]
-    outputs = estimator.outputs_of_jpegs([one.jpeg for one in held])
-    female = [np.nan if one.gender is None else float(one.gender == FEMALE) for one in held]
-    return Told(outputs, np.array([one.age for one in held], float), np.array(female))
+    faces = [one for split in (VALIDATION, TEST) for one in examples(ingest, index[split]) if one.age is not None]
+    outputs = estimator.outputs_of_jpegs([one.jpeg for one in faces])
+    female = [np.nan if one.gender is None else float(one.gender == FEMALE) for one in faces]
+    return CalibrationSet(outputs, np.array([one.age for one in faces], float), np.array(female))
 
 
-def rows(told: Told, held: np.ndarray) -> Told:
+def rows(faces: CalibrationSet, chosen: np.ndarray) -> CalibrationSet:
     """Some of the faces."""
-    return Told({name: output[held] for name, output in told.outputs.items()}, told.ages[held], told.female[held])
+    outputs = {name: output[chosen] for name, output in faces.outputs.items()}
+    return CalibrationSet(outputs, faces.ages[chosen], faces.female[chosen])
 
 
-def interval(told: Told, calibration: Calibration, age_bins: saved.heads.AgeBins) -> tuple[np.ndarray, np.ndarray]:
+def interval(
+    faces: CalibrationSet, calibration: Calibration, age_bins: saved.heads.AgeBins
+) -> tuple[np.ndarray, np.ndarray]:
     """The 90 % interval of every face."""
-    said = saved.interpret(calibration.probabilities(told.outputs), age_bins, calibration)
-    return said.age_low, said.age_high
+    predictions = saved.interpret(calibration.probabilities(faces.outputs), age_bins, calibration)
+    return predictions.age_low, predictions.age_high
 
 
 def by_decade(values: np.ndarray, decades: np.ndarray) -> list[float]:

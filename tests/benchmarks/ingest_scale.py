@@ -98,7 +98,6 @@ class MadeUpFaces:
 
     def take(self, records: list[FaceRecord]) -> Taken:
         from components.ingest.extract import example_of
-        from components.ingest.face_tables import NO_PLACE
         from components.ingest.faces import labels_of
         from components.photo import Face
         from schemas.example import encode
@@ -110,7 +109,7 @@ class MadeUpFaces:
             photo = record.row // 50 if record.row % 50 < 2 else -record.row
             sha256 = hashlib.sha256(b"photo %d" % photo).hexdigest()
             labels = labels_of(record, self.split)
-            taken.rows.append((*labels, sha256, f"{record.row}-0", pixels, 8, 8, *NO_PLACE))
+            taken.rows.append((*labels, sha256, f"{record.row}-0", pixels, 8, 8))
             taken.examples.append(encode(example_of(record, Face(pixels[:10], 8, 8, pixels), sha256, labels[-1])))
         return taken
 

@@ -17,7 +17,7 @@ PACKAGES = {
 }
 """Prism is Beam's portable runner, versitygw an S3 server, fake-gcs-server one of Google's storage."""
 
-BUILT_WITHIN = 900
+BUILT_WITHIN = 300
 """Seconds for a build; Prism takes some two minutes of a core, and as long to fetch what it needs."""
 
 

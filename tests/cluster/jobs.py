@@ -1,7 +1,6 @@
 """Ingest and score as commands of a driver, on workers that share nothing with it but an S3 server."""
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests import preloaded
 from tests.cluster.go_servers import S3, Server, free_port, kill, prism, serving, versitygw
 from tests.cluster.other_user import PROJECT, worker_pool
 
@@ -109,7 +109,7 @@ class Driver:
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self._folder = folder
-        self._environment = os.environ | {"PYTHONPATH": str(PROJECT)} | environment
+        self._environment = os.environ | environment
         folder.mkdir(exist_ok=True)
 
     def run(self, *arguments: str, meanwhile: Callable[[], bool] | None = None, within: float = 3600) -> Done:
@@ -120,29 +120,19 @@ class Driver:
             meanwhile: called every tenth of a second until it gives True.
             within: seconds.
         """
-        command = [sys.executable, "-W", "ignore", "-m", "pipeline.cli", *arguments]
         started = time.monotonic()
         output = self._folder / "said"
-        with output.open("w") as said:
-            process = subprocess.Popen(
-                command,
-                cwd=self._folder,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        process = preloaded.visage(arguments, self._folder, self._environment, output)
         try:
-            while process.poll() is None:
+            while process.is_alive():
                 if meanwhile and meanwhile():
                     meanwhile = None
                 if time.monotonic() > started + within:
                     raise TimeoutError(f"visage {' '.join(arguments)}:\n{output.read_text()}")
-                time.sleep(0.1)
+                process.join(0.1)
         finally:
-            kill(process)
-        return Done(process.returncode, output.read_text(), time.monotonic() - started)
+            preloaded.kill(process)
+        return Done(process.exitcode, output.read_text(), time.monotonic() - started)
 
 
 def killing(pool: Server, happened: Callable[[], bool]) -> Callable[[], bool]:

@@ -6,13 +6,16 @@ and four workers: tests/cluster/beam_without_shared_disk.py.
 
 import json
 import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from pipeline.demo.archive import draw_archive
+from tests.cluster.go_servers import Server
 from tests.cluster.jobs import PHOTOS, Driver, files_of, killing, scores_of
 
-pytestmark = [pytest.mark.long, pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # two servers may have to be built first
 
 FACES = f"s3://{PHOTOS}/faces"
 
@@ -26,25 +29,38 @@ def faces(cluster, tmp_path_factory):
     return drawn
 
 
+@pytest.fixture(scope="module")
+def running_workers(cluster) -> Iterator[Callable[[], Server]]:
+    """Gives a worker pool that runs: that of the test before, or a new one where it was killed."""
+    pools: list[Server] = []
+    with ExitStack() as stack:
+
+        def running() -> Server:
+            if not pools or pools[-1].process.poll() is not None:
+                pools.append(stack.enter_context(cluster.workers(f"pool {len(pools)}")))
+            return pools[-1]
+
+        yield running
+
+
 @pytest.fixture
 def driver(cluster, registered, tmp_path):
     return Driver(tmp_path / "driver", cluster.s3.environment | {"MLFLOW_TRACKING_URI": registered})
 
 
 def test_ingest_goes_on_after_its_workers_were_killed_and_makes_the_local_runners_bytes(
-    cluster, faces, driver, tmp_path
+    cluster, running_workers, faces, driver, tmp_path
 ):
     ingest = ["step", "ingest", "--set", "source.kind=imdb_wiki", "--set", f"source.path={FACES}"]
     on_cluster = [*ingest, *cluster.settings, "--out", str(tmp_path / "cluster")]
 
-    with cluster.workers("first") as pool:
-        at_work = killing(pool, lambda: any("spool" in path.parts for path in cluster.staged()))
-        killed = driver.run(*on_cluster, meanwhile=at_work)
+    at_work = killing(running_workers(), lambda: any("spool" in path.parts for path in cluster.staged()))
+    killed = driver.run(*on_cluster, meanwhile=at_work)
     assert killed.code == 1
     assert is_one_message_of_a_lost_worker(killed.said)
 
-    with cluster.workers("second"):
-        done = driver.run(*on_cluster)
+    running_workers()
+    done = driver.run(*on_cluster)
     assert done.code == 0, done.said
     assert cluster.staged() == []
 
@@ -53,18 +69,19 @@ def test_ingest_goes_on_after_its_workers_were_killed_and_makes_the_local_runner
     assert files_of(tmp_path / "cluster") == files_of(tmp_path / "local")
 
 
-def test_score_goes_on_after_its_workers_were_killed_and_gives_the_local_runners_rows(cluster, faces, driver, tmp_path):
+def test_score_goes_on_after_its_workers_were_killed_and_gives_the_local_runners_rows(
+    cluster, running_workers, faces, driver, tmp_path
+):
     score = ["score", FACES, "--model", "visage@champion"]
     on_cluster = [*score, *cluster.settings, "--out", str(tmp_path / "cluster")]
 
-    with cluster.workers("scoring first") as pool:
-        at_work = killing(pool, lambda: sum("parts" in path.parts for path in cluster.staged()) >= 2)
-        killed = driver.run(*on_cluster, meanwhile=at_work)
+    at_work = killing(running_workers(), lambda: sum("parts" in path.parts for path in cluster.staged()) >= 2)
+    killed = driver.run(*on_cluster, meanwhile=at_work)
     assert killed.code == 1
     assert is_one_message_of_a_lost_worker(killed.said)
 
-    with cluster.workers("scoring second"):
-        done = driver.run(*on_cluster)
+    running_workers()
+    done = driver.run(*on_cluster)
     assert done.code == 0, done.said
     assert "parts are done already" in done.said
 
@@ -84,11 +101,13 @@ def is_one_message_of_a_lost_worker(output: str) -> bool:
     return names_the_worker and "Traceback" not in output and "goroutine" not in output
 
 
-def test_photos_that_only_the_driver_sees_are_one_message_before_any_work(cluster, faces, driver, tmp_path):
-    with cluster.workers("blind"):
-        done = driver.run(
-            *("step", "ingest", "--set", f"source.path={faces}", *cluster.settings, "--out", str(tmp_path / "out"))
-        )
+def test_photos_that_only_the_driver_sees_are_one_message_before_any_work(
+    cluster, running_workers, faces, driver, tmp_path
+):
+    running_workers()
+    done = driver.run(
+        *("step", "ingest", "--set", f"source.path={faces}", *cluster.settings, "--out", str(tmp_path / "out"))
+    )
     assert done.code == 1
     assert f"visage: The workers find nothing at {faces}." in done.said or "The workers cannot read" in done.said
     assert "Traceback" not in done.said

@@ -32,9 +32,9 @@ def unfold(model: keras.Model, batches: Iterable[np.ndarray]) -> None:
     for network in [layer for layer in model.layers if isinstance(layer, keras.Model)]:
         norms = [layer for layer in network.layers if _is_folded(layer)]
         if norms:
-            shown = keras.Model(model.input, model.layers[model.layers.index(network) - 1].output)
+            preprocessing = keras.Model(model.input, model.layers[model.layers.index(network) - 1].output)
             maps = keras.Model(network.input, [norm.input for norm in norms])
-            _take_statistics(norms, shown, maps, batches)
+            _set_statistics(norms, preprocessing, maps, batches)
 
 
 def _is_folded(layer: keras.Layer) -> bool:
@@ -44,13 +44,13 @@ def _is_folded(layer: keras.Layer) -> bool:
     return not mean.any() and bool((variance == np.float32(1 - layer.epsilon)).all())
 
 
-def _take_statistics(
-    norms: list[keras.Layer], shown: keras.Model, maps: keras.Model, batches: Iterable[np.ndarray]
+def _set_statistics(
+    norms: list[keras.Layer], preprocessing: keras.Model, maps: keras.Model, batches: Iterable[np.ndarray]
 ) -> None:
     moments: list[list[np.ndarray]] = []
     for batch in batches:
         for first in range(0, len(batch), _AT_ONCE):
-            pixels = shown(np.asarray(batch[first : first + _AT_ONCE], np.float32), training=False)
+            pixels = preprocessing(np.asarray(batch[first : first + _AT_ONCE], np.float32), training=False)
             moments.append([_moments(values) for values in maps(pixels, training=False)])
         if len(moments) * _AT_ONCE >= FACES:
             break
@@ -63,5 +63,5 @@ def _take_statistics(
 
 def _moments(values: keras.KerasTensor) -> np.ndarray:
     """Mean and variance of every channel of feature maps [N, height, width, channels]: [2, channels]."""
-    held = keras.ops.moments(keras.ops.cast(values, "float32"), axes=(0, 1, 2))
-    return np.stack([keras.ops.convert_to_numpy(part) for part in held])
+    moments = keras.ops.moments(keras.ops.cast(values, "float32"), axes=(0, 1, 2))
+    return np.stack([keras.ops.convert_to_numpy(part) for part in moments])

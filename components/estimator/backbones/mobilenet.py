@@ -50,27 +50,27 @@ def take_weights(network: keras.Model, graph: Graph, source: str) -> None:
     layers = [
         layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D | keras.layers.DepthwiseConv2D)
     ]
-    found = list(_convolutions(graph))
-    if len(found) < len(layers):
+    convolutions = list(_convolutions(graph))
+    if len(convolutions) < len(layers):
         raise VisageError(
-            f"{source} is no MobileNet: {len(found)} convolutions where {len(layers)} are expected.", _WANTED
+            f"{source} is no MobileNet: {len(convolutions)} convolutions where {len(layers)} are expected.", _HINT
         )
-    for layer, convolution in zip(layers, found, strict=False):
-        held, wanted = (
+    for layer, convolution in zip(layers, convolutions, strict=False):
+        actual, expected = (
             (convolution.kernel.shape, convolution.strides),
             (tuple(layer.kernel.shape), tuple(layer.strides)),
         )
-        if held != wanted:
+        if actual != expected:
             raise VisageError(
-                f"{source} is no such MobileNet: {layer.name} has there a kernel of {held[0]} and strides of {held[1]}, where "
-                f"{wanted[0]} and {wanted[1]} are expected.",
-                _WANTED,
+                f"{source} is no such MobileNet: {layer.name} has there a kernel of {actual[0]} and strides of {actual[1]}, "
+                f"where {expected[0]} and {expected[1]} are expected.",
+                _HINT,
             )
         layer.kernel.assign(convolution.kernel)
         folded.fold(network.get_layer(f"{layer.name}_bn"), convolution.scale, convolution.shift)
 
 
-_WANTED = "The weights that are wanted are those of MobileNet, version 1, of full width."
+_HINT = "The weights that are wanted are those of MobileNet, version 1, of full width."
 
 
 def _convolutions(graph: Graph) -> Iterator[Convolution]:

@@ -15,20 +15,22 @@ def features(x: KerasTensor, stack: Sequence[ConvolutionSettings]) -> KerasTenso
     Raises:
         VisageError: the map is smaller than a layer's window.
     """
-    for number, asked in enumerate(stack, start=1):
+    for number, convolution in enumerate(stack, start=1):
         side = min(x.shape[1:3])
-        if (asked.padding == "valid" and side < asked.kernel) or (side - asked.kernel) // asked.stride + 1 < asked.pool:
+        if (convolution.padding == "valid" and side < convolution.kernel) or (
+            side - convolution.kernel
+        ) // convolution.stride + 1 < convolution.pool:
             raise VisageError(
                 f"Convolution {number} of {len(stack)} gets a map of {side} pixels a side: too small for its window.",
                 "Set a larger estimator.size or fewer layers.",
                 usage=True,
             )
-        x = layers.Conv2D(asked.filters, asked.kernel, asked.stride, padding=asked.padding)(x)
-        if asked.norm:
+        x = layers.Conv2D(convolution.filters, convolution.kernel, convolution.stride, padding=convolution.padding)(x)
+        if convolution.norm:
             x = batch_norm()(x)
         x = layers.ReLU()(x)
-        if asked.pool > 1:
-            x = layers.MaxPooling2D(asked.pool)(x)
-        if asked.dropout:
-            x = layers.Dropout(asked.dropout)(x)
+        if convolution.pool > 1:
+            x = layers.MaxPooling2D(convolution.pool)(x)
+        if convolution.dropout:
+            x = layers.Dropout(convolution.dropout)(x)
     return x

@@ -77,30 +77,32 @@ def _person(part: str, path: str, celebrity: float) -> str:
     """The person's number: celeb_id in IMDB, else the number that the photo's name begins with; empty if there is none."""
     if math.isfinite(celebrity):
         return f"{celebrity:.0f}"
-    found = _PERSON[part].match(posixpath.basename(path))
-    return found[1] if found else ""
+    match = _PERSON[part].match(posixpath.basename(path))
+    return match[1] if match else ""
 
 
 def _find(settings: SourceSettings) -> str:
     """Which file under a path the metadata is; empty if it is the path itself."""
     path = settings.path
-    wanted = [f"{part}.mat" for part in imdb_mat.PARTS]
+    metadata_names = [f"{part}.mat" for part in imdb_mat.PARTS]
     if places.is_archive(path):
-        found = [
-            name for name in places.file_names(path, settings.names_encoding) if posixpath.basename(name) in wanted
+        candidates = [
+            name
+            for name in places.file_names(path, settings.names_encoding)
+            if posixpath.basename(name) in metadata_names
         ]
     elif places.is_file(path):
         return ""
     else:
-        found = [name for name in wanted if places.exists(path, name)]
-    if not found:
+        candidates = [name for name in metadata_names if places.exists(path, name)]
+    if not candidates:
         deeper = [] if is_remote(path) else sorted(Path(local(path)).glob("*/*.mat"))
-        nearby = next((str(file.parent) for file in deeper if file.name in wanted), "")
+        nearby = next((str(file.parent) for file in deeper if file.name in metadata_names), "")
         hint = f"There is one in {nearby}: name that folder." if nearby else "Name its folder, or the file itself."
         raise VisageError(f"There is no imdb.mat or wiki.mat in {path}.", hint)
-    if len(found) > 1:
-        raise VisageError(f"{' and '.join(found)} are both in {path}.", "Name one of them as source.path.")
-    return found[0]
+    if len(candidates) > 1:
+        raise VisageError(f"{' and '.join(candidates)} are both in {path}.", "Name one of them as source.path.")
+    return candidates[0]
 
 
 def _folder_inside(settings: SourceSettings, file: str) -> str:
@@ -109,8 +111,8 @@ def _folder_inside(settings: SourceSettings, file: str) -> str:
         return posixpath.dirname(file)
     if not places.is_archive(settings.photos):
         return ""
-    held = places.file_names(settings.photos, settings.names_encoding)
-    first = next((name for name in held if re.search(r"(^|/)\d\d/[^/]+$", name)), "")
+    photo_names = places.file_names(settings.photos, settings.names_encoding)
+    first = next((name for name in photo_names if re.search(r"(^|/)\d\d/[^/]+$", name)), "")
     return posixpath.dirname(posixpath.dirname(first))
 
 

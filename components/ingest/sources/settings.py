@@ -159,6 +159,6 @@ class SourceSettings(Section):
     def _exists(cls, value: str) -> str:
         if value not in SOURCES:
             near = difflib.get_close_matches(value, SOURCES, n=1)
-            meant = f"; did you mean {near[0]}?" if near else ""
-            raise ValueError(f"there is no such source: {', '.join(SOURCES)}{meant}")
+            suggestion = f"; did you mean {near[0]}?" if near else ""
+            raise ValueError(f"there is no such source: {', '.join(SOURCES)}{suggestion}")
         return value

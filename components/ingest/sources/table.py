@@ -42,27 +42,28 @@ def records(settings: SourceSettings) -> Iterator[FaceRecord]:
     photo_path = _photo_path(settings, folder)
     with places.stream(settings.path, file, settings.names_encoding) as opened:
         table = open_table(opened, where, settings.table)
-        read = _reader(settings.table, table, where)
-        wanted = list(dict.fromkeys(column for columns, _ in read.values() for column in columns))
+        readers = _readers(settings.table, table, where)
+        column_names = list(dict.fromkeys(column for columns, _ in readers.values() for column in columns))
         values = {
-            name: ([wanted.index(column) for column in columns], value_of) for name, (columns, value_of) in read.items()
+            name: ([column_names.index(column) for column in columns], value_of)
+            for name, (columns, value_of) in readers.items()
         }
-        for number, row in enumerate(table.rows(wanted)):
+        for number, row in enumerate(table.rows(column_names)):
             yield _record(number, row, values, settings.name or NAME, photo_path)
 
 
-_Read = Mapping[str, tuple[list[Any], Callable[..., Any]]]
+_Readers = Mapping[str, tuple[list[Any], Callable[..., Any]]]
 """For each value of a record the columns that it is read from, by name or by place, and the function that reads their texts;
 it raises `Unreadable`."""
 
 
 def _record(
-    number: int, row: Row, read: _Read, source: str, photo_path: Callable[[str], tuple[str, str]]
+    number: int, row: Row, readers: _Readers, source: str, photo_path: Callable[[str], tuple[str, str]]
 ) -> FaceRecord:
     values: dict[str, Any] = {}
     texts, malformed = row
     wrong = [malformed] if malformed else []
-    for name, (columns, value_of) in read.items():
+    for name, (columns, value_of) in readers.items():
         try:
             values[name] = value_of(*[texts[column] for column in columns])
         except Unreadable as why:
@@ -70,12 +71,12 @@ def _record(
     age, age_class = values.get("age", (None, None))
     if age is None and "dates" in values:
         age = values["dates"]
-    path, named = photo_path(values.get("path", ""))
+    path, photo_name = photo_path(values.get("path", ""))
     return FaceRecord(
         row=number,
         source=source,
         path=path,
-        person=f"{source}:{values.get('person') or named or f'row-{number}'}",
+        person=f"{source}:{values.get('person') or photo_name or f'row-{number}'}",
         age=age,
         age_class=None if age is not None else age_class or values.get("age_class"),
         gender=values.get("gender"),
@@ -86,62 +87,62 @@ def _record(
     )
 
 
-def _reader(settings: TableSettings, table: Table, where: str) -> _Read:
+def _readers(settings: TableSettings, table: Table, where: str) -> _Readers:
     """How to read each value of a row.
 
     A column that the settings name by another than its usual name must be there, and one of the labels. An empty name is that
     of no column.
     """
     usual = TableSettings()
-    found = {name: getattr(settings, name) for name in _OPTIONAL if getattr(settings, name) in table.columns}
-    found = {name: column for name, column in found.items() if column}
+    column_of = {name: getattr(settings, name) for name in _OPTIONAL if getattr(settings, name) in table.columns}
+    column_of = {name: column for name, column in column_of.items() if column}
     in_path = _COLUMN.findall(settings.path) or [settings.path]
     renamed = [getattr(settings, name) for name in _OPTIONAL if getattr(settings, name) != getattr(usual, name)]
-    named = (*in_path, *renamed, *settings.box, *settings.columns)
-    missing = [column for column in named if column and column not in table.columns]
+    required = (*in_path, *renamed, *settings.box, *settings.columns)
+    missing = [column for column in required if column and column not in table.columns]
     have = f"It has {textwrap.shorten(', '.join(filter(None, table.columns)), 400, placeholder=' ...')}."
     if missing:
         other = " Or is source.table.delimiter another one?" if len(table.columns) == 1 else ""
         raise VisageError(
             f"{where} has no column {', '.join(missing)}.", f"{have} Name them under source.table.{other}", usage=True
         )
-    if not set(_LABELS) & set(found):
+    if not set(_LABELS) & set(column_of):
         hint = f"{have} Name them as source.table.age, age_class or gender."
         raise VisageError(f"{where} has no column of ages, age classes or genders.", hint, usage=True)
-    if ("born" in found) != ("taken" in found):
+    if ("born" in column_of) != ("taken" in column_of):
         hint = "Name the columns of both dates: source.table.born and source.table.taken."
         raise VisageError("An age follows from the date of birth and the date of the photo.", hint, usage=True)
-    read: dict[str, tuple[list[str], Callable[..., Any]]] = {
+    readers: dict[str, tuple[list[str], Callable[..., Any]]] = {
         "path": (in_path, lambda *texts: _path(texts, settings.path)),
-        "age": ([found.get("age", "")], table_values.age),
+        "age": ([column_of.get("age", "")], table_values.age),
         "dates": (
-            [found.get("born", ""), found.get("taken", "")],
+            [column_of.get("born", ""), column_of.get("taken", "")],
             lambda born, taken: table_values.age_between(
-                table_values.day(born, settings.dates, found["born"]),
-                table_values.day(taken, settings.dates, found["taken"]),
+                table_values.day(born, settings.dates, column_of["born"]),
+                table_values.day(taken, settings.dates, column_of["taken"]),
             ),
         ),
-        "age_class": ([found.get("age_class", "")], table_values.age_class),
-        "gender": ([found.get("gender", "")], lambda text: table_values.gender(text, settings.genders)),
-        "person": ([found.get("person", "")], table_values.person),
-        "split": ([found.get("split", "")], table_values.split),
+        "age_class": ([column_of.get("age_class", "")], table_values.age_class),
+        "gender": ([column_of.get("gender", "")], lambda text: table_values.gender(text, settings.genders)),
+        "person": ([column_of.get("person", "")], table_values.person),
+        "split": ([column_of.get("split", "")], table_values.split),
         "box": (list(settings.box), lambda *texts: table_values.box(texts)),
         "own_labels": (list(settings.columns), lambda *texts: tuple(text or None for text in texts)),
     }
-    read = {
+    readers = {
         # The same few ages and genders stand in all rows of a long table.
         name: (columns, value_of if name in ("path", "person", "box", "own_labels") else lru_cache(1000)(value_of))
-        for name, (columns, value_of) in read.items()
+        for name, (columns, value_of) in readers.items()
         if columns and all(columns)
     }
-    twice = sorted({column for columns, _ in read.values() for column in columns if table.columns.count(column) > 1})
+    twice = sorted({column for columns, _ in readers.values() for column in columns if table.columns.count(column) > 1})
     if twice:
         raise VisageError(
             f"{where} has {table.columns.count(twice[0])} columns that are called {twice[0]}.",
             "Rename all but one, or name another column under source.table.",
             usage=True,
         )
-    return read
+    return readers
 
 
 def _path(texts: tuple[str, ...], pattern: str) -> str:
@@ -183,19 +184,19 @@ def _find(settings: SourceSettings) -> str:
     """Which file under a path the table is; empty if it is the path itself."""
     path = settings.path
     if places.is_archive(path):
-        found = []
+        tables = []
         for name in places.file_names(path, settings.names_encoding):
             if name in ("content.xml", "xl/workbook.xml"):
                 return ""  # a spreadsheet is a zip too; whoever reads it says what it is
             if places.is_table(name) and "__MACOSX" not in name.split("/"):
-                found.append(name)
+                tables.append(name)
     elif places.is_file(path):
         return ""
     elif is_remote(path):
-        found = []
+        tables = []
     else:
-        found = sorted(file.name for file in Path(local(path)).iterdir() if places.is_table(file.name))
-    if len(found) != 1:
-        held = f"{' and '.join(found[:3])} are" if found else "no CSV, TSV or Parquet file is"
-        raise VisageError(f"Which table is meant? {held} in {path}.", "Name the file as source.path.", usage=True)
-    return found[0]
+        tables = sorted(file.name for file in Path(local(path)).iterdir() if places.is_table(file.name))
+    if len(tables) != 1:
+        candidates = f"{' and '.join(tables[:3])} are" if tables else "no CSV, TSV or Parquet file is"
+        raise VisageError(f"Which table is meant? {candidates} in {path}.", "Name the file as source.path.", usage=True)
+    return tables[0]

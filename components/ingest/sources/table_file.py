@@ -27,7 +27,7 @@ class Table(Protocol):
 
     columns: list[str]
 
-    def rows(self, wanted: Sequence[str]) -> Iterator[Row]:
+    def rows(self, column_names: Sequence[str]) -> Iterator[Row]:
         """The columns of these names, each of which must be there once, of every row.
 
         Raises:
@@ -199,7 +199,7 @@ class _Csv:
         except csv.Error as error:
             raise VisageError(f"{self._where} is not well-formed: {error}.", _QUOTES) from error
 
-    def rows(self, wanted: Sequence[str]) -> Iterator[Row]:
+    def rows(self, column_names: Sequence[str]) -> Iterator[Row]:
         import pyarrow
         from pyarrow import csv as arrow_csv
         from pyarrow.compute import utf8_trim_whitespace as trim
@@ -235,11 +235,11 @@ class _Csv:
             )
             header = number
             for batch in reader:
-                columns = [batch.column(self.columns.index(name)) for name in wanted]
+                columns = [batch.column(self.columns.index(name)) for name in column_names]
                 for values in zip(*(trim(column).to_pylist() for column in columns), strict=True):
                     while malformed and number in malformed:
                         if number > header:
-                            yield self._malformed(malformed[number], wanted)
+                            yield self._malformed(malformed[number], column_names)
                         del malformed[number]
                         number += 1
                     if number > header:
@@ -251,18 +251,18 @@ class _Csv:
             raise VisageError(f"{self._where} is not well-formed after row {number}: {error}.", _QUOTES) from error
         except _DAMAGED as error:
             raise _damaged(self._where, error) from error
-        left = [malformed[at] for at in sorted(malformed) if at > header]
-        open_at_end = left[-1].count('"') % 2 if left else any("\n" in text or "\r" in text for text in last)
+        remaining = [malformed[at] for at in sorted(malformed) if at > header]
+        open_at_end = remaining[-1].count('"') % 2 if remaining else any("\n" in text or "\r" in text for text in last)
         if quotes % 2 and open_at_end:
             raise VisageError(f"{self._where} is not well-formed: its end lies within quotation marks.", _QUOTES)
-        for text in left:
-            yield self._malformed(text, wanted)
+        for text in remaining:
+            yield self._malformed(text, column_names)
 
-    def _malformed(self, text: str, wanted: Sequence[str]) -> Row:
+    def _malformed(self, text: str, column_names: Sequence[str]) -> Row:
         fields = next(csv.reader([text], delimiter=self._delimiter), [])
-        held = dict(zip(self.columns, map(str.strip, fields), strict=False))
+        values_by_column = dict(zip(self.columns, map(str.strip, fields), strict=False))
         why = f"the row has {len(fields)} fields, the table has {len(self.columns)} columns: see source.table.delimiter"
-        return tuple(held.get(name, "") for name in wanted), why
+        return tuple(values_by_column.get(name, "") for name in column_names), why
 
 
 _BLOCK = 4 << 20
@@ -292,10 +292,10 @@ class _Parquet:
             raise self._damaged(error) from error
         self.columns = list(self._file.schema_arrow.names)
 
-    def rows(self, wanted: Sequence[str]) -> Iterator[Row]:
+    def rows(self, column_names: Sequence[str]) -> Iterator[Row]:
         import pyarrow
 
-        for name in wanted:
+        for name in column_names:
             kind = self._file.schema_arrow.field(name).type
             if pyarrow.types.is_nested(kind):
                 raise VisageError(
@@ -304,8 +304,8 @@ class _Parquet:
                     usage=True,
                 )
         try:
-            for batch in self._file.iter_batches(columns=list(wanted)):
-                columns = [_texts(batch.column(batch.schema.names.index(name))) for name in wanted]
+            for batch in self._file.iter_batches(columns=list(column_names)):
+                columns = [_texts(batch.column(batch.schema.names.index(name))) for name in column_names]
                 for values in zip(*columns, strict=True):
                     yield values, ""
         except (pyarrow.ArrowException, OSError, ValueError) as error:

@@ -76,8 +76,8 @@ def number(text: str) -> float:
 
 def code(text: str) -> str:
     """A code or number of a person as it was before a spreadsheet or pandas made a float of it: `1.0` is `1`."""
-    whole = _WHOLE.fullmatch(text) if text.endswith("0") else None
-    return whole[1] if whole else text
+    match = _WHOLE.fullmatch(text) if text.endswith("0") else None
+    return match[1] if match else text
 
 
 def age(text: str) -> tuple[int | None, str | None]:
@@ -91,10 +91,10 @@ def age(text: str) -> tuple[int | None, str | None]:
     try:
         return math.floor(number(plain)), None
     except (ValueError, OverflowError) as error:
-        what = (
+        meaning = (
             f"the date {text!r}: see source.table.born" if _DATE.fullmatch(text) else f"{text!r}: see source.table.age"
         )
-        raise Unreadable(f"age is {what}") from error
+        raise Unreadable(f"age is {meaning}") from error
 
 
 def age_class(text: str) -> str | None:
@@ -108,9 +108,9 @@ def _years(text: str) -> str:
     `more than 70`, `over 70` and `70+` all are the oldest class of their data sets, which begins with 70: the class before
     it ends with 69, as in FairFace.
     """
-    found = _RANGE.fullmatch(text)
-    if found:
-        low, high = (int(group) for group in found.groups() if group)
+    match = _RANGE.fullmatch(text)
+    if match:
+        low, high = (int(group) for group in match.groups() if group)
         if low > high:
             raise Unreadable(f"age range is {text!r}: see source.table.age")
         return f"{low}-{high}"
@@ -144,14 +144,14 @@ def gender(text: str, codes: Mapping[str, str]) -> str | None:
     Raises:
         VisageError: it is given as a number, and `codes` has none.
     """
-    given = code(text).lower()
-    if given in codes:
-        return codes[given]
-    if given in UNKNOWN:
+    value = code(text).lower()
+    if value in codes:
+        return codes[value]
+    if value in UNKNOWN:
         return None
-    if given.isdigit() and not any(known.isdigit() for known in codes):
+    if value.isdigit() and not any(known.isdigit() for known in codes):
         raise VisageError(
-            f"Gender is given as the number {given}, and data sets number it in opposite ways.",
+            f"Gender is given as the number {value}, and data sets number it in opposite ways.",
             "Say what the numbers mean: --set 'source.table.genders={0: male, 1: female}' or the other way round.",
             usage=True,
         )
@@ -212,13 +212,13 @@ def day(text: str, order: str, column: str) -> date | int | None:
                     column, text, "a spreadsheet's number of days", "excel_1900, or excel_1904 for old Macs"
                 )
             return _FIRST_DAYS[order] + timedelta(days=math.floor(number(plain)))
-        found = _DATE.fullmatch(text)
-        if not found:
+        match = _DATE.fullmatch(text)
+        if not match:
             raise Unreadable(f"{column} is {text!r}, which is no date: see source.table.dates")
-        first, between, middle, last = int(found[1]), found[2], int(found[3]), int(found[4])
-        if len(found[1]) == 4:
+        first, between, middle, last = int(match[1]), match[2], int(match[3]), int(match[4])
+        if len(match[1]) == 4:
             return date(first, middle, last)
-        if len(found[4]) != 4:
+        if len(match[4]) != 4:
             raise Unreadable(f"{column} is {text!r}: its year must have four digits")
         if order not in ("day_first", "month_first") and between != ".":
             raise _ambiguous(column, text, "a date of either order", "day_first or month_first")
@@ -228,9 +228,9 @@ def day(text: str, order: str, column: str) -> date | int | None:
         raise Unreadable(f"{column} is {text!r}, which is no day of the calendar: see source.table.dates") from error
 
 
-def _ambiguous(column: str, text: str, what: str, choices: str) -> VisageError:
+def _ambiguous(column: str, text: str, meaning: str, choices: str) -> VisageError:
     return VisageError(
-        f"The column {column} holds {text!r}, {what}.",
+        f"The column {column} holds {text!r}, {meaning}.",
         f"Say how it is meant: source.table.dates={choices}.",
         usage=True,
     )

@@ -68,7 +68,7 @@ def run(
     print(f"the weights of round {best_round} are kept", flush=True)
 
     network = model.inference(learner.ema_model, settings.estimator)
-    calibration = calibrate.fit(calibrate.tell(network, held_out.batches(saved.BATCH)), age_bins)
+    calibration = calibrate.fit(calibrate.predict(network, held_out.batches(saved.BATCH)), age_bins)
     metadata = {"settings": settings.estimator.model_dump(mode="json")}
     estimator = saved.Estimator(network, settings.estimator.size, age_bins, metadata, calibration)
     predictions = estimator.predict_squares(decoded(test, settings.estimator.size, age).images)

@@ -35,6 +35,14 @@ def test_the_local_runner_works_with_as_many_threads_as_asked_for(tmp_path):
     assert (tmp_path / "met").read_text() == "[0, 1, 2]"
 
 
+def test_a_stage_does_not_wait_long_for_the_thread_that_samples_it():
+    from apache_beam.runners.worker.statesampler import StateSampler
+    from apache_beam.utils.counters import CounterFactory
+
+    pipeline(BeamSettings())
+    assert StateSampler("stage", CounterFactory()).sampling_period_ms == 20
+
+
 def _call_meet(number: int) -> int:
     return globals()["_meet"](number)
 
@@ -62,11 +70,11 @@ def test_an_error_for_people_comes_back_whole_and_without_a_traceback_before_it(
     assert "Traceback" not in caplog.text
 
 
-@pytest.mark.parametrize(("code", "said"), [(errno.ENOSPC, "No space left on device"), (errno.EROFS, "Read-only")])
-def test_a_disk_that_cannot_be_written_to_is_named(code, said):
+@pytest.mark.parametrize(("code", "reason"), [(errno.ENOSPC, "No space left on device"), (errno.EROFS, "Read-only")])
+def test_a_disk_that_cannot_be_written_to_is_named(code, reason):
     import os
 
-    with pytest.raises(VisageError, match=f"/some/folder cannot be written to: {said}"):
+    with pytest.raises(VisageError, match=f"/some/folder cannot be written to: {reason}"):
         fail(OSError(code, os.strerror(code)))
 
 

@@ -13,8 +13,8 @@ from schemas.error import VisageError
 
 def look(staging, *sources) -> None:
     job = pipeline(BeamSettings(workers=1))
-    seen = job | "look" >> FirstLook("ingest", str(staging), [str(source) for source in sources])
-    _ = seen | beam.Map(_worked, str(staging))
+    first_element = job | "look" >> FirstLook("ingest", str(staging), [str(source) for source in sources])
+    _ = first_element | beam.Map(_worked, str(staging))
     run(job)
 
 
@@ -61,9 +61,9 @@ def test_a_worker_with_other_libraries_or_another_visage_is_told_of(tmp_path, mo
         """A worker of before an upgrade."""
 
         def process(self, element):
-            wanted = self._wanted
-            installed = {**wanted.installed, "pillow": "13.0"}
-            self._wanted = Environment("of another commit", installed)
+            expected = self._expected
+            installed = {**expected.installed, "pillow": "13.0"}
+            self._expected = Environment("of another commit", installed)
             yield from super().process(element)
 
     monkeypatch.setattr(first_look, "Look", Older)

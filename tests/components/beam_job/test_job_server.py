@@ -81,8 +81,8 @@ def test_an_error_for_people_comes_back_whole_and_nothing_else_is_said(job, capl
     with caplog.at_level("INFO"), pytest.raises(VisageError) as raised:
         run(job)
     assert (raised.value.message, raised.value.hint, raised.value.usage) == ("no photos", "look elsewhere", True)
-    said = [record for record in caplog.records if record.module == "portable_runner"]
-    assert not [record for record in said if record.name == "root"]
+    records = [record for record in caplog.records if record.module == "portable_runner"]
+    assert not [record for record in records if record.name == "root"]
 
 
 def test_a_programming_error_is_one_message_too_with_all_of_it_behind(job):

@@ -38,12 +38,12 @@ def test_a_portable_job_needs_a_job_server_and_workers():
 
 
 @pytest.mark.parametrize(
-    ("kind", "named"),
+    ("kind", "example"),
     [("DOCKER", "the image of infra/Dockerfile"), ("PROCESS", "the command"), ("EXTERNAL", "worker pool")],
 )
-def test_an_environment_that_is_not_whole_is_told(kind, named):
+def test_an_environment_that_is_not_whole_is_told(kind, example):
     (need,) = missing("portable", "--job_endpoint=jobs:8099", f"--environment_type={kind}")
-    assert need.startswith(f"--environment_config for --environment_type={kind}: ") and named in need
+    assert need.startswith(f"--environment_config for --environment_type={kind}: ") and example in need
 
 
 def test_an_environment_may_be_told_in_either_of_the_ways_that_beam_has():
@@ -84,8 +84,8 @@ def test_dataflow_needs_an_account_a_region_an_image_and_places_in_buckets():
 
 
 def test_the_number_of_workers_goes_where_each_runner_reads_it():
-    def options(runner: str, *given: str) -> dict:
-        settings = BeamSettings(runner=runner, workers=3, options=("--job_endpoint=jobs:8099", *POOL, *given))
+    def options(runner: str, *extra_options: str) -> dict:
+        settings = BeamSettings(runner=runner, workers=3, options=("--job_endpoint=jobs:8099", *POOL, *extra_options))
         return pipeline(settings).options.get_all_options()
 
     assert options("portable")["sdk_worker_parallelism"] == "3"

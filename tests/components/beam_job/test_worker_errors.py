@@ -48,20 +48,20 @@ created by golang.org/x/sync/errgroup.(*Group).Go in goroutine 28
 
 @pytest.mark.parametrize("text", [TRACEBACK, JAVA], ids=["Prism", "Flink"])
 def test_a_programming_error_is_its_last_line_with_the_stage_and_the_place_in_our_code(text):
-    told = explanation(text)
-    assert told
-    assert told.message == (
+    explained = explanation(text)
+    assert explained
+    assert explained.message == (
         "A worker failed in 'photos' at components/ingest/job.py:97: ZeroDivisionError: division by zero"
     )
-    assert "--debug" in told.hint
+    assert "--debug" in explained.hint
 
 
 def test_a_message_for_people_survives_whatever_a_runner_does_to_its_lines():
     error = VisageError('no "photos"\nin [ärger]', "look elsewhere", usage=True)
     text = TRACEBACK.replace("division by zero", _marked(error)).replace("\n", "\\n")
-    told = explanation(text)
-    assert told
-    assert (told.message, told.hint, told.usage) == (error.message, error.hint, True)
+    explained = explanation(text)
+    assert explained
+    assert (explained.message, explained.hint, explained.usage) == (error.message, error.hint, True)
 
 
 def test_a_marked_error_can_be_read_by_people_in_a_runners_own_log():
@@ -69,7 +69,7 @@ def test_a_marked_error_can_be_read_by_people_in_a_runners_own_log():
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("bundle failed:SDK worker disconnected: worker[job-005], 2 active instructions", "A worker has ended"),
         (PANIC, "A worker has ended"),
@@ -82,9 +82,9 @@ def test_a_marked_error_can_be_read_by_people_in_a_runners_own_log():
         ),
     ],
 )
-def test_what_befell_the_workers_themselves_is_told_in_words(text, said):
-    told = explanation(text)
-    assert told and said in told.message
+def test_what_befell_the_workers_themselves_is_told_in_words(text, message):
+    explained = explanation(text)
+    assert explained and message in explained.message
 
 
 @pytest.mark.parametrize(
@@ -95,9 +95,9 @@ def test_what_befell_the_workers_themselves_is_told_in_words(text, said):
     ],
 )
 def test_a_fault_of_the_runner_is_its_reason_without_its_stack(text):
-    told = explanation(text)
-    assert told
-    assert told.message == "The runner itself failed: index out of range"
+    explained = explanation(text)
+    assert explained
+    assert explained.message == "The runner itself failed: index out of range"
 
 
 def test_what_is_no_workers_error_is_left_as_it_is():

@@ -27,17 +27,17 @@ def training():
 
 def test_200_faces_of_the_very_same_people_are_far_by_distance_alone_and_not_warned_of(training):
     drawn = np.random.default_rng(2).normal(35, 15, 200).clip(0, 100).astype(int)
-    found = distances.measure(statistics(drawn), training, MEASURES)
-    assert found["face/age"].value > 0.01 and found["face/age"].chance > 0.05
-    assert not found["face/age"].exceeds(found["face/age"].value / 2)
-    assert found["face/gender"].chance > 0.5
+    measured = distances.measure(statistics(drawn), training, MEASURES)
+    assert measured["face/age"].value > 0.01 and measured["face/age"].chance > 0.05
+    assert not measured["face/age"].exceeds(measured["face/age"].value / 2)
+    assert measured["face/gender"].chance > 0.5
 
 
 def test_200_faces_of_others_are_warned_of(training):
     drawn = np.random.default_rng(2).normal(60, 10, 200).clip(0, 100).astype(int)
-    found = distances.measure(statistics(drawn, females=0.9), training, MEASURES)
-    assert found["face/age"].exceeds(0.1) and found["face/gender"].exceeds(0.2)
-    assert found["face/age"].chance < 0.001
+    measured = distances.measure(statistics(drawn, females=0.9), training, MEASURES)
+    assert measured["face/age"].exceeds(0.1) and measured["face/gender"].exceeds(0.2)
+    assert measured["face/age"].chance < 0.001
 
 
 def test_people_are_counted_and_not_photos(training):
@@ -65,9 +65,9 @@ def test_chance_is_uniform_for_samples_of_one_population():
     random = np.random.default_rng(5)
     shares = [0.3, 0.3, 0.2, 0.15, 0.04, 0.01]
     drawn = [(random.multinomial(150, shares).tolist(), random.multinomial(900, shares).tolist()) for _ in range(100)]
-    found = [distances.chance(*pair) for pair in drawn]
-    assert 0.4 < np.mean(found) < 0.6
-    assert np.mean(np.array(found) < 0.05) < 0.1
+    chances = [distances.chance(*pair) for pair in drawn]
+    assert 0.4 < np.mean(chances) < 0.6
+    assert np.mean(np.array(chances) < 0.05) < 0.1
 
 
 def test_chance_of_what_cannot_differ_is_one():

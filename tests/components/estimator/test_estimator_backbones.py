@@ -33,10 +33,10 @@ def estimator(**settings) -> EstimatorSettings:
 def test_every_family_gives_an_age_distribution_and_a_gender(backbone):
     settings = estimator(backbone=backbone)
     built = model.inference(model.build(settings), settings)
-    told = built(np.full((2, 32, 32, 3), 99, np.float32))
-    assert told["age"].shape == (2, 101)
-    assert told["female"].shape == (2, 1)
-    np.testing.assert_allclose(told["age"].numpy().sum(axis=1), 1, atol=1e-4)
+    outputs = built(np.full((2, 32, 32, 3), 99, np.float32))
+    assert outputs["age"].shape == (2, 101)
+    assert outputs["female"].shape == (2, 1)
+    np.testing.assert_allclose(outputs["age"].numpy().sum(axis=1), 1, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -55,9 +55,9 @@ def test_every_head_is_saved_and_loaded(age, gender, width, tmp_path):
     assert model.inference(trained, settings).output["age"].shape == (None, width)
     saved.save(trained, settings, tmp_path / "estimator")
     faces = [np.full((40, 40, 3), level, np.uint8) for level in (0, 200)]
-    told = saved.load(tmp_path / "estimator").predict_images(faces)
-    assert np.isfinite(told.age).all()
-    assert np.isnan(told.female).all() == (gender == "none")
+    predictions = saved.load(tmp_path / "estimator").predict_images(faces)
+    assert np.isfinite(predictions.age).all()
+    assert np.isnan(predictions.female).all() == (gender == "none")
 
 
 def test_a_branch_a_task_shares_nothing_after_the_backbone():
@@ -95,13 +95,13 @@ def test_a_face_too_small_for_the_layers_is_refused():
 
 
 def test_weights_are_read_from_a_file(tmp_path):
-    given = keras.applications.MobileNetV3Small(
+    published = keras.applications.MobileNetV3Small(
         include_top=False, weights=None, input_shape=(32, 32, 3), include_preprocessing=False
     )
-    given.save_weights(tmp_path / "mine.weights.h5")
+    published.save_weights(tmp_path / "mine.weights.h5")
     built = model.build(estimator(backbone={"kind": "mobilenetv3", "weights": str(tmp_path / "mine.weights.h5")}))
-    held = next(layer for layer in built.layers if isinstance(layer, keras.Model))
-    for a, b in zip(given.weights, held.weights, strict=True):
+    backbone = next(layer for layer in built.layers if isinstance(layer, keras.Model))
+    for a, b in zip(published.weights, backbone.weights, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 

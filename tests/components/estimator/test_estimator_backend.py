@@ -17,9 +17,9 @@ from tests import without_tensorflow
 def test_another_backend_is_refused_before_anything_is_done(monkeypatch, capsys, named):
     monkeypatch.setenv("KERAS_BACKEND", named)
     assert command.guarded(lambda: pytest.fail("it was done"), debug=False) == 2
-    said = capsys.readouterr().err
-    assert f"Keras is to compute with {named}" in said
-    assert "tensorflow and jax" in said
+    stderr = capsys.readouterr().err
+    assert f"Keras is to compute with {named}" in stderr
+    assert "tensorflow and jax" in stderr
 
 
 def test_a_backend_that_is_not_installed_is_told_so(monkeypatch, capsys):
@@ -56,15 +56,15 @@ def test_the_estimator_and_its_training_step_need_no_tensorflow(tmp_path):
         "    print(backend.forward(network)(np.zeros((count, 16, 16, 3), np.uint8))['age'].shape)\n"
     )
     pytest.importorskip("jax", reason="JAX is not installed: pip install 'visage[jax]'")
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", program],
         env=without_tensorflow.environment(tmp_path),
         cwd=without_tensorflow.PROJECT,
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == ["(3, 101)", "(5, 101)", "(1, 101)"]
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stdout.splitlines() == ["(3, 101)", "(5, 101)", "(1, 101)"]
 
 
 def test_a_forward_pass_takes_the_weights_as_they_are_now():

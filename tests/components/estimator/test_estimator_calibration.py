@@ -21,9 +21,9 @@ def gaussian(mean: float, std: float) -> np.ndarray:
 
 
 def test_a_temperature_widens_a_distribution_and_leaves_its_middle():
-    told = AgeDistribution.of(sharpened(gaussian(50, 4), 4.0), heads.age_bins(AgeSettings()))
-    assert told.mean[0] == pytest.approx(50)
-    assert told.std[0] == pytest.approx(8, rel=0.01)
+    distribution = AgeDistribution.of(sharpened(gaussian(50, 4), 4.0), heads.age_bins(AgeSettings()))
+    assert distribution.mean[0] == pytest.approx(50)
+    assert distribution.std[0] == pytest.approx(8, rel=0.01)
 
 
 def test_the_interval_holds_all_ages_whose_error_is_within_the_limits():
@@ -43,11 +43,11 @@ def test_it_is_kept_with_the_estimator_and_used(tmp_path):
     saved.save(model.build(SMALL), SMALL, tmp_path / "estimator")
     face = np.full((32, 32, 3), 90, np.uint8)
     before = saved.load(tmp_path / "estimator").predict_images([face])
-    kept = Calibration(2.0, 3.0, LIMITS, {"interval": {"kept": True}})
-    saved.write_calibration(tmp_path / "estimator", kept)
+    calibration = Calibration(2.0, 3.0, LIMITS, {"interval": {"kept": True}})
+    saved.write_calibration(tmp_path / "estimator", calibration)
     loaded = saved.load(tmp_path / "estimator")
     after = loaded.predict_images([face])
-    assert loaded.calibration == kept
+    assert loaded.calibration == calibration
     logit = np.log(before.female / (1 - before.female))
     np.testing.assert_allclose(after.female, 1 / (1 + np.exp(-logit / 3)), rtol=1e-4)
     assert after.age_std[0] != before.age_std[0]
@@ -70,12 +70,12 @@ def test_a_damaged_calibration_is_an_error(tmp_path):
 
 
 def test_the_probability_of_an_age_in_whole_years_begins_half_a_year_before_it():
-    told = AgeDistribution.of(np.eye(101)[[17, 18]], heads.age_bins(AgeSettings()))
-    np.testing.assert_allclose(told.at_least(18), [0, 1])
-    np.testing.assert_allclose(told.log_probability(np.array([17.0, np.nan])), [0, np.nan])
+    distribution = AgeDistribution.of(np.eye(101)[[17, 18]], heads.age_bins(AgeSettings()))
+    np.testing.assert_allclose(distribution.at_least(18), [0, 1])
+    np.testing.assert_allclose(distribution.log_probability(np.array([17.0, np.nan])), [0, np.nan])
 
 
 def test_the_errors_of_a_regression_count_as_normal():
-    told = AgeDistribution.of(np.array([[20.0]]), heads.AgeBins(np.empty(0), np.empty(0), std=2.5))
-    assert told.at_least(18)[0] == pytest.approx(0.8413, abs=1e-4), "one standard deviation"
-    assert told.log_probability(np.array([20.0]))[0] == pytest.approx(np.log(0.1585), abs=1e-3)
+    distribution = AgeDistribution.of(np.array([[20.0]]), heads.AgeBins(np.empty(0), np.empty(0), std=2.5))
+    assert distribution.at_least(18)[0] == pytest.approx(0.8413, abs=1e-4), "one standard deviation"
+    assert distribution.log_probability(np.array([20.0]))[0] == pytest.approx(np.log(0.1585), abs=1e-3)

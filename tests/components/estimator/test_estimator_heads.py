@@ -47,9 +47,9 @@ def test_ordinals_become_a_distribution(loss):
 
 def test_coral_shares_one_rank_between_falling_thresholds():
     layer = heads.Thresholds(4)
-    told = layer(tf.constant([[0.0], [3.0]])).numpy()
-    assert (np.diff(told, axis=1) < 0).all()
-    np.testing.assert_allclose(told[1] - told[0], 3)
+    logits = layer(tf.constant([[0.0], [3.0]])).numpy()
+    assert (np.diff(logits, axis=1) < 0).all()
+    np.testing.assert_allclose(logits[1] - logits[0], 3)
 
 
 def test_the_second_of_two_gender_logits_is_the_woman():
@@ -60,27 +60,27 @@ def test_the_second_of_two_gender_logits_is_the_woman():
 
 def test_a_regression_has_the_interval_of_its_errors():
     age_bins = heads.AgeBins(np.empty(0), np.empty(0), std=5.0)
-    told = saved.interpret({"age": np.array([[40.0]])}, age_bins)
-    assert (told.age[0], told.age_std[0]) == (40, 5)
-    assert told.age_low[0] == pytest.approx(40 - 1.644854 * 5)
-    assert told.age_high[0] == pytest.approx(40 + 1.644854 * 5)
+    predictions = saved.interpret({"age": np.array([[40.0]])}, age_bins)
+    assert (predictions.age[0], predictions.age_std[0]) == (40, 5)
+    assert predictions.age_low[0] == pytest.approx(40 - 1.644854 * 5)
+    assert predictions.age_high[0] == pytest.approx(40 + 1.644854 * 5)
 
 
 def test_wide_classes_make_a_wide_interval():
     settings = AgeSettings(edges=(30,), loss="cross_entropy")
-    told = saved.interpret({"age": np.array([[1.0, 0.0]])}, heads.age_bins(settings))
-    assert told.age[0] == 14.5
-    assert told.age_low[0] == pytest.approx(-0.5 + 0.05 * 30)
-    assert told.age_high[0] == pytest.approx(-0.5 + 0.95 * 30)
+    predictions = saved.interpret({"age": np.array([[1.0, 0.0]])}, heads.age_bins(settings))
+    assert predictions.age[0] == 14.5
+    assert predictions.age_low[0] == pytest.approx(-0.5 + 0.05 * 30)
+    assert predictions.age_high[0] == pytest.approx(-0.5 + 0.95 * 30)
 
 
 def test_the_age_class_is_the_likeliest_one_even_where_the_expected_age_lies_in_another():
     settings = AgeSettings(edges=(30, 60), loss="cross_entropy")
     shares = np.array([[0.45, 0.05, 0.5], [0.2, 0.7, 0.1], [1.0, 0.0, 0.0], [np.nan] * 3])
-    told = saved.interpret({"age": shares}, heads.age_bins(settings))
-    assert told.age_class.tolist() == [2, 1, 0, -1]
-    assert 30 < told.age[0] < 60
-    assert told.age_class.dtype == np.int32
+    predictions = saved.interpret({"age": shares}, heads.age_bins(settings))
+    assert predictions.age_class.tolist() == [2, 1, 0, -1]
+    assert 30 < predictions.age[0] < 60
+    assert predictions.age_class.dtype == np.int32
 
 
 def test_of_ordinals_too_the_likeliest_class_is_told():
@@ -91,7 +91,7 @@ def test_of_ordinals_too_the_likeliest_class_is_told():
 
 
 def test_a_regression_has_no_age_class():
-    told = saved.interpret(
+    predictions = saved.interpret(
         {"age": np.array([[40.0], [7.0]])}, heads.age_bins(AgeSettings(head="regression", loss="squared_error"))
     )
-    assert told.age_class.tolist() == [-1, -1]
+    assert predictions.age_class.tolist() == [-1, -1]

@@ -73,7 +73,9 @@ def test_gender_is_a_cross_entropy_of_one_logit_or_two(columns):
     assert float(loss[0]) == pytest.approx(-math.log(0.75), rel=1e-5)
 
 
-@pytest.mark.parametrize(("head", "loss"), [(head, loss) for head, held in AGE_LOSSES.items() for loss in held])
+@pytest.mark.parametrize(
+    ("head", "loss"), [(head, loss) for head, losses_of_head in AGE_LOSSES.items() for loss in losses_of_head]
+)
 def test_an_example_without_an_age_teaches_gender_only(head, loss):
     settings = EstimatorSettings(age=AgeSettings(head=head, loss=loss))
     objective = losses.objective(settings, heads.age_bins(settings.age))
@@ -105,8 +107,8 @@ def test_an_example_with_a_class_and_no_age_counts_for_losses_by_class():
     settings = EstimatorSettings(age=AgeSettings(loss="cross_entropy", edges=(30,), classes=("YOUNG", "OLD")))
     labels = {"age": tf.constant([NAN]), "age_class": tf.constant([1]), "female": tf.constant([NAN])}
     outputs = {"age": tf.zeros([1, 2]), "gender": tf.zeros([1, 1])}
-    told = losses.objective(settings, heads.age_bins(settings.age))(labels, outputs)
-    assert float(told["age"]) == pytest.approx(math.log(2))
+    by_task = losses.objective(settings, heads.age_bins(settings.age))(labels, outputs)
+    assert float(by_task["age"]) == pytest.approx(math.log(2))
 
 
 def test_weights_scale_the_tasks():

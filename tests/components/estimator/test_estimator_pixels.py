@@ -17,16 +17,16 @@ def faces(count: int = 4, side: int = 16) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, side, side, 3)).astype(np.float32)
 
 
-def seen(images: np.ndarray, published: str = "signed", **settings) -> np.ndarray:
+def model_inputs(images: np.ndarray, published: str = "signed", **settings) -> np.ndarray:
     image = keras.Input(images.shape[1:])
     return keras.Model(image, pixels.values(image, PixelSettings(**settings), published))(images).numpy()
 
 
 def test_a_jpeg_of_the_input_size_is_what_pillow_reads():
-    held = io.BytesIO()
-    Image.fromarray(faces(1, 32)[0].astype(np.uint8)).save(held, "JPEG", quality=90)
-    ours = pixels.decode(tf.constant(held.getvalue()), 32).numpy().astype(int)
-    assert np.abs(ours - np.asarray(Image.open(held))).max() <= 1
+    buffer = io.BytesIO()
+    Image.fromarray(faces(1, 32)[0].astype(np.uint8)).save(buffer, "JPEG", quality=90)
+    ours = pixels.decode(tf.constant(buffer.getvalue()), 32).numpy().astype(int)
+    assert np.abs(ours - np.asarray(Image.open(buffer))).max() <= 1
 
 
 def test_a_larger_face_is_averaged_not_sampled():
@@ -49,7 +49,7 @@ def test_a_smaller_face_is_blown_up():
 @pytest.mark.parametrize(("scaling", "low", "high"), [("unit", 0, 1), ("signed", -1, 1), ("raw", 0, 255)])
 def test_scalings_have_their_range(scaling, low, high):
     ends = np.stack([np.zeros((16, 16, 3)), np.full((16, 16, 3), 255)]).astype(np.float32)
-    values = seen(ends, scaling=scaling)
+    values = model_inputs(ends, scaling=scaling)
     assert values.min() == pytest.approx(low, abs=1e-5)
     assert values.max() == pytest.approx(high, abs=1e-5)
 
@@ -57,23 +57,23 @@ def test_scalings_have_their_range(scaling, low, high):
 @pytest.mark.parametrize(("scaling", "mode"), [("caffe", "caffe"), ("imagenet", "torch"), ("signed", "tf")])
 def test_scalings_are_those_that_published_weights_were_trained_with(scaling, mode):
     expected = keras.applications.imagenet_utils.preprocess_input(faces(), mode=mode)
-    np.testing.assert_allclose(seen(faces(), scaling=scaling), expected, atol=1e-3)
+    np.testing.assert_allclose(model_inputs(faces(), scaling=scaling), expected, atol=1e-3)
 
 
 def test_auto_takes_the_scaling_of_the_backbone():
-    np.testing.assert_allclose(seen(faces(), published="unit"), faces() / 255, atol=1e-6)
+    np.testing.assert_allclose(model_inputs(faces(), published="unit"), faces() / 255, atol=1e-6)
 
 
 def test_grey_is_pillows_luminance():
     expected = np.asarray(Image.fromarray(faces()[0].astype(np.uint8)).convert("L"), np.float32)
-    np.testing.assert_allclose(seen(faces()[:1], colour="grey", scaling="raw")[0, ..., 0], expected, atol=1)
+    np.testing.assert_allclose(model_inputs(faces()[:1], colour="grey", scaling="raw")[0, ..., 0], expected, atol=1)
 
 
 def test_standardised_faces_have_mean_0_and_deviation_1():
-    values = seen(faces() / 3 + 50, standardise=True)
+    values = model_inputs(faces() / 3 + 50, standardise=True)
     np.testing.assert_allclose(values.mean((1, 2, 3)), 0, atol=1e-4)
     np.testing.assert_allclose(values.std((1, 2, 3)), 1, atol=1e-3)
-    even = seen(np.full((1, 16, 16, 3), 70, np.float32), standardise=True)
+    even = model_inputs(np.full((1, 16, 16, 3), 70, np.float32), standardise=True)
     np.testing.assert_allclose(even, 0, atol=1e-3)
 
 

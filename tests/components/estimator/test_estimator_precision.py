@@ -28,9 +28,9 @@ def faces() -> np.ndarray:
 @pytest.mark.parametrize("pixels", [{}, {"whiten": True}, {"colour": "grey", "standardise": True}])
 def test_ages_move_by_less_than_a_tenth_of_a_year(tmp_path, pixels):
     exact = estimator(tmp_path / "estimator", pixels=pixels)
-    said, wanted = in_bfloat16(exact).predict_squares(faces()), exact.predict_squares(faces())
-    assert 0 < np.abs(said.age - wanted.age).mean() < 0.1
-    assert np.abs(said.female - wanted.female).max() < 0.02
+    rounded, expected = in_bfloat16(exact).predict_squares(faces()), exact.predict_squares(faces())
+    assert 0 < np.abs(rounded.age - expected.age).mean() < 0.1
+    assert np.abs(rounded.female - expected.female).max() < 0.02
 
 
 def test_the_calibration_goes_along(tmp_path):

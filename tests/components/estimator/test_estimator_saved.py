@@ -20,9 +20,9 @@ def picture(side: int, seed: int = 0) -> np.ndarray:
 
 
 def jpeg(pixels: np.ndarray) -> bytes:
-    held = io.BytesIO()
-    Image.fromarray(pixels).save(held, "JPEG", quality=95)
-    return held.getvalue()
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -58,9 +58,9 @@ def test_a_loaded_estimator_predicts_as_the_trained_one_did(folder, tmp_path):
         name: value.numpy() for name, value in model.inference(trained, SMALL)(pixels[None].astype("float32")).items()
     }
     expected = saved.interpret(outputs, heads.age_bins(SMALL.age))
-    found = saved.load(tmp_path / "other").predict_images([pixels])
-    np.testing.assert_allclose(found.age, expected.age, atol=1e-3)
-    np.testing.assert_allclose(found.female, expected.female, atol=1e-5)
+    predictions = saved.load(tmp_path / "other").predict_images([pixels])
+    np.testing.assert_allclose(predictions.age, expected.age, atol=1e-3)
+    np.testing.assert_allclose(predictions.female, expected.female, atol=1e-5)
 
 
 def test_with_the_mirror_image_an_estimator_says_the_mean_of_what_it_says_of_both(tmp_path):
@@ -70,10 +70,10 @@ def test_with_the_mirror_image_an_estimator_says_the_mean_of_what_it_says_of_bot
         saved.save(trained, SMALL.model_copy(update={"mirror": folder == mirror}), folder)
     plain, mirror = saved.load(plain), saved.load(mirror)
     face, other = picture(32), picture(32)[:, ::-1]
-    apart, told = plain.predict_images([face, other]), mirror.predict_images([face, other])
+    apart, mirrored = plain.predict_images([face, other]), mirror.predict_images([face, other])
     assert abs(apart.age[0] - apart.age[1]) > 1e-3
-    np.testing.assert_allclose(told.age, [apart.age.mean()] * 2, rtol=1e-5)
-    np.testing.assert_allclose(told.female, [apart.female.mean()] * 2, rtol=1e-5)
+    np.testing.assert_allclose(mirrored.age, [apart.age.mean()] * 2, rtol=1e-5)
+    np.testing.assert_allclose(mirrored.female, [apart.female.mean()] * 2, rtol=1e-5)
 
 
 def test_no_faces_give_no_predictions(estimator):
@@ -90,19 +90,19 @@ def test_a_certain_distribution_has_its_age_and_a_narrow_interval():
     age_bins = heads.age_bins(SMALL.age)
     shares = np.zeros((1, 101), np.float32)
     shares[0, 30] = 1
-    told = saved.interpret({"age": shares, "female": np.array([[0.9]])}, age_bins)
-    assert told.age[0] == 30
-    assert 29.5 <= told.age_low[0] < 30 < told.age_high[0] <= 30.5
-    assert told.age_std[0] == pytest.approx(np.sqrt(1 / 12))
-    assert told.female[0] == pytest.approx(0.9)
+    predictions = saved.interpret({"age": shares, "female": np.array([[0.9]])}, age_bins)
+    assert predictions.age[0] == 30
+    assert 29.5 <= predictions.age_low[0] < 30 < predictions.age_high[0] <= 30.5
+    assert predictions.age_std[0] == pytest.approx(np.sqrt(1 / 12))
+    assert predictions.female[0] == pytest.approx(0.9)
 
 
 def test_an_even_distribution_has_the_mean_and_percentiles_of_one():
-    told = saved.interpret({"age": np.full((1, 101), 1 / 101, np.float32)}, heads.age_bins(SMALL.age))
-    assert told.age[0] == pytest.approx(50)
-    assert told.age_low[0] == pytest.approx(-0.5 + 0.05 * 101, abs=1e-3)
-    assert told.age_high[0] == pytest.approx(-0.5 + 0.95 * 101, abs=1e-3)
-    assert np.isnan(told.female[0])
+    predictions = saved.interpret({"age": np.full((1, 101), 1 / 101, np.float32)}, heads.age_bins(SMALL.age))
+    assert predictions.age[0] == pytest.approx(50)
+    assert predictions.age_low[0] == pytest.approx(-0.5 + 0.05 * 101, abs=1e-3)
+    assert predictions.age_high[0] == pytest.approx(-0.5 + 0.95 * 101, abs=1e-3)
+    assert np.isnan(predictions.female[0])
 
 
 def test_a_folder_without_an_estimator_is_named(tmp_path):

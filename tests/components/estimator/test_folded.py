@@ -58,5 +58,5 @@ def test_weights_that_have_statistics_keep_them(tmp_path):
     estimator = built(tmp_path / "mine.weights.h5")
     before = [layer.get_weights() for layer in norms(estimator)]
     folded.unfold(estimator, iter(()))
-    for held, layer in zip(before, norms(estimator), strict=True):
-        np.testing.assert_array_equal(held, layer.get_weights())
+    for weights, layer in zip(before, norms(estimator), strict=True):
+        np.testing.assert_array_equal(weights, layer.get_weights())

@@ -52,45 +52,51 @@ def test_a_graph_gives_the_features_of_the_network_that_it_was_made_of(
 
 def test_a_recipe_names_a_graph_as_its_weights(published, tmp_path):
     graph = write_graph(tmp_path / "model.json", published)
-    taken = backbone_of(estimator(graph))
-    np.testing.assert_allclose(taken(FACES, training=False), published(FACES, training=False), atol=1e-5)
+    network = backbone_of(estimator(graph))
+    np.testing.assert_allclose(network(FACES, training=False), published(FACES, training=False), atol=1e-5)
 
 
 def test_weights_of_keras_are_taken_too(published, tmp_path):
     published.save_weights(tmp_path / "mine.weights.h5")
-    taken = backbone_of(estimator(tmp_path / "mine.weights.h5"))
-    np.testing.assert_array_equal(taken(FACES, training=False), published(FACES, training=False))
+    network = backbone_of(estimator(tmp_path / "mine.weights.h5"))
+    np.testing.assert_array_equal(network(FACES, training=False), published(FACES, training=False))
 
 
 def damaged(path, change) -> None:
-    held = json.loads(path.read_text())
-    change(held)
-    path.write_text(json.dumps(held))
+    document = json.loads(path.read_text())
+    change(document)
+    path.write_text(json.dumps(document))
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        (lambda held: held.pop("modelTopology"), "no graph model of TensorFlow.js: KeyError: 'modelTopology'"),
-        (lambda held: held.update(modelTopology={"model_config": {}}), "layers models are not read"),
-        (lambda held: held["weightsManifest"][0].update(paths=["../secret"]), "climbs out"),
+        (lambda document: document.pop("modelTopology"), "no graph model of TensorFlow.js: KeyError: 'modelTopology'"),
+        (lambda document: document.update(modelTopology={"model_config": {}}), "layers models are not read"),
+        (lambda document: document["weightsManifest"][0].update(paths=["../secret"]), "climbs out"),
         (
-            lambda held: held["weightsManifest"][0].update(paths=["gone.bin"]),
+            lambda document: document["weightsManifest"][0].update(paths=["gone.bin"]),
             "gone.bin, which cannot be read: No such file",
         ),
-        (lambda held: held["weightsManifest"][0]["paths"].pop(), "are 1,001 bytes where"),
-        (lambda held: held["weightsManifest"][0]["weights"][3].update(dtype="complex64"), "of type complex64"),
-        (lambda held: held["weightsManifest"][0]["weights"][3].update(shape=[-1]), "of shape"),
-        (lambda held: held["modelTopology"].update(node=[]), "is no MobileNet: 0 convolutions where 27 are expected"),
-        (lambda held: held["modelTopology"]["node"].pop(7), "is no MobileNet: 1 convolutions where 27 are expected"),
+        (lambda document: document["weightsManifest"][0]["paths"].pop(), "are 1,001 bytes where"),
+        (lambda document: document["weightsManifest"][0]["weights"][3].update(dtype="complex64"), "of type complex64"),
+        (lambda document: document["weightsManifest"][0]["weights"][3].update(shape=[-1]), "of shape"),
+        (
+            lambda document: document["modelTopology"].update(node=[]),
+            "is no MobileNet: 0 convolutions where 27 are expected",
+        ),
+        (
+            lambda document: document["modelTopology"]["node"].pop(7),
+            "is no MobileNet: 1 convolutions where 27 are expected",
+        ),
     ],
 )
-def test_a_graph_that_is_damaged_or_another_is_one_message(published, tmp_path, change, said):
+def test_a_graph_that_is_damaged_or_another_is_one_message(published, tmp_path, change, message):
     graph = write_graph(tmp_path / "model.json", published)
     damaged(graph, change)
     with pytest.raises(VisageError) as caught:
         model.build(estimator(graph))
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert str(graph) in str(caught.value)
 
 
@@ -116,8 +122,8 @@ def test_a_narrower_mobilenet_is_refused(published, tmp_path):
 def test_strides_of_another_network_are_refused(published, tmp_path):
     graph = write_graph(tmp_path / "model.json", published)
 
-    def stride_once(held):
-        node = next(node for node in held["modelTopology"]["node"] if node["name"] == "conv_dw_2")
+    def stride_once(document):
+        node = next(node for node in document["modelTopology"]["node"] if node["name"] == "conv_dw_2")
         node["attr"]["strides"]["list"]["i"] = ["1", "1", "1", "1"]
 
     damaged(graph, stride_once)
@@ -148,5 +154,5 @@ def test_weights_of_another_network_are_one_message(tmp_path):
 def test_the_rest_of_a_graph_may_be_any(published, another, tmp_path):
     """Heads are no part of the backbone, and a graph may end with the features."""
     graph = write_graph(tmp_path / "model.json", published)
-    damaged(graph, lambda held: held["modelTopology"].update(node=held["modelTopology"]["node"][:-5]))
+    damaged(graph, lambda document: document["modelTopology"].update(node=document["modelTopology"]["node"][:-5]))
     mobilenet.take_weights(another, tfjs.read(graph), str(graph))

@@ -28,10 +28,10 @@ SMALL = ["estimator.size=32", "estimator.trunk.dense=[]"]
 
 def with_imagenet() -> dict[str, str]:
     """A recipe for every kind of backbone that begins with ImageNet's weights."""
-    asked = {name: recipe.load(name).settings.estimator.backbone for name in recipe.names()}
+    backbones = {name: recipe.load(name).settings.estimator.backbone for name in recipe.names()}
     return {
         backbone.kind: name
-        for name, backbone in asked.items()
+        for name, backbone in backbones.items()
         if isinstance(backbone, ApplicationSettings) and backbone.weights == "imagenet"
     }
 
@@ -47,16 +47,17 @@ def write_published(path: Path, network: keras.Model) -> None:
             weights = [*layer.trainable_weights, *layer.non_trainable_weights]
             ends = {"kernel": "W_1", "bias": "b_1"}
             names = [
-                f"{layer.name}_{ends[held.name]}:0" if by_keras_1 else f"{layer.name}/{held.name}:0" for held in weights
+                f"{layer.name}_{ends[weight.name]}:0" if by_keras_1 else f"{layer.name}/{weight.name}:0"
+                for weight in weights
             ]
             group.attrs["weight_names"] = [name.encode() for name in names]
-            for name, held in zip(names, weights, strict=True):
-                group.create_dataset(name, data=held.numpy())
+            for name, weight in zip(names, weights, strict=True):
+                group.create_dataset(name, data=weight.numpy())
 
 
 def backbone_of(name: str, weights: str) -> keras.Model:
-    asked = recipe.load(name, [*SMALL, f"estimator.backbone.weights={weights}"]).settings.estimator
-    return next(layer for layer in model.build(asked).layers if isinstance(layer, keras.Model))
+    settings = recipe.load(name, [*SMALL, f"estimator.backbone.weights={weights}"]).settings.estimator
+    return next(layer for layer in model.build(settings).layers if isinstance(layer, keras.Model))
 
 
 @pytest.fixture(scope="module", params=["vgg16", pytest.param("efficientnetv2", marks=pytest.mark.slow)])
@@ -73,23 +74,23 @@ def published(request, tmp_path_factory) -> tuple[str, Path, list[np.ndarray]]:
 def test_a_recipe_takes_the_published_file_from_the_cache_of_keras(published, monkeypatch):
     name, file, weights = published
     monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(file.parent.parent))
-    asked = []
+    checked_files = []
 
     def takes_every_digest(path, *digest, **how):  # made-up weights cannot have the published one
-        asked.append(Path(path))
+        checked_files.append(Path(path))
         return True
 
     monkeypatch.setattr("keras.src.utils.file_utils.validate_file", takes_every_digest)
-    taken = backbone_of(name, "imagenet")
-    assert asked == [file]
-    for held, expected in zip(taken.get_weights(), weights, strict=True):
-        np.testing.assert_array_equal(held, expected)
+    network = backbone_of(name, "imagenet")
+    assert checked_files == [file]
+    for actual, expected in zip(network.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(actual, expected)
 
 
 def test_a_recipe_takes_the_published_file_by_its_path(published):
     name, file, weights = published
-    for held, expected in zip(backbone_of(name, str(file)).get_weights(), weights, strict=True):
-        np.testing.assert_array_equal(held, expected)
+    for actual, expected in zip(backbone_of(name, str(file)).get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(actual, expected)
 
 
 def test_a_file_of_these_is_known_for_every_kind_that_a_recipe_begins_with():

@@ -36,8 +36,10 @@ def register(files: Mapping[str, Path | None], folder: Path, **tags: str) -> Mod
     LearnedFrom(frozenset()).write(folder / "learned_from.npy")
     usual = {name: folder / f"{name}{end}" for name, end in (("photo", ".json"), ("learned_from", ".npy"))}
     experiment = mlflow.get_experiment_by_name("made up")
-    made = experiment.experiment_id if experiment else mlflow.create_experiment("made up", (folder / "store").as_uri())
-    with mlflow.start_run(experiment_id=made):
+    experiment_id = (
+        experiment.experiment_id if experiment else mlflow.create_experiment("made up", (folder / "store").as_uri())
+    )
+    with mlflow.start_run(experiment_id=experiment_id):
         logged = mlflow.pyfunc.log_model(
             name="visage",
             python_model=Silent(),

@@ -26,25 +26,25 @@ def face(
     number: int, says: float, age: int | None = None, female: float = 0.5, gender: str | None = None, **over
 ) -> FaceExample:
     """A face of which the estimator `says` that age and that probability of a woman; `age` and `gender` are the truth."""
-    held = io.BytesIO()
+    buffer = io.BytesIO()
     colour = (round(says * 2), 0, round(female * 255))
-    Image.new("RGB", (SIDE, SIDE), colour).save(held, "JPEG", quality=100, subsampling=0)
+    Image.new("RGB", (SIDE, SIDE), colour).save(buffer, "JPEG", quality=100, subsampling=0)
     values = {"person": f"made:{number}", "source": "made", "path": f"{number}.jpg", "sha256": f"{number:064x}"}
-    return FaceExample(held.getvalue(), SIDE, SIDE, age=age, gender=gender, **values | over)
+    return FaceExample(buffer.getvalue(), SIDE, SIDE, age=age, gender=gender, **values | over)
 
 
 def write_examples(folder: Path, settings: dict[str, Any] | None = None, **splits: Sequence[FaceExample]) -> Path:
     """An ingest artifact of these splits, two shards each, with these settings in its manifest."""
     partial, final = folder / ".ingest", folder / "ingest"
     index: dict[str, list[Shard]] = {}
-    for split, held in splits.items():
+    for split, examples in splits.items():
         index[split] = []
         for number in range(2):
-            part, name = held[number::2], file_name(split, number, 2)
+            part, name = examples[number::2], file_name(split, number, 2)
             write_records(partial / name, map(encode, part))
-            ages = Counter(one.age for one in part if one.age is not None)
-            classes = Counter(one.age_class for one in part if one.age_class is not None)
-            genders = Counter(one.gender for one in part if one.gender is not None)
+            ages = Counter(example.age for example in part if example.age is not None)
+            classes = Counter(example.age_class for example in part if example.age_class is not None)
+            genders = Counter(example.gender for example in part if example.gender is not None)
             size = (partial / name).stat().st_size
             index[split].append(Shard(name, len(part), size, dict(ages), dict(classes), dict(genders)))
     write_index(partial, index)

@@ -41,7 +41,7 @@ def evaluate(tmp_path: Path):
         (tmp_path / "output").mkdir()
         ingest = write_examples(tmp_path, train=TRAIN, validation=[], test=test)
         inputs = {"ingest": ingest, "train": write_estimator(tmp_path, **estimator)}
-        asked = build(
+        settings = build(
             Settings,
             {},
             [
@@ -52,11 +52,11 @@ def evaluate(tmp_path: Path):
             ],
         )
         context = StepContext(inputs, tmp_path / "output", champion=champion)
-        counts = run(asked, context)
-        found = json.loads((tmp_path / "output" / "metrics.json").read_text())
-        found["report"] = (tmp_path / "output" / "report.html").read_text()
-        found["counts"] = counts
-        return found
+        counts = run(settings, context)
+        metrics = json.loads((tmp_path / "output" / "metrics.json").read_text())
+        metrics["report"] = (tmp_path / "output" / "report.html").read_text()
+        metrics["counts"] = counts
+        return metrics
 
     return work
 
@@ -85,18 +85,18 @@ class TestMargin:
     """Not worse with 95 % confidence within a margin; on the faces here the champion is wrong by 3 years more."""
 
     def test_a_better_model_takes_its_place(self, champion, evaluate):
-        found = evaluate(faces(0), champion)
-        assert found["blessed"], found["reasons"]
-        assert (found["champion"]["version"], found["champion"]["compared"]) == ("1", True)
-        assert found["champion"]["age_mae"] == pytest.approx(3, abs=0.5)
-        assert found["champion"]["gender_accuracy"] == 1
-        assert found["champion"]["age_mae_difference_high"] < -2
-        assert found["counts"]["compared_with"] == "visage/1"
-        assert "version 1, on the same faces" in found["report"]
+        metrics = evaluate(faces(0), champion)
+        assert metrics["blessed"], metrics["reasons"]
+        assert (metrics["champion"]["version"], metrics["champion"]["compared"]) == ("1", True)
+        assert metrics["champion"]["age_mae"] == pytest.approx(3, abs=0.5)
+        assert metrics["champion"]["gender_accuracy"] == 1
+        assert metrics["champion"]["age_mae_difference_high"] < -2
+        assert metrics["counts"]["compared_with"] == "visage/1"
+        assert "version 1, on the same faces" in metrics["report"]
 
     def test_it_is_held_against_it_in_age_checks_and_in_every_slice_too(self, champion, evaluate, tmp_path):
         """Those of 16 years the champion takes for 19: they pass a check that asks for 18."""
-        found = evaluate(faces(0), champion)
+        metrics = evaluate(faces(0), champion)
         rows = pq.read_table(tmp_path / "output" / "age_checks.parquet").to_pylist()
         (check,) = (
             row
@@ -106,11 +106,11 @@ class TestMargin:
         assert (check["near_minors_passed"], check["champion_near_minors_passed"]) == (0, 0.5)
         assert check["near_minors_passed_difference"] == -0.5
         assert (check["baseline_near_minors_passed"], check["baseline_adults_refused"]) == (1, 0)
-        assert all("champion_at" in one for one in found["age_checks"])
-        for held in found["slices"]:
-            assert held["champion_differences"]["age_mae"]["value"] < -1.5
-        assert "champion: adults refused" in found["report"]
-        assert "Every group beside the baseline and the champion" in found["report"]
+        assert all("champion_at" in point for point in metrics["age_checks"])
+        for row in metrics["slices"]:
+            assert row["champion_differences"]["age_mae"]["value"] < -1.5
+        assert "champion: adults refused" in metrics["report"]
+        assert "Every group beside the baseline and the champion" in metrics["report"]
 
     def test_a_worse_one_does_not_and_the_sentence_has_the_interval_and_the_margin(self, champion, evaluate):
         (reason,) = evaluate(faces(2), champion, age_error=4)["reasons"]
@@ -121,8 +121,8 @@ class TestMargin:
         ), reason
 
     def test_a_little_worse_is_within_the_margin(self, champion, evaluate):
-        found = evaluate(faces(2), champion, "evaluate.blessing.age_margin_years=1.5", age_error=4)
-        assert found["blessed"], found["reasons"]
+        metrics = evaluate(faces(2), champion, "evaluate.blessing.age_margin_years=1.5", age_error=4)
+        assert metrics["blessed"], metrics["reasons"]
 
     def test_as_good_on_average_is_not_enough_where_the_test_set_is_too_small_to_judge(self, champion, evaluate):
         """On one half of the faces three years better, on the other three years worse."""
@@ -135,21 +135,21 @@ class TestMargin:
         ), reason
 
     def test_the_same_on_average_is_enough_where_the_interval_is_within_the_margin(self, champion, evaluate):
-        found = evaluate(faces(0, -6), champion, "evaluate.blessing.age_margin_years=2")
-        assert found["blessed"], found["reasons"]
+        metrics = evaluate(faces(0, -6), champion, "evaluate.blessing.age_margin_years=2")
+        assert metrics["blessed"], metrics["reasons"]
 
     def test_one_that_tells_no_gender_does_not(self, champion, evaluate):
-        found = evaluate(faces(0), champion, gender={"head": "none"})
-        assert found["reasons"] == ["The estimator tells no gender, but version 1, the champion, does."]
+        metrics = evaluate(faces(0), champion, gender={"head": "none"})
+        assert metrics["reasons"] == ["The estimator tells no gender, but version 1, the champion, does."]
 
     def test_gender_has_a_margin_of_its_own(self, champion, store, evaluate, tmp_path):
         wrong = [
             face(n, 10 + 2 * n, 10 + 2 * n, *((0.1, MAN) if n % 4 < 2 else (0.45 if n % 8 == 2 else 0.9, WOMAN)))
             for n in range(40)
         ]
-        found = evaluate(wrong, champion)
-        assert found["gender_accuracy"] == found["champion"]["gender_accuracy"] == 0.875
-        assert found["blessed"], "both are wrong about the same faces: there is no difference to doubt"
+        metrics = evaluate(wrong, champion)
+        assert metrics["gender_accuracy"] == metrics["champion"]["gender_accuracy"] == 0.875
+        assert metrics["blessed"], "both are wrong about the same faces: there is no difference to doubt"
 
 
 class TestManySmallSteps:
@@ -158,24 +158,24 @@ class TestManySmallSteps:
     def test_each_within_the_margin_of_the_last_but_the_second_too_far_from_the_best(self, store, evaluate, tmp_path):
         best = one_more(store, tmp_path / "best", 0, age_mae="self", gender_accuracy="self")
         second = one_more(store, tmp_path / "second", 0.4, age_mae=best.version, gender_accuracy=best.version)
-        found = evaluate(faces(2), second, age_error=0.8)
-        assert found["champion"]["age_mae_difference_high"] < 0.5, "the champion alone would let it pass"
-        (reason,) = found["reasons"]
+        metrics = evaluate(faces(2), second, age_error=0.8)
+        assert metrics["champion"]["age_mae_difference_high"] < 0.5, "the champion alone would let it pass"
+        (reason,) = metrics["reasons"]
         assert f"of version {best.version}, the best that was blessed so far: by 0." in reason
-        assert [held["version"] for held in found["references"]] == [best.version]
-        assert found["best"]["age_mae"] == best.version
+        assert [reference["version"] for reference in metrics["references"]] == [best.version]
+        assert metrics["best"]["age_mae"] == best.version
 
     def test_a_better_one_is_the_best_from_then_on(self, store, evaluate, tmp_path):
         before = one_more(store, tmp_path / "before", 1, age_mae="self")
-        found = evaluate(faces(2), one_more(store, tmp_path / "now", 1.4, age_mae=before.version), age_error=0)
-        assert found["blessed"], found["reasons"]
-        assert found["best"]["age_mae"] == "self"
+        metrics = evaluate(faces(2), one_more(store, tmp_path / "now", 1.4, age_mae=before.version), age_error=0)
+        assert metrics["blessed"], metrics["reasons"]
+        assert metrics["best"]["age_mae"] == "self"
 
     def test_a_best_one_that_was_deleted_is_said_and_does_not_decide(self, store, evaluate, tmp_path):
-        found = evaluate(faces(2), one_more(store, tmp_path / "now", 1.4, age_mae="99"), age_error=0)
-        assert found["blessed"], found["reasons"]
-        assert found["references"][0]["why_not"] == "It cannot be used: it was deleted."
-        assert "version 99, the best so far: It cannot be used: it was deleted." in found["report"]
+        metrics = evaluate(faces(2), one_more(store, tmp_path / "now", 1.4, age_mae="99"), age_error=0)
+        assert metrics["blessed"], metrics["reasons"]
+        assert metrics["references"][0]["why_not"] == "It cannot be used: it was deleted."
+        assert "version 99, the best so far: It cannot be used: it was deleted." in metrics["report"]
 
     @pytest.mark.parametrize(
         ("blessed", "difference", "best"),
@@ -183,25 +183,31 @@ class TestManySmallSteps:
     )
     def test_which_is_the_best_afterwards(self, blessed, difference, best):
         differences = {} if difference is None else {"age_mae": {"value": difference}}
-        told = {"version": "3", "best_in": ["age_mae"], "differences": differences}
-        assert rivals.best_after(blessed, [told])["age_mae"] == best
+        comparison = {"version": "3", "best_in": ["age_mae"], "differences": differences}
+        assert rivals.best_after(blessed, [comparison])["age_mae"] == best
         assert rivals.best_after(blessed, [])["age_mae"] == ("self" if blessed else "")
 
     def test_a_larger_share_of_right_genders_is_the_better(self):
-        told = {"version": "3", "best_in": ["gender_accuracy"], "differences": {"gender_accuracy": {"value": 0.01}}}
-        assert rivals.best_after(True, [told])["gender_accuracy"] == "self"
-        told["differences"] = {"gender_accuracy": {"value": -0.01}}
-        assert rivals.best_after(True, [told])["gender_accuracy"] == "3"
+        comparison = {
+            "version": "3",
+            "best_in": ["gender_accuracy"],
+            "differences": {"gender_accuracy": {"value": 0.01}},
+        }
+        assert rivals.best_after(True, [comparison])["gender_accuracy"] == "self"
+        comparison["differences"] = {"gender_accuracy": {"value": -0.01}}
+        assert rivals.best_after(True, [comparison])["gender_accuracy"] == "3"
 
 
 class TestPersonsOfTheTestSplit:
     """A champion that was trained on persons of this test split is not compared, and that is said."""
 
-    def learned(self, store: Path, folder: Path, seen: list[FaceExample] | None, **tags: str) -> ModelVersion:
+    def learned(self, store: Path, folder: Path, learned_from: list[FaceExample] | None, **tags: str) -> ModelVersion:
         files: dict[str, Path | None] = {"estimator": write_estimator(folder / "made", age_error=3) / "estimator"}
         files["learned_from"] = None
-        if seen is not None:
-            LearnedFrom.of(write_examples(folder / "made", train=seen)).write(folder / "made" / "learned_from.npy")
+        if learned_from is not None:
+            LearnedFrom.of(write_examples(folder / "made", train=learned_from)).write(
+                folder / "made" / "learned_from.npy"
+            )
             files["learned_from"] = folder / "made" / "learned_from.npy"
         return register(files, folder, **tags)
 
@@ -214,16 +220,16 @@ class TestPersonsOfTheTestSplit:
         test = faces(0)
         other = face(77, 9, 9, person=test[3].person, path="another photo")
         version = self.learned(store, folder, [other])
-        found = evaluate(test, version)
-        assert not found["champion"]["compared"]
-        assert found["champion"]["age_mae"] is None, "a figure that flatters is not shown"
-        (reason,) = found["reasons"]
+        metrics = evaluate(test, version)
+        assert not metrics["champion"]["compared"]
+        assert metrics["champion"]["age_mae"] is None, "a figure that flatters is not shown"
+        (reason,) = metrics["reasons"]
         assert reason == (
             f"It could not be held against version {version.version}, the champion: It learned from the persons or photos of 1 "
             "of these 40 test faces. Whether it is better, a person must say: `visage models promote` makes it champion."
         )
-        assert "It learned from the persons or photos of 1 of these 40 test faces." in found["report"]
-        assert found["counts"]["compared_with"] == "no champion"
+        assert "It learned from the persons or photos of 1 of these 40 test faces." in metrics["report"]
+        assert metrics["counts"]["compared_with"] == "no champion"
 
     def test_nor_is_the_same_photo_under_another_name(self, store, evaluate, folder):
         test = faces(0)
@@ -234,17 +240,17 @@ class TestPersonsOfTheTestSplit:
         version = self.learned(
             store, folder, [face(n, 9, 9, person=f"elsewhere:{n}", sha256=f"f{n}") for n in range(9)]
         )
-        found = evaluate(faces(0), version)
-        assert found["champion"]["compared"]
-        assert found["blessed"], found["reasons"]
+        metrics = evaluate(faces(0), version)
+        assert metrics["champion"]["compared"]
+        assert metrics["blessed"], metrics["reasons"]
 
     def test_an_old_version_without_a_list_is_not_compared(self, store, evaluate, folder):
-        found = evaluate(faces(0), self.learned(store, folder, None))
-        assert "registered without a list of what it learned from" in found["reasons"][0]
+        metrics = evaluate(faces(0), self.learned(store, folder, None))
+        assert "registered without a list of what it learned from" in metrics["reasons"][0]
 
     def test_unless_it_was_made_from_these_very_examples(self, store, evaluate, folder):
-        found = evaluate(faces(0), self.learned(store, folder, None, **{"visage.data_fingerprint": "made up"}))
-        assert found["champion"]["compared"]
+        metrics = evaluate(faces(0), self.learned(store, folder, None, **{"visage.data_fingerprint": "made up"}))
+        assert metrics["champion"]["compared"]
 
     def test_the_validation_split_is_learned_from_and_the_test_split_is_not(self, tmp_path):
         ingest = write_examples(tmp_path, train=[face(1, 9)], validation=[face(2, 9)], test=[face(3, 9)])

@@ -35,9 +35,9 @@ AGES = range(10, 90, 8)
 def photo(age: int) -> bytes:
     picture = Image.new("RGB", (60, 60), (2 * (age + AROUND), 0, 0))
     picture.paste((2 * age, 0, 0), (20, 20, 40, 40))
-    held = io.BytesIO()
-    picture.save(held, "PNG")
-    return held.getvalue()
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def made(folder: Path, source: Mapping[str, Any], box: tuple[float, ...] | None = BOX) -> Path:
@@ -52,7 +52,10 @@ def made(folder: Path, source: Mapping[str, Any], box: tuple[float, ...] | None 
         )
     settings = {"photo": OURS.model_dump(mode="json"), "source": dict(source)}
     ingest = write_examples(folder, settings, train=[face(99, 1, 90)], test=test)
-    rows = [{"path": one.path, "sha256": one.sha256, "person": one.person, "split": "test", "box": box} for one in test]
+    rows = [
+        {"path": example.path, "sha256": example.sha256, "person": example.person, "split": "test", "box": box}
+        for example in test
+    ]
     parquet.write_table(pa.Table.from_pylist(rows), ingest / "examples.parquet")
     return ingest
 
@@ -85,9 +88,9 @@ def cropped_anew(ingest: Path, settings: PhotoSettings = ITS) -> list[FaceExampl
 @pytest.mark.parametrize("place", [lambda folder: folder, zipped, tarred], ids=["folder", "zip", "tar"])
 def test_faces_are_taken_anew_with_their_own_margin_wherever_the_photos_lie(tmp_path, place):
     ingest = made(tmp_path, {"path": "labels.csv", "photos": str(place(write_photos(tmp_path / "photos")))})
-    found = cropped_anew(ingest)
-    assert len(found) == len(AGES)
-    for example in found:
+    examples = cropped_anew(ingest)
+    assert len(examples) == len(AGES)
+    for example in examples:
         assert example is not None and example.age is not None
         assert example.jpeg == face_of(photo(example.age), BOX, ITS).jpeg
         assert (example.height, example.width) == (60, 60)
@@ -160,13 +163,13 @@ def evaluated(tmp_path: Path, ingest: Path, champion) -> dict[str, Any]:
 
 def test_the_champion_is_tested_on_crops_made_as_its_own_photo_settings_say(champion, tmp_path):
     ingest = made(tmp_path, {"path": str(write_photos(tmp_path / "photos"))})
-    found = evaluated(tmp_path, ingest, champion)
-    assert found["champion"]["compared"]
-    assert found["age_mae"] < 1
-    assert found["champion"]["age_mae"] < 1, "on the crops of the other model it would be 18"
+    metrics = evaluated(tmp_path, ingest, champion)
+    assert metrics["champion"]["compared"]
+    assert metrics["age_mae"] < 1
+    assert metrics["champion"]["age_mae"] < 1, "on the crops of the other model it would be 18"
 
 
 def test_where_the_photos_are_gone_it_is_not_compared_and_that_is_said(champion, tmp_path):
-    found = evaluated(tmp_path, made(tmp_path, {"path": str(tmp_path / "gone")}), champion)
-    assert not found["champion"]["compared"]
-    assert "Its faces are cropped otherwise than these, and 0.png cannot be read again" in found["reasons"][0]
+    metrics = evaluated(tmp_path, made(tmp_path, {"path": str(tmp_path / "gone")}), champion)
+    assert not metrics["champion"]["compared"]
+    assert "Its faces are cropped otherwise than these, and 0.png cannot be read again" in metrics["reasons"][0]

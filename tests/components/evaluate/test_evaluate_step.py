@@ -67,9 +67,11 @@ FOUR = [
 def crowd(faces: list[FaceExample], times: int = 15) -> list[FaceExample]:
     """The same faces of so many times as many persons."""
     return [
-        replace(one, person=f"{one.person}-{n}", path=f"{n}-{one.path}", sha256=f"{n:x}{one.sha256[1:]}")
+        replace(
+            example, person=f"{example.person}-{n}", path=f"{n}-{example.path}", sha256=f"{n:x}{example.sha256[1:]}"
+        )
         for n in range(times)
-        for one in faces
+        for example in faces
     ]
 
 
@@ -79,47 +81,47 @@ MANY = crowd(FOUR)
 class TestFigures:
     def test_of_age_and_gender(self, evaluate):
         context, counts = evaluate(FOUR)
-        found = measured(context)
-        assert found["examples"] == 4
-        assert found["age_mae"] == pytest.approx(16 / 4, abs=0.5)
-        assert found["age_bias"] == pytest.approx(-4 / 4, abs=0.5)
-        assert found["age_cs5"] == 0.75
-        assert found["age_interval_coverage"] == 0.5, "a deviation of 2 years is an interval of 3.3 to either side"
-        assert found["gender_accuracy"] == 0.75
-        assert found["gender_auc"] == 1.0, "both women have a higher probability than both men"
-        assert counts["age_mae"] == found["age_mae"]
+        metrics = measured(context)
+        assert metrics["examples"] == 4
+        assert metrics["age_mae"] == pytest.approx(16 / 4, abs=0.5)
+        assert metrics["age_bias"] == pytest.approx(-4 / 4, abs=0.5)
+        assert metrics["age_cs5"] == 0.75
+        assert metrics["age_interval_coverage"] == 0.5, "a deviation of 2 years is an interval of 3.3 to either side"
+        assert metrics["gender_accuracy"] == 0.75
+        assert metrics["gender_auc"] == 1.0, "both women have a higher probability than both men"
+        assert counts["age_mae"] == metrics["age_mae"]
 
     def test_of_the_baseline_come_from_the_training_split(self, evaluate):
-        found = measured(evaluate(FOUR)[0])
-        assert found["baseline_age"] == 30.5
-        assert found["baseline_age_mae"] == pytest.approx((10.5 + 19.5 + 29.5 + 0.5) / 4)
-        assert (found["baseline_gender"], found["baseline_gender_accuracy"]) == (MAN, 0.5)
+        metrics = measured(evaluate(FOUR)[0])
+        assert metrics["baseline_age"] == 30.5
+        assert metrics["baseline_age_mae"] == pytest.approx((10.5 + 19.5 + 29.5 + 0.5) / 4)
+        assert (metrics["baseline_gender"], metrics["baseline_gender_accuracy"]) == (MAN, 0.5)
 
     def test_by_slice(self, evaluate):
-        held = {(one["slice"], one["value"]): one for one in measured(evaluate(FOUR)[0])["slices"]}
-        assert set(held) == {(s, v) for s, v in [("gender", WOMAN), ("gender", MAN)]} | {
+        slices = {(row["slice"], row["value"]): row for row in measured(evaluate(FOUR)[0])["slices"]}
+        assert set(slices) == {(s, v) for s, v in [("gender", WOMAN), ("gender", MAN)]} | {
             ("age", decade) for decade in ("20-29", "30-39", "50-59", "60-69")
         } | {("gender and age", f"{WOMAN} {decade}") for decade in ("20-29", "60-69")} | {
             ("gender and age", f"{MAN} {decade}") for decade in ("30-39", "50-59")
         }
-        assert held["gender", WOMAN]["age_mae"] == pytest.approx(1, abs=0.5)
-        assert held["gender", WOMAN]["gender_accuracy"] == 0.5
-        assert held["gender", WOMAN]["gender_auc"] is None
-        assert held["age", "50-59"]["age_mae"] == pytest.approx(10, abs=0.5)
-        assert held["age", "50-59"]["examples"] == 1
+        assert slices["gender", WOMAN]["age_mae"] == pytest.approx(1, abs=0.5)
+        assert slices["gender", WOMAN]["gender_accuracy"] == 0.5
+        assert slices["gender", WOMAN]["gender_auc"] is None
+        assert slices["age", "50-59"]["age_mae"] == pytest.approx(10, abs=0.5)
+        assert slices["age", "50-59"]["examples"] == 1
 
     def test_of_an_unknown_label_count_for_the_other_only(self, evaluate):
-        found = measured(evaluate([*FOUR, face(5, 80, None, 0.9, WOMAN), face(6, 47, 40, 0.1, None), face(7, 9)])[0])
-        assert found["examples"] == 7
-        assert found["age_mae"] == pytest.approx(23 / 5, abs=0.5)
-        assert found["gender_accuracy"] == 0.8
-        assert sum(one["examples"] for one in found["slices"] if one["slice"] == "gender") == 5
+        metrics = measured(evaluate([*FOUR, face(5, 80, None, 0.9, WOMAN), face(6, 47, 40, 0.1, None), face(7, 9)])[0])
+        assert metrics["examples"] == 7
+        assert metrics["age_mae"] == pytest.approx(23 / 5, abs=0.5)
+        assert metrics["gender_accuracy"] == 0.8
+        assert sum(row["examples"] for row in metrics["slices"] if row["slice"] == "gender") == 5
 
     def test_without_any_gender_label_are_null(self, evaluate):
         context, _ = evaluate([face(n, 20 + 5 * n, 20 + 5 * n) for n in range(8)], train=[face(9, 1, 50)])
-        found = measured(context)
-        assert [found[name] for name in ("gender_accuracy", "gender_auc", "baseline_gender_accuracy")] == [None] * 3
-        assert found["blessed"], found["reasons"]
+        metrics = measured(context)
+        assert [metrics[name] for name in ("gender_accuracy", "gender_auc", "baseline_gender_accuracy")] == [None] * 3
+        assert metrics["blessed"], metrics["reasons"]
         assert "NaN" not in (context.output / "metrics.json").read_text()
         assert not (context.output / "gender.png").exists()
 
@@ -130,15 +132,15 @@ class TestFigures:
         assert pq.read_table(context.output / "predictions.parquet")["predicted_gender"].null_count == 4
 
     def test_of_a_hundred_years_are_in_the_last_decade(self, evaluate):
-        found = measured(evaluate([face(n, 99, age) for n, age in enumerate([90, 100, 9, 10])])[0])
-        assert [one["value"] for one in found["slices"] if one["slice"] == "age"] == ["0-9", "10-19", "90-100"]
+        metrics = measured(evaluate([face(n, 99, age) for n, age in enumerate([90, 100, 9, 10])])[0])
+        assert [row["value"] for row in metrics["slices"] if row["slice"] == "age"] == ["0-9", "10-19", "90-100"]
 
 
 class TestIntervals:
     def test_hold_the_figure_and_stay_the_same_with_the_seed(self, evaluate):
-        found = measured(evaluate(FOUR)[0])
-        assert found["age_mae_low"] < found["age_mae"] < found["age_mae_high"]
-        assert found["bootstrap"] == {"resamples": 200, "seed": 0, "unit": "person", "interval": 0.95}
+        metrics = measured(evaluate(FOUR)[0])
+        assert metrics["age_mae_low"] < metrics["age_mae"] < metrics["age_mae_high"]
+        assert metrics["bootstrap"] == {"resamples": 200, "seed": 0, "unit": "person", "interval": 0.95}
 
     def test_draw_persons_not_photos(self, tmp_path):
         """A hundred photos of each of four persons are no more persons than four."""
@@ -159,10 +161,10 @@ class TestIntervals:
             folder = write_examples(tmp_path / name, test=faces)
             frame = predictions.predict(estimator, predictions.examples(folder, read_index(folder)["test"]))
             (measured,) = intervals.measure(frame, [np.arange(len(frame))], {}, 500, 0)
-            found = measured.intervals["age_mae"]
-            assert found.low is not None
-            assert found.high is not None
-            return found.high - found.low
+            interval = measured.intervals["age_mae"]
+            assert interval.low is not None
+            assert interval.high is not None
+            return interval.high - interval.low
 
         assert width("few", 100, False) > 5 * width("many", 100, True)
 
@@ -197,11 +199,11 @@ class TestBlessing:
     )
     def test_is_withheld_with_a_reason(self, test, overrides, estimator, reason, evaluate):
         context, counts = evaluate(test, *(f"evaluate.blessing.{override}" for override in overrides), **estimator)
-        found = measured(context)
-        assert not found["blessed"]
-        assert len(found["reasons"]) == 1
-        assert re.match(reason, found["reasons"][0])
-        assert found["reasons"][0].split("'")[0] in (context.output / "report.html").read_text()
+        metrics = measured(context)
+        assert not metrics["blessed"]
+        assert len(metrics["reasons"]) == 1
+        assert re.match(reason, metrics["reasons"][0])
+        assert metrics["reasons"][0].split("'")[0] in (context.output / "report.html").read_text()
         assert counts["blessed"] is False
 
     def test_small_slices_do_not_decide(self, evaluate):
@@ -221,10 +223,10 @@ class TestBlessing:
         assert (tmp_path / "output" / "metrics.json").is_file()
 
 
-def persons(count: int, men: int, said_female: float | None = None) -> list[FaceExample]:
+def persons(count: int, men: int, predicted_female: float | None = None) -> list[FaceExample]:
     """Faces of all ages, told right; so many of the hundred are men; the gender is told right, or the same of everyone."""
     return [
-        face(n, age, age, said_female if said_female is not None else 0.1 if n % 100 < men else 0.9, gender)
+        face(n, age, age, predicted_female if predicted_female is not None else 0.1 if n % 100 < men else 0.9, gender)
         for n in range(count)
         for age, gender in [(10 + n * 37 % 80, MAN if n % 100 < men else WOMAN)]
     ]
@@ -236,7 +238,7 @@ class TestBaseline:
     TRAIN: ClassVar = [face(n, 1, 40, gender=MAN if n < 8 else WOMAN) for n in range(10)]
 
     def test_always_saying_male_of_eighty_percent_men_is_not_blessed(self, evaluate):
-        context, _ = evaluate(persons(100, 80, said_female=0.2), train=self.TRAIN)
+        context, _ = evaluate(persons(100, 80, predicted_female=0.2), train=self.TRAIN)
         assert measured(context)["gender_accuracy"] == 0.8, "above min_gender_accuracy"
         assert measured(context)["reasons"] == [
             "The share of right genders of 80.0% is not shown to be better than the 80.0% of the baseline, which always says "
@@ -246,7 +248,7 @@ class TestBaseline:
     def test_always_saying_female_is_not_blessed_either_where_the_test_split_has_more_women_than_the_training_split(
         self, evaluate
     ):
-        context, _ = evaluate(persons(100, 25, said_female=0.8), train=self.TRAIN)
+        context, _ = evaluate(persons(100, 25, predicted_female=0.8), train=self.TRAIN)
         assert measured(context)["baseline_gender_accuracy"] == 0.25
         assert measured(context)["reasons"] == [
             "The share of right genders of 75.0% is not shown to be better than the 75.0% of always saying female."
@@ -255,7 +257,7 @@ class TestBaseline:
     def test_a_better_share_whose_interval_holds_the_baselines_is_not_enough_and_says_how_many_persons_would_tell(
         self, evaluate
     ):
-        test = [*persons(49, 40, said_female=0.2), face(99, 30, 30, 0.9, WOMAN)]
+        test = [*persons(49, 40, predicted_female=0.2), face(99, 30, 30, 0.9, WOMAN)]
         context, _ = evaluate(test, train=self.TRAIN)
         reason = measured(context)["reasons"][0]
         assert re.fullmatch(
@@ -282,7 +284,7 @@ class TestBaseline:
 
     def test_one_setting_lets_it_be(self, evaluate):
         context, _ = evaluate(
-            persons(100, 80, said_female=0.2), "evaluate.blessing.beat_baseline=false", train=self.TRAIN
+            persons(100, 80, predicted_female=0.2), "evaluate.blessing.beat_baseline=false", train=self.TRAIN
         )
         assert measured(context)["blessed"]
 
@@ -308,14 +310,14 @@ class TestAgeClasses:
         test = crowd(test, 10)
         train = [face(9, 1, age_class="MIDDLE"), face(8, 1, age_class="MIDDLE"), face(7, 1, age_class="OLD")]
         context, _ = evaluate(test, train=train, **self.CLASSES)
-        found = measured(context)
-        assert found["age_mae"] is None
-        assert found["age_class_accuracy"] == 0.8
-        assert (found["baseline_age_class"], found["baseline_age_class_accuracy"]) == ("MIDDLE", 0.4)
-        assert found["age_classes"] == ["YOUNG", "MIDDLE", "OLD"]
-        assert found["age_class_confusion"] == [[20, 0, 0], [0, 10, 10], [0, 0, 10]]
-        assert {one["value"] for one in found["slices"] if one["slice"] == "age_class"} == {"YOUNG", "MIDDLE", "OLD"}
-        assert found["blessed"], found["reasons"]
+        metrics = measured(context)
+        assert metrics["age_mae"] is None
+        assert metrics["age_class_accuracy"] == 0.8
+        assert (metrics["baseline_age_class"], metrics["baseline_age_class_accuracy"]) == ("MIDDLE", 0.4)
+        assert metrics["age_classes"] == ["YOUNG", "MIDDLE", "OLD"]
+        assert metrics["age_class_confusion"] == [[20, 0, 0], [0, 10, 10], [0, 0, 10]]
+        assert {row["value"] for row in metrics["slices"] if row["slice"] == "age_class"} == {"YOUNG", "MIDDLE", "OLD"}
+        assert metrics["blessed"], metrics["reasons"]
         assert "said MIDDLE" in (context.output / "report.html").read_text()
 
     def test_no_better_than_the_most_frequent_class(self, evaluate):
@@ -327,9 +329,9 @@ class TestAgeClasses:
 
     def test_of_ages_in_years(self, evaluate):
         context, _ = evaluate(FOUR, **self.CLASSES)
-        found = measured(context)
-        assert found["age_mae"] is not None
-        assert [sum(row) for row in found["age_class_confusion"]] == [1, 2, 1]
+        metrics = measured(context)
+        assert metrics["age_mae"] is not None
+        assert [sum(row) for row in metrics["age_class_confusion"]] == [1, 2, 1]
 
     def test_the_likeliest_class_counts_and_not_the_one_of_the_expected_age(self, evaluate):
         context, _ = evaluate([face(n, 80, age_class="OLD") for n in range(4)], deviation=60, **self.CLASSES)
@@ -338,7 +340,7 @@ class TestAgeClasses:
         assert measured(context)["age_class_accuracy"] == 1
 
 
-def said(sheet: Path) -> list[int]:
+def predicted_ages(sheet: Path) -> list[int]:
     """What the estimator says of the faces on a sheet of two, by their colour."""
     with Image.open(sheet) as opened:
         return [round(opened.crop((place, 40, place + 1, 41)).tobytes()[0] / 2) for place in (48, 96 + 48)]
@@ -364,16 +366,18 @@ class TestFiles:
 
     def test_the_worst_faces_come_first_and_the_best_of_every_decade(self, evaluate):
         context, _ = evaluate([*FOUR, face(5, 21, 20)], "evaluate.worst_faces=2")
-        assert said(context.output / "worst_faces.png") == [40, 34], "missed by ten years, and by four"
-        assert said(context.output / "best_faces.png") == [21, 34], "the best of the twenties, then of the thirties"
+        assert predicted_ages(context.output / "worst_faces.png") == [40, 34], "missed by ten years, and by four"
+        assert predicted_ages(context.output / "best_faces.png") == [21, 34], (
+            "the best of the twenties, then of the thirties"
+        )
 
     def test_progress_counts_faces(self, tmp_path):
-        ingest, seen = write_examples(tmp_path, train=TRAIN, test=FOUR), []
+        ingest, reports = write_examples(tmp_path, train=TRAIN, test=FOUR), []
         (tmp_path / "output").mkdir()
         context = StepContext({"ingest": ingest, "train": write_estimator(tmp_path)}, tmp_path / "output")
-        context.tracker.progress = lambda *values: seen.append(values)  # type: ignore[method-assign]
+        context.tracker.progress = lambda *values: reports.append(values)  # type: ignore[method-assign]
         run(settings(), context)
-        assert seen[-1] == (4, 4, "faces")
+        assert reports[-1] == (4, 4, "faces")
 
 
 class TestBadInput:
@@ -402,6 +406,6 @@ class TestBadInput:
         command = ["--input", "ingest", str(ingest), "--input", "train", str(write_estimator(tmp_path))]
         command += ["--out", str(tmp_path / "evaluated"), "--set", "evaluate.require_blessing=true"]
         assert main(STEP, command) == 1
-        said = capsys.readouterr().err
-        assert "visage: The model is not blessed:\n- There are only 4 test examples, 50 are asked for." in said
-        assert "Traceback" not in said
+        stderr = capsys.readouterr().err
+        assert "visage: The model is not blessed:\n- There are only 4 test examples, 50 are asked for." in stderr
+        assert "Traceback" not in stderr

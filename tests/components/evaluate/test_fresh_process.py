@@ -8,9 +8,9 @@ from tests.components.evaluate.made_up import face, write_estimator
 def test_says_the_same_of_the_first_faces_or_why_not(tmp_path):
     folder = write_estimator(tmp_path) / "estimator"
     examples = [face(number, 20 + number) for number in range(10)]
-    said = predictions.predict(saved.load(folder), examples)
-    assert fresh_process.objection(folder, examples, said) == ""
-    wrong = said.assign(predicted_age=said["predicted_age"] + 1)
+    faces = predictions.predict(saved.load(folder), examples)
+    assert fresh_process.objection(folder, examples, faces) == ""
+    wrong = faces.assign(predicted_age=faces["predicted_age"] + 1)
     assert "says otherwise of 8 test faces" in fresh_process.objection(folder, examples, wrong)
     (folder / saved.MODEL).write_bytes(b"damaged")
-    assert "cannot load the saved estimator" in fresh_process.objection(folder, examples, said)
+    assert "cannot load the saved estimator" in fresh_process.objection(folder, examples, faces)

@@ -19,13 +19,13 @@ from tests.components.evaluate.made_up import face, write_estimator
 def people(count: int) -> list:
     """Faces that look about as old as they are, and like the gender that they have."""
     rng = np.random.default_rng(1)
-    made = []
+    examples = []
     for number in range(count):
         age, woman = int(rng.integers(5, 95)), bool(rng.integers(2))
         looks = float(np.clip(age + rng.normal(0, 4), 0, 100))
         female = float(np.clip(0.75 * woman + 0.125 + rng.normal(0, 0.1), 0, 1))
-        made.append(face(number, looks, age, female, "female" if woman else "male"))
-    return made
+        examples.append(face(number, looks, age, female, "female" if woman else "male"))
+    return examples
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +34,12 @@ def checked(tmp_path_factory):
     folder = tmp_path_factory.mktemp("label_check")
     examples = people(300)
     for number in range(0, 300, 30):
-        one = examples[number]
-        assert one.age is not None
-        examples[number] = replace(one, age=one.age + 30 if one.age < 50 else one.age - 30)
-        one = examples[number + 7]
-        examples[number + 7] = replace(one, gender="male" if one.gender == "female" else "female")
-    spoilt = {one.path for number, one in enumerate(examples) if number % 30 in (0, 7)}
+        example = examples[number]
+        assert example.age is not None
+        examples[number] = replace(example, age=example.age + 30 if example.age < 50 else example.age - 30)
+        example = examples[number + 7]
+        examples[number + 7] = replace(example, gender="male" if example.gender == "female" else "female")
+    spoilt = {example.path for number, example in enumerate(examples) if number % 30 in (0, 7)}
     estimator = saved.load(write_estimator(folder) / "estimator")
     faces = label_check.check(estimator, [("train", examples[:200]), ("test", examples[200:])])
     label_check.write(folder, faces, page.Surround())
@@ -74,11 +74,11 @@ def test_ingest_leaves_out_what_is_likely_wrong(checked):
 
 
 def test_a_label_that_is_not_known_is_not_doubted(tmp_path):
-    examples = [replace(one, gender=None) for one in people(60)] + [face(99, 30, None, 0.9, "female")]
+    examples = [replace(example, gender=None) for example in people(60)] + [face(99, 30, None, 0.9, "female")]
     estimator = saved.load(write_estimator(tmp_path) / "estimator")
-    found = label_check.check(estimator, [("train", examples)])
-    assert set(found["doubted"]) == {"age"}
-    assert len(found) == 60, "of the last one nothing can be said: no other has a gender"
+    faces = label_check.check(estimator, [("train", examples)])
+    assert set(faces["doubted"]) == {"age"}
+    assert len(faces) == 60, "of the last one nothing can be said: no other has a gender"
 
 
 @pytest.mark.parametrize(
@@ -87,5 +87,5 @@ def test_a_label_that_is_not_known_is_not_doubted(tmp_path):
 def test_features_are_what_the_heads_see(chosen, tmp_path):
     settings = EstimatorSettings.model_validate({"size": 32, "backbone": {"width": 4, "blocks": [1, 1]}, **chosen})
     saved.save(model.build(settings), settings, tmp_path / "estimator")
-    found = features(saved.load(tmp_path / "estimator"), [one.jpeg for one in people(3)])
-    assert len(found) == 3 and found.shape[1] >= 8 and np.isfinite(found).all()
+    vectors = features(saved.load(tmp_path / "estimator"), [example.jpeg for example in people(3)])
+    assert len(vectors) == 3 and vectors.shape[1] >= 8 and np.isfinite(vectors).all()

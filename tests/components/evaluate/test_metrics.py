@@ -21,12 +21,12 @@ def whole(faces: pd.DataFrame, resamples: int = 200) -> intervals.Measured:
 
 
 def test_an_error_of_exactly_five_years_is_within_five_years():
-    found = metrics.figures(table(age=[40.0, 40, 40, 40], predicted_age=[45.0, 35, 45.1, 34.9]))
-    assert found["age_cs5"] == 0.5
+    figures = metrics.figures(table(age=[40.0, 40, 40, 40], predicted_age=[45.0, 35, 45.1, 34.9]))
+    assert figures["age_cs5"] == 0.5
 
 
 def test_the_interval_holds_its_ends():
-    found = metrics.figures(
+    figures = metrics.figures(
         table(
             age=[40.0, 40, 40],
             predicted_age=[40.0, 40, 40],
@@ -34,7 +34,7 @@ def test_the_interval_holds_its_ends():
             predicted_age_high=[50.0, 40, 50],
         )
     )
-    assert found["age_interval_coverage"] == pytest.approx(2 / 3)
+    assert figures["age_interval_coverage"] == pytest.approx(2 / 3)
 
 
 def test_the_area_under_the_curve_is_the_chance_of_the_right_order():
@@ -50,12 +50,12 @@ def test_the_area_under_the_curve_is_the_chance_of_the_right_order():
 
 
 def test_the_median_error_of_an_even_number_of_faces_is_between_the_two_in_the_middle():
-    found = metrics.figures(table(age=[40.0] * 4, predicted_age=[41.0, 37.0, 45.0, 60.0]))
-    assert found["age_median_error"] == 4
+    figures = metrics.figures(table(age=[40.0] * 4, predicted_age=[41.0, 37.0, 45.0, 60.0]))
+    assert figures["age_median_error"] == 4
 
 
 def test_the_shares_within_three_five_and_ten_years_and_the_width_of_the_interval():
-    found = metrics.figures(
+    figures = metrics.figures(
         table(
             age=[40.0] * 4,
             predicted_age=[43.0, 36, 50, 51],
@@ -63,8 +63,8 @@ def test_the_shares_within_three_five_and_ten_years_and_the_width_of_the_interva
             predicted_age_high=[50.0, 50, 60, 60],
         )
     )
-    assert [found[f"age_cs{years}"] for years in (3, 5, 10)] == [0.25, 0.5, 0.75]
-    assert found["age_interval_width"] == 25
+    assert [figures[f"age_cs{years}"] for years in (3, 5, 10)] == [0.25, 0.5, 0.75]
+    assert figures["age_interval_width"] == 25
 
 
 def test_the_likelihood_is_that_of_the_true_age():
@@ -73,8 +73,8 @@ def test_the_likelihood_is_that_of_the_true_age():
 
 def test_balanced_accuracy_does_not_gain_by_saying_what_most_are():
     faces = table(gender=["male"] * 9 + ["female"], predicted_gender=["male"] * 10)
-    found = metrics.figures(faces)
-    assert (found["gender_accuracy"], found["gender_balanced_accuracy"]) == (0.9, 0.5)
+    figures = metrics.figures(faces)
+    assert (figures["gender_accuracy"], figures["gender_balanced_accuracy"]) == (0.9, 0.5)
 
 
 def test_the_calibration_error_is_what_confidence_promises_too_much():
@@ -86,17 +86,17 @@ def test_macro_f1_is_scikit_learns():
     from sklearn.metrics import f1_score
 
     rng = np.random.default_rng(0)
-    true, told = rng.choice(["A", "B", "C"], 60, p=[0.7, 0.2, 0.1]), rng.choice(["A", "B", "D"], 60)
-    found = metrics.figures(table(age_class=true, predicted_age_class=told))
-    assert found["age_class_macro_f1"] == pytest.approx(f1_score(true, told, average="macro", zero_division=0))
+    true, predicted = rng.choice(["A", "B", "C"], 60, p=[0.7, 0.2, 0.1]), rng.choice(["A", "B", "D"], 60)
+    figures = metrics.figures(table(age_class=true, predicted_age_class=predicted))
+    assert figures["age_class_macro_f1"] == pytest.approx(f1_score(true, predicted, average="macro", zero_division=0))
 
 
 def test_the_baseline_has_every_figure_that_the_training_labels_allow():
     faces = table(age=[20.0, 40], gender=["male", "female"])
     shard = Shard("a", 4, 0, ages={20: 2, 30: 1, 40: 1}, genders={"male": 3, "female": 1})
-    found = metrics.figures(Baseline.of([shard], None).predictions(faces))
-    assert found["age_nll"] == pytest.approx(-(np.log(3 / 105) + np.log(2 / 105)) / 2), "each year counts one more"
-    assert (found["gender_auc"], found["age_interval_coverage"]) == (0.5, 0.5)
+    figures = metrics.figures(Baseline.of([shard], None).predictions(faces))
+    assert figures["age_nll"] == pytest.approx(-(np.log(3 / 105) + np.log(2 / 105)) / 2), "each year counts one more"
+    assert (figures["gender_auc"], figures["age_interval_coverage"]) == (0.5, 0.5)
 
 
 def test_figures_that_nothing_is_known_of_are_none():
@@ -114,11 +114,11 @@ def test_one_person_has_no_interval():
 def test_the_interval_of_a_mean_is_about_two_standard_errors_to_either_side():
     rng = np.random.default_rng(1)
     error = rng.exponential(5, 2000)
-    found = whole(table(age=[30.0] * 2000, predicted_age=30 + error), 1000).intervals["age_mae"]
-    assert found.low is not None
-    assert found.high is not None
+    interval = whole(table(age=[30.0] * 2000, predicted_age=30 + error), 1000).intervals["age_mae"]
+    assert interval.low is not None
+    assert interval.high is not None
     width = 2 * 1.96 * error.std() / np.sqrt(2000)
-    assert found.high - found.low == pytest.approx(width, rel=0.1)
+    assert interval.high - interval.low == pytest.approx(width, rel=0.1)
 
 
 def test_a_pair_of_models_is_compared_face_by_face():
@@ -126,17 +126,17 @@ def test_a_pair_of_models_is_compared_face_by_face():
     errors = np.arange(100.0)
     ours = table(age=[0.0] * 100, predicted_age=errors)
     theirs = table(age=[0.0] * 100, predicted_age=errors + 1)
-    found = intervals.differences(ours, theirs, 200, 0)
-    assert found["age_mae"] == Difference(-1, -1, -1, 100, 100)
-    assert found["gender_accuracy"] == Difference(None, None, None, 0, 0)
+    differences = intervals.differences(ours, theirs, 200, 0)
+    assert differences["age_mae"] == Difference(-1, -1, -1, 100, 100)
+    assert differences["gender_accuracy"] == Difference(None, None, None, 0, 0)
 
 
 def test_faces_that_only_one_of_two_models_tells_are_no_pair():
     ours = table(age=[20.0, 30, 40], predicted_age=[21.0, 32, np.nan])
     theirs = table(age=[20.0, 30, 40], predicted_age=[np.nan, 31, 40])
-    found = intervals.differences(ours, theirs, 200, 0)["age_mae"]
-    assert (found.value, found.faces, found.persons) == (1, 1, 1)
-    assert found.low is None, "one person has no interval"
+    difference = intervals.differences(ours, theirs, 200, 0)["age_mae"]
+    assert (difference.value, difference.faces, difference.persons) == (1, 1, 1)
+    assert difference.low is None, "one person has no interval"
 
 
 def test_the_baseline_is_the_median_of_the_training_split():
@@ -161,8 +161,8 @@ def test_what_could_have_been_said_in_hindsight_is_the_best_constant_of_the_test
     classes = AgeClasses(("YOUNG", "OLD"), (30,))
     best = Baseline.in_hindsight(faces, classes)
     assert best == Baseline(20.0, "OLD", "female")
-    found = metrics.figures(best.predictions(faces))
-    assert {name: found[name] for name in metrics.LOWER_IS_BETTER} == {
+    figures = metrics.figures(best.predictions(faces))
+    assert {name: figures[name] for name in metrics.LOWER_IS_BETTER} == {
         "age_mae": pytest.approx(50 / 3),
         "age_class_accuracy": pytest.approx(2 / 3),
         "gender_accuracy": pytest.approx(2 / 3),

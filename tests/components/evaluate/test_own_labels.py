@@ -36,14 +36,14 @@ def test_of_a_table_become_slices(tmp_path):
         written[row["path"]] for row in predicted
     ]
 
-    held = json.loads((tmp_path / "out" / "metrics.json").read_text())["slices"]
-    of_camera = {one["value"]: one for one in held if one["slice"] == "camera"}
+    slices = json.loads((tmp_path / "out" / "metrics.json").read_text())["slices"]
+    of_camera = {row["value"]: row for row in slices if row["slice"] == "camera"}
     for camera in ("K1000", "X100"):
         errors = [abs(row["predicted_age"] - row["age"]) for row in predicted if row["label_camera"] == camera]
         assert of_camera[camera]["examples"] == len(errors) > 0
         assert of_camera[camera]["age_mae"] == pytest.approx(sum(errors) / len(errors), abs=0.01)
     assert set(of_camera) == {"K1000", "X100"}, "an empty field is in no slice"
-    assert not [one for one in held if one["slice"] == "note"]
+    assert not [row for row in slices if row["slice"] == "note"]
 
 
 def listing(folder: Path, **columns: list) -> Path:
@@ -56,8 +56,8 @@ LISTED = {"split": ["train", "test", "test"], "path": ["0.jpg", "a.jpg", "b.jpg"
 
 
 def test_of_the_test_split_are_joined_row_by_row(tmp_path):
-    found = own_labels.joined(TWO, listing(tmp_path, **LISTED, label_camera=["Z", None, "Y"]))
-    assert found["label_camera"].tolist() == [None, "Y"]
+    joined = own_labels.joined(TWO, listing(tmp_path, **LISTED, label_camera=["Z", None, "Y"]))
+    assert joined["label_camera"].tolist() == [None, "Y"]
 
 
 @pytest.mark.parametrize("listed", [True, False], ids=["a listing from before there were any", "no listing"])

@@ -15,35 +15,39 @@ FACES = table(
 
 
 def test_of_labels_both_together_source_and_size():
-    found = {(one.name, one.value): one.rows.tolist() for one in slices.slices(FACES)}
-    assert found["gender and age", "female 30-39"] == [2]
-    assert found["source", "b"] == [2, 3]
-    assert [value for name, value in found if name == "picture side"] == [
+    rows_of = {(face_slice.name, face_slice.value): face_slice.rows.tolist() for face_slice in slices.slices(FACES)}
+    assert rows_of["gender and age", "female 30-39"] == [2]
+    assert rows_of["source", "b"] == [2, 3]
+    assert [value for name, value in rows_of if name == "picture side"] == [
         "below 64 px",
         "64 to 96 px",
         "192 to 256 px",
         "384 px and more",
     ]
-    assert not [name for name, _ in found if name == "face score"], "what all faces share is no slice"
+    assert not [name for name, _ in rows_of if name == "face score"], "what all faces share is no slice"
 
 
 def test_of_a_tables_own_columns_unless_they_have_too_many_values():
-    found = slices.slices(
+    face_slices = slices.slices(
         FACES.assign(label_camera=["X", None, "Y", "X"], label_gender=["f", "f", "m", "n"], label_site=["one"] * 4)
     )
-    assert {one.value: one.rows.tolist() for one in found if one.name == "camera"} == {"X": [0, 3], "Y": [2]}
-    assert {one.value for one in found if one.name == "gender"} == {"female", "male"}
-    assert {one.value for one in found if one.name == "column gender"} == {"f", "m", "n"}
-    assert not [one for one in found if one.name == "site"], "what all faces share is no slice"
+    assert {
+        face_slice.value: face_slice.rows.tolist() for face_slice in face_slices if face_slice.name == "camera"
+    } == {"X": [0, 3], "Y": [2]}
+    assert {face_slice.value for face_slice in face_slices if face_slice.name == "gender"} == {"female", "male"}
+    assert {face_slice.value for face_slice in face_slices if face_slice.name == "column gender"} == {"f", "m", "n"}
+    assert not [face_slice for face_slice in face_slices if face_slice.name == "site"], (
+        "what all faces share is no slice"
+    )
     many = table(age=[30.0] * 41, source=["a"] * 41, label_name=[f"n{number}" for number in range(41)])
-    assert not [one for one in slices.slices(many) if one.name == "name"]
+    assert not [face_slice for face_slice in slices.slices(many) if face_slice.name == "name"]
 
 
 def test_those_too_small_to_judge_are_marked_and_never_the_worst():
-    found = slices.slices(FACES)
-    measured = intervals.measure(FACES, [one.rows for one in found], {}, 100, 0)
-    rows = slices.rows(found, FACES, measured, {}, min_examples=2)
-    judged = {(one["slice"], one["value"]): one["judged"] for one in rows}
+    face_slices = slices.slices(FACES)
+    measured = intervals.measure(FACES, [face_slice.rows for face_slice in face_slices], {}, 100, 0)
+    rows = slices.rows(face_slices, FACES, measured, {}, min_examples=2)
+    judged = {(row["slice"], row["value"]): row["judged"] for row in rows}
     assert judged["age", "30-39"] and not judged["gender", "male"]
     worst = slices.worst(rows)
     assert (worst["age_mae"]["slice"], worst["age_mae"]["value"], worst["age_mae"]["age_mae"]) == ("age", "30-39", 10)

@@ -69,7 +69,7 @@ class Archive:
         return self.folder / "labels.csv"
 
 
-class Told(Tracker):
+class ProgressRecorder(Tracker):
     """Remembers the progress it was told."""
 
     def __init__(self) -> None:
@@ -103,7 +103,7 @@ def examples(folder: Path) -> dict[str, list[FaceExample]]:
 
 
 def all_examples(folder: Path) -> list[FaceExample]:
-    return [example for held in examples(folder).values() for example in held]
+    return [example for of_split in examples(folder).values() for example in of_split]
 
 
 def rejects(folder: Path) -> list[Reject]:

@@ -85,19 +85,19 @@ def test_the_command_fetches_what_the_function_does(published, mirror, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (["wiki-crop"], 2, "--accept-terms"),
         (["wiki_crop", "--accept-terms"], 2, "Did you mean wiki-crop"),
         (["wiki-crop", "--accept-terms"], 1, "other bytes than expected"),
     ],
 )
-def test_the_command_as_a_process_ends_in_one_message(arguments, code, said, published, mirror, tmp_path):
+def test_the_command_as_a_process_ends_in_one_message(arguments, code, message, published, mirror, tmp_path):
     command = [sys.executable, "-m", "pipeline.cli", "download", *arguments, "--out", "out", "--mirror", mirror]
     environment = os.environ | {"PYTHONPATH": str(PROJECT)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == code, done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -123,15 +123,15 @@ def test_an_unknown_name_is_answered_with_those_that_there_are(tmp_path):
 
 
 def test_an_archive_that_the_person_already_has_is_checked_used_and_kept(published, tmp_path):
-    held = tmp_path / "out/wiki_crop.tar"
-    held.parent.mkdir()
-    held.write_bytes((tmp_path / "published/wiki_crop.tar").read_bytes() + b"?")
+    own_archive = tmp_path / "out/wiki_crop.tar"
+    own_archive.parent.mkdir()
+    own_archive.write_bytes((tmp_path / "published/wiki_crop.tar").read_bytes() + b"?")
     with pytest.raises(VisageError, match="is not the published archive"):
-        download.download("wiki-crop", held.parent, True, mirror="http://127.0.0.1:9")
-    held.write_bytes((tmp_path / "published/wiki_crop.tar").read_bytes())
-    folder = download.download("wiki-crop", held.parent, True, mirror="http://127.0.0.1:9")
+        download.download("wiki-crop", own_archive.parent, True, mirror="http://127.0.0.1:9")
+    own_archive.write_bytes((tmp_path / "published/wiki_crop.tar").read_bytes())
+    folder = download.download("wiki-crop", own_archive.parent, True, mirror="http://127.0.0.1:9")
     assert (folder / "17/a.jpg").read_bytes() == PHOTO
-    assert held.exists()
+    assert own_archive.exists()
 
 
 def test_an_unpacking_that_was_killed_is_done_again_without_fetching(published, tmp_path):

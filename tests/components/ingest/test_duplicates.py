@@ -18,9 +18,9 @@ def face(path: str, row: int = 0, split: str = "train", **labels: Any) -> TakenF
 
 def one_kept(*faces: TakenFace, tolerance: int = 0) -> tuple[str | None, list[str]]:
     """Path of the kept row, and the reasons of the others by path."""
-    kept, rejects = keep_one(faces, tolerance)
-    assert keep_one(reversed(faces), tolerance)[0] == kept, "which row is kept must not hang on the order"
-    return kept[0].record.path if kept else None, [f"{reject.path} {reject.reason}" for reject in rejects]
+    kept_faces, rejects = keep_one(faces, tolerance)
+    assert keep_one(reversed(faces), tolerance)[0] == kept_faces, "which row is kept must not hang on the order"
+    return kept_faces[0].record.path if kept_faces else None, [f"{reject.path} {reject.reason}" for reject in rejects]
 
 
 def test_a_single_row_is_kept():
@@ -32,16 +32,16 @@ def test_of_equal_rows_the_first_by_path_is_kept():
 
 
 def test_of_the_same_path_the_first_row_is_kept():
-    (kept,), rejects = keep_one([face("a", row=7), face("a", row=3)], 0)
-    assert (kept.record.row, rejects[0].row) == (3, 7)
+    (kept_face,), rejects = keep_one([face("a", row=7), face("a", row=3)], 0)
+    assert (kept_face.record.row, rejects[0].row) == (3, 7)
     assert "row 3" in rejects[0].detail
 
 
-@pytest.mark.parametrize(("tolerance", "kept"), [(0, None), (2, None), (3, "a")])
-def test_ages_may_differ_by_the_tolerance(tolerance, kept):
-    found, reasons = one_kept(face("a", age=30), face("b", age=33), tolerance=tolerance)
-    assert found == kept
-    assert reasons == (["b duplicate"] if kept else ["a conflicting_labels", "b conflicting_labels"])
+@pytest.mark.parametrize(("tolerance", "kept_path"), [(0, None), (2, None), (3, "a")])
+def test_ages_may_differ_by_the_tolerance(tolerance, kept_path):
+    path, reasons = one_kept(face("a", age=30), face("b", age=33), tolerance=tolerance)
+    assert path == kept_path
+    assert reasons == (["b duplicate"] if kept_path else ["a conflicting_labels", "b conflicting_labels"])
 
 
 def test_the_tolerance_is_between_the_youngest_and_the_oldest():
@@ -66,23 +66,23 @@ def test_a_conflict_says_what_is_at_odds():
 
 
 def test_of_faces_on_one_photo_those_of_one_split_are_kept():
-    kept, rejects = keep_one_split([face("c", split="test"), face("a"), face("b")])
-    assert [f.record.path for f in kept] == ["a", "b"]
+    kept_faces, rejects = keep_one_split([face("c", split="test"), face("a"), face("b")])
+    assert [f.record.path for f in kept_faces] == ["a", "b"]
     assert [(r.path, r.reason) for r in rejects] == [("c", "duplicate")]
     assert "in the train split" in rejects[0].detail
 
 
 def test_only_those_that_share_a_value_are_settled():
     faces = [face("a"), face("b"), face("c")._replace(pixels=b"other", record=face("c", box=(1.5, 2, 3, 4)).record)]
-    asked = []
+    shared_paths = []
 
     def settle(same):
-        asked.append([f.record.path for f in same])
+        shared_paths.append([f.record.path for f in same])
         return same[:1], ["reject"]
 
-    kept, rejects = settled(table_of(map(row_of, faces)), "pixels", settle)
-    assert asked == [["a", "b"]]
-    assert faces_of(kept) == [faces[2], faces[0]]
+    kept_faces, rejects = settled(table_of(map(row_of, faces)), "pixels", settle)
+    assert shared_paths == [["a", "b"]]
+    assert faces_of(kept_faces) == [faces[2], faces[0]]
     assert rejects == ["reject"]
     none, rejects = settled(table_of([]), "pixels", settle)
     assert (len(none), rejects) == (0, [])

@@ -146,30 +146,30 @@ def test_any_code_that_makes_faces_counts_as_how_they_are_made(name, monkeypatch
 @pytest.mark.parametrize("library", ["pillow", "simplejpeg", "pi-heif"])
 def test_a_library_that_makes_faces_counts_by_its_version(library, monkeypatch):
     before = examples_index.making(PhotoSettings())
-    given = importlib.metadata.version
-    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0" if name == library else given(name))
+    real_version = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0" if name == library else real_version(name))
     assert examples_index.making(PhotoSettings()) != before
 
 
 def test_what_sees_how_faces_stand_counts_where_they_are_turned(monkeypatch, tmp_path):
     turned, plain = PhotoSettings(align=True), PhotoSettings()
-    kept = [
+    digests = [
         examples_index.making(plain),
         examples_index.making(turned),
         examples_index.making(PhotoSettings(turns=(90,))),
     ]
-    assert len(set(kept)) == 3
-    given = importlib.metadata.version
+    assert len(set(digests)) == 3
+    real_version = importlib.metadata.version
     with monkeypatch.context() as patch:
-        patch.setattr(importlib.metadata, "version", lambda name: "0" if "opencv" in name else given(name))
-        assert examples_index.making(plain) == kept[0] and examples_index.making(turned) != kept[1]
+        patch.setattr(importlib.metadata, "version", lambda name: "0" if "opencv" in name else real_version(name))
+        assert examples_index.making(plain) == digests[0] and examples_index.making(turned) != digests[1]
     package = shutil.copytree(Path(detection.__file__).parent, tmp_path / "detection")
     monkeypatch.setattr(detection, "__file__", str(package / "__init__.py"))
     for name in ("face.py", "turns.py", f"yunet/{yunet.WEIGHTS}"):
         before = examples_index.making(turned)
         (package / name).write_bytes((package / name).read_bytes() + b"\n")
         assert examples_index.making(turned) != before
-    assert examples_index.making(plain) == kept[0]
+    assert examples_index.making(plain) == digests[0]
 
 
 def test_faces_that_were_not_turned_are_not_used_where_they_are_to_be(decoded, tmp_path):

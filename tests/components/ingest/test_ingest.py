@@ -17,7 +17,7 @@ from schemas.record import SPLITS
 from schemas.shard import read_index, read_records
 from tests.components.ingest.made_up import (
     Archive,
-    Told,
+    ProgressRecorder,
     all_examples,
     examples,
     ingest,
@@ -71,25 +71,25 @@ class TestAnExample:
 
 class TestSplits:
     def test_no_person_is_in_two(self, ingested):
-        found = examples(ingested)
-        persons = [{example.person for example in found[split]} for split in SPLITS]
+        by_split = examples(ingested)
+        persons = [{example.person for example in by_split[split]} for split in SPLITS]
         assert sum(map(len, persons)) == len(set.union(*persons)) == 50
 
     def test_more_data_moves_nobody(self, ingested, archive, tmp_path):
         more = Archive(tmp_path / "more").fill(240).write()
         ingest(more, tmp_path / "out")
-        before = {example.path: split for split, held in examples(ingested).items() for example in held}
-        after = {example.path: split for split, held in examples(tmp_path / "out").items() for example in held}
+        before = {example.path: split for split, of_split in examples(ingested).items() for example in of_split}
+        after = {example.path: split for split, of_split in examples(tmp_path / "out").items() for example in of_split}
         assert {path: after[path] for path in before} == before
         assert len(after) == 240
 
     def test_folds_keep_persons_together_and_one_of_them_is_the_test_split(self, archive, tmp_path):
         ingest(archive, tmp_path / "out", "ingest.split.folds=5", "ingest.split.test_fold=2")
-        found = examples(tmp_path / "out")
-        assert {example.fold for example in found["test"]} == {2}
-        assert {example.fold for example in found["validation"]} == {3}
-        assert {example.fold for example in found["train"]} == {0, 1, 4}
-        folds = {(example.person, example.fold) for held in found.values() for example in held}
+        by_split = examples(tmp_path / "out")
+        assert {example.fold for example in by_split["test"]} == {2}
+        assert {example.fold for example in by_split["validation"]} == {3}
+        assert {example.fold for example in by_split["train"]} == {0, 1, 4}
+        folds = {(example.person, example.fold) for of_split in by_split.values() for example in of_split}
         assert len(folds) == 50
 
     def test_the_split_of_the_source_is_kept_to(self, tmp_path):
@@ -131,13 +131,13 @@ class TestShards:
         assert abs(np.corrcoef(rows, range(len(rows)))[0, 1]) < 0.3
 
     def test_are_counted_in_the_index(self, ingested):
-        found = examples(ingested)
-        assert list(found) == list(SPLITS)
+        by_split = examples(ingested)
+        assert list(by_split) == list(SPLITS)
         for split, shards in read_index(ingested).items():
-            assert sum(shard.examples for shard in shards) == len(found[split])
-            assert sum((Counter(shard.ages) for shard in shards), Counter()) == Counter(e.age for e in found[split])
+            assert sum(shard.examples for shard in shards) == len(by_split[split])
+            assert sum((Counter(shard.ages) for shard in shards), Counter()) == Counter(e.age for e in by_split[split])
             assert sum((Counter(shard.genders) for shard in shards), Counter()) == Counter(
-                e.gender for e in found[split]
+                e.gender for e in by_split[split]
             )
             for shard in shards:
                 assert (ingested / shard.file).stat().st_size == shard.bytes
@@ -209,14 +209,14 @@ class TestEveryRowIsAccountedFor:
         assert sum(counts["rejects"].values()) == len(rejects(output)) == 14
 
     def test_a_reject_can_be_found_again(self, dirty):
-        found = {reject.path: reject for reject in rejects(dirty[0])}
-        assert [found[path].row for path in ("../outside.jpg", "old.jpg", "twin b.jpg")] == [60, 62, 74]
-        assert "101" in found["old.jpg"].detail
-        assert "one.jpg" in found["other form of one.png"].detail
-        assert "20, 45" in found["twin a.jpg"].detail
-        assert found["old.jpg"].person == "labels:old.jpg"
-        assert found["cut.jpg"].sha256
-        assert not found["missing.jpg"].sha256
+        by_path = {reject.path: reject for reject in rejects(dirty[0])}
+        assert [by_path[path].row for path in ("../outside.jpg", "old.jpg", "twin b.jpg")] == [60, 62, 74]
+        assert "101" in by_path["old.jpg"].detail
+        assert "one.jpg" in by_path["other form of one.png"].detail
+        assert "20, 45" in by_path["twin a.jpg"].detail
+        assert by_path["old.jpg"].person == "labels:old.jpg"
+        assert by_path["cut.jpg"].sha256
+        assert not by_path["missing.jpg"].sha256
 
     def test_rejects_stand_in_the_order_of_the_rows(self, dirty):
         rows = [reject.row for reject in rejects(dirty[0])]
@@ -299,8 +299,8 @@ def test_faces_on_one_photo_stay_in_one_split(tmp_path):
         "source.table.box=[left,top,right,bottom]",
         "photo.margin=0",
     )
-    found = examples(tmp_path / "out")
-    photos = [{example.sha256 for example in found[split]} for split in SPLITS]
+    by_split = examples(tmp_path / "out")
+    photos = [{example.sha256 for example in by_split[split]} for split in SPLITS]
     assert sum(map(len, photos)) == len(set.union(*photos)) == 40
     assert counts["rejects"]["duplicate"] == 80 - counts["examples"]
     assert 40 < counts["examples"] < 80
@@ -316,13 +316,15 @@ def test_class_only_and_unknown_labels_flow_through_where_they_are_wanted(tmp_pa
     source = archive.write()
     counts = ingest(source, tmp_path / "strict")
     assert counts["rejects"] == {"age_unknown": 1, "gender_unknown": 1}
-    wanted = ["ingest.filter.unknown_age=true", "ingest.filter.unknown_gender=true"]
-    ingest(source, tmp_path / "open", *wanted)
-    found = {example.path: example for example in all_examples(tmp_path / "open")}
-    assert len(found) == 32
-    assert (found["0.jpg"].age, found["0.jpg"].age_class) == (None, "YOUNG")
-    assert (found["no gender.jpg"].gender, found["no age.jpg"].age) == (None, None)
-    classes = sum((Counter(s.age_classes) for held in read_index(tmp_path / "open").values() for s in held), Counter())
+    overrides = ["ingest.filter.unknown_age=true", "ingest.filter.unknown_gender=true"]
+    ingest(source, tmp_path / "open", *overrides)
+    by_path = {example.path: example for example in all_examples(tmp_path / "open")}
+    assert len(by_path) == 32
+    assert (by_path["0.jpg"].age, by_path["0.jpg"].age_class) == (None, "YOUNG")
+    assert (by_path["no gender.jpg"].gender, by_path["no age.jpg"].age) == (None, None)
+    classes = sum(
+        (Counter(s.age_classes) for shards in read_index(tmp_path / "open").values() for s in shards), Counter()
+    )
     assert classes == {"YOUNG": 15, "OLD": 15}
     assert "YOUNG" in (tmp_path / "open" / "summary.html").read_text()
 
@@ -358,10 +360,10 @@ def test_progress_is_told(archive, tmp_path, monkeypatch):
 
     monkeypatch.setattr(extract, "face_of", slowly)
     monkeypatch.setattr(run, "_EVERY", 0.01)
-    told = Told()
-    ingest(archive, tmp_path / "out", "beam.workers=1", tracker=told)
-    assert all(total == 150 and unit == "photos" for _, total, unit in told.progressed)
-    done = [done for done, _, _ in told.progressed]
+    tracker = ProgressRecorder()
+    ingest(archive, tmp_path / "out", "beam.workers=1", tracker=tracker)
+    assert all(total == 150 and unit == "photos" for _, total, unit in tracker.progressed)
+    done = [done for done, _, _ in tracker.progressed]
     assert done == sorted(done)
     assert 0 < done[-1] <= 150
 
@@ -373,30 +375,32 @@ def records_of(folder):
 class TestTheSummary:
     def test_counts_are_those_of_the_shards(self, ingested):
         summary = json.loads((ingested / "summary.json").read_text())
-        found = examples(ingested)
+        by_split = examples(ingested)
         for split in SPLITS:
-            held = found[split]
-            assert summary[split] == summary["splits"][split]["examples"] == len(held)
-            assert summary["splits"][split]["mean_age"] == pytest.approx(np.mean([e.age or 0 for e in held]), abs=0.01)
-            ages = Counter((e.gender, e.age) for e in held)
-            told = {
+            of_split = by_split[split]
+            assert summary[split] == summary["splits"][split]["examples"] == len(of_split)
+            assert summary["splits"][split]["mean_age"] == pytest.approx(
+                np.mean([e.age or 0 for e in of_split]), abs=0.01
+            )
+            ages = Counter((e.gender, e.age) for e in of_split)
+            summary_ages = {
                 (gender, int(age)): count
                 for gender, counts in summary["ages"][split].items()
                 for age, count in counts.items()
             }
-            assert told == ages
+            assert summary_ages == ages
         assert summary["photos"] == summary["photos_new"] == 150
         assert summary["photos_per_second"] > 0
 
     def test_beams_own_counters_are_told(self, dirty):
         output, counts = dirty
-        told = json.loads((output / "summary.json").read_text())["beam"]
-        assert told["records_with_photos"] == 75 - 6
-        assert {split: told[f"examples_{split}"] for split in SPLITS} == {split: counts[split] for split in SPLITS}
-        rejected = {name.removeprefix("rejects_"): told[name] for name in told if name.startswith("rejects_")}
+        counters = json.loads((output / "summary.json").read_text())["beam"]
+        assert counters["records_with_photos"] == 75 - 6
+        assert {split: counters[f"examples_{split}"] for split in SPLITS} == {split: counts[split] for split in SPLITS}
+        rejected = {name.removeprefix("rejects_"): counters[name] for name in counters if name.startswith("rejects_")}
         assert rejected == counts["rejects"]
         sizes = [len(record) for record in records_of(output)]
-        assert told["example_bytes"]["min"] == min(sizes) and told["example_bytes"]["max"] == max(sizes)
+        assert counters["example_bytes"]["min"] == min(sizes) and counters["example_bytes"]["max"] == max(sizes)
         assert "records_with_photos" in (output / "summary.html").read_text()
 
     def test_the_page_stands_by_itself(self, ingested):

@@ -32,38 +32,38 @@ def test_no_photo_is_found(tmp_path):
     archive = Archive(tmp_path / "archive").fill(20)
     source = archive.write()
     (tmp_path / "elsewhere").mkdir()
-    said = message(source, tmp_path / "out", f"source.photos={tmp_path / 'elsewhere'}")
-    assert f"No photo was found under {tmp_path / 'elsewhere'}: 20 are missing, the first is 00/0.jpg." in said
-    assert "source.photos" in said
+    text = message(source, tmp_path / "out", f"source.photos={tmp_path / 'elsewhere'}")
+    assert f"No photo was found under {tmp_path / 'elsewhere'}: 20 are missing, the first is 00/0.jpg." in text
+    assert "source.photos" in text
 
 
 def test_every_row_is_rejected(tmp_path):
     source = Archive(tmp_path / "archive").fill(20).write()
-    said = message(source, tmp_path / "out", "photo.min_side=500")
-    assert "Every one of the 20 rows" in said
-    assert "20 photo_too_small" in said
+    text = message(source, tmp_path / "out", "photo.min_side=500")
+    assert "Every one of the 20 rows" in text
+    assert "20 photo_too_small" in text
 
 
 def test_rows_that_are_all_malformed_say_what_to_set(tmp_path):
     archive = Archive(tmp_path / "archive")
     for number in range(3):
         archive.add(f"{number}.jpg", stored(picture(number)), gender="Woman")
-    said = message(archive.write(), tmp_path / "out")
-    assert "3 malformed_row" in said and "the first: gender is 'Woman': see source.table.genders." in said
+    text = message(archive.write(), tmp_path / "out")
+    assert "3 malformed_row" in text and "the first: gender is 'Woman': see source.table.genders." in text
 
 
-@pytest.mark.parametrize(("given", "lacking"), [(("train", "test"), "validation"), (("train", "val"), "test")])
-def test_a_split_that_the_table_does_not_give_can_be_cut_from_train(tmp_path, given, lacking):
+@pytest.mark.parametrize(("split_names", "lacking"), [(("train", "test"), "validation"), (("train", "val"), "test")])
+def test_a_split_that_the_table_does_not_give_can_be_cut_from_train(tmp_path, split_names, lacking):
     archive = Archive(tmp_path / "archive").fill(90)
     for number, row in enumerate(archive.rows):
-        row["split"] = given[number // 3 % 5 == 0]
+        row["split"] = split_names[number // 3 % 5 == 0]
     source = archive.write()
-    said = message(source, tmp_path / "out")
-    assert f"The source gives every row a split, and none is {lacking}." in said
-    assert f"ingest.split.cut_from_train=[{lacking}]" in said
+    text = message(source, tmp_path / "out")
+    assert f"The source gives every row a split, and none is {lacking}." in text
+    assert f"ingest.split.cut_from_train=[{lacking}]" in text
     counts = ingest(source, tmp_path / "cut", f"ingest.split.cut_from_train=[{lacking}]")
-    kept = "test" if lacking == "validation" else "validation"
-    assert counts[kept] == 18 and counts[lacking] > 0 and counts["train"] + counts[lacking] == 72
+    other_split = "test" if lacking == "validation" else "validation"
+    assert counts[other_split] == 18 and counts[lacking] > 0 and counts["train"] + counts[lacking] == 72
     without = ingest(source, tmp_path / "without", f"ingest.split.{lacking}=0")
     assert without[lacking] == 0
 
@@ -74,22 +74,22 @@ def test_a_source_without_rows(tmp_path):
 
 def test_a_split_without_examples(tmp_path):
     source = Archive(tmp_path / "archive").fill(3).write()
-    said = message(source, tmp_path / "out")
-    assert "No example fell into the split validation or test: there are 3 in all." in said
+    text = message(source, tmp_path / "out")
+    assert "No example fell into the split validation or test: there are 3 in all." in text
     counts = ingest(source, tmp_path / "train only", "ingest.split.validation=0", "ingest.split.test=0")
     assert counts["train"] == 3
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "text"),
     [(None, "There is no"), (b"\0\1\2" * 500, "imdb.mat cannot be read"), (b"", "imdb.mat cannot be read")],
 )
-def test_labels_that_are_missing_or_damaged(tmp_path, content, said):
+def test_labels_that_are_missing_or_damaged(tmp_path, content, text):
     folder = tmp_path / "imdb_crop"
     folder.mkdir()
     if content is not None:
         (folder / "imdb.mat").write_bytes(content)
-    assert said in message(folder, tmp_path / "out", "source.kind=imdb_wiki")
+    assert text in message(folder, tmp_path / "out", "source.kind=imdb_wiki")
 
 
 def test_a_damaged_archive_of_photos(tmp_path):
@@ -108,9 +108,9 @@ def test_a_full_disk(tmp_path, monkeypatch, where):
     else:
         monkeypatch.setattr(components.ingest.pieces, "write_record", full)
     source = Archive(tmp_path / "archive").fill(60).write()
-    said = message(source, tmp_path / "out")
-    assert re.search(f"{tmp_path / 'out'}/staging/[0-9a-f]+ cannot be written to: No space left on device.", said)
-    assert "Free some space" in said
+    text = message(source, tmp_path / "out")
+    assert re.search(f"{tmp_path / 'out'}/staging/[0-9a-f]+ cannot be written to: No space left on device.", text)
+    assert "Free some space" in text
 
 
 def test_a_full_disk_for_real(tmp_path):

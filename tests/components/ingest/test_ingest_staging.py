@@ -56,8 +56,8 @@ def alone(archive, tmp_path_factory) -> Path:
 
 def content(folder: Path) -> dict[str, bytes]:
     """All that other steps and the next ingest read."""
-    found = [*folder.glob("*/*.tfrecord"), *folder.glob("*.parquet"), folder / "index.json"]
-    return {str(file.relative_to(folder)): file.read_bytes() for file in found}
+    paths = [*folder.glob("*/*.tfrecord"), *folder.glob("*.parquet"), folder / "index.json"]
+    return {str(file.relative_to(folder)): file.read_bytes() for file in paths}
 
 
 def again(archive: Archive, output: Path, *more: str, **options) -> dict[str, bytes]:
@@ -73,13 +73,13 @@ class TestAStore:
         return s3
 
     def test_holds_all_that_workers_share_and_nothing_afterwards(self, bucket, archive, alone, tmp_path, monkeypatch):
-        seen: set[str] = set()
+        staged_names: set[str] = set()
         real = files.remove_folder
 
         def remove(folder: str) -> None:
             assert folder.startswith(bucket.url("staging/ingest-"))
             assert {file.name for file in (tmp_path / "out").iterdir()} >= {"index.json", "examples.parquet"}
-            seen.update(name.partition("/")[0] for name in files.file_names(folder))
+            staged_names.update(name.partition("/")[0] for name in files.file_names(folder))
             real(folder)
 
         monkeypatch.setattr(files, "remove_folder", remove)
@@ -93,11 +93,11 @@ class TestAStore:
             f"beam.staging={bucket.url('staging/')}",
         )
         # Listings and rejects tell versions and places of the photos, which a store has of its own.
-        found, expected = content(output), content(alone)
-        assert found.keys() == expected.keys()
+        actual, expected = content(output), content(alone)
+        assert actual.keys() == expected.keys()
         same = [name for name in expected if not name.endswith(".parquet")]
-        assert [found[name] for name in same] == [expected[name] for name in same]
-        assert seen == {"spool", "shards", "rejects", "contents.json", "rows.json", "started"}
+        assert [actual[name] for name in same] == [expected[name] for name in same]
+        assert staged_names == {"spool", "shards", "rejects", "contents.json", "rows.json", "started"}
         assert list(files.file_names(bucket.url("staging"))) == []
 
     def test_known_faces_are_brought_there(self, bucket, archive, alone, tmp_path):
@@ -172,9 +172,9 @@ class TestRanges:
             sizes["shard"].append(len(faces))
             return real_shard(staging, split, number, count, faces)
 
-        def write_rejects_piece(staging, number, held):
-            sizes["rejects"].append(len(held))
-            return real_rejects(staging, number, held)
+        def write_rejects_piece(staging, number, some_rejects):
+            sizes["rejects"].append(len(some_rejects))
+            return real_rejects(staging, number, some_rejects)
 
         monkeypatch.setattr(job, "RANGE", 20)
         for name, patched in (
@@ -194,9 +194,9 @@ class TestBundles:
         """What a runner does when a worker is slow or lost: all is done once more, and one of the outcomes counts."""
 
         def twice(real):
-            def process(self, *given):
-                list(real(self, *given))
-                yield from real(self, *given)
+            def process(self, *arguments):
+                list(real(self, *arguments))
+                yield from real(self, *arguments)
 
             return process
 
@@ -230,18 +230,18 @@ class TestBundles:
 class TestPaths:
     def test_are_whole_when_the_job_is_submitted(self, archive, alone, tmp_path, monkeypatch):
         monkeypatch.chdir(archive.folder.parent)
-        seen = []
+        calls = []
         real = job.build
 
         def build_job(pipeline, settings, *more):
-            seen.append((settings.source, more[0]))
+            calls.append((settings.source, more[0]))
             real(pipeline, settings, *more)
 
         monkeypatch.setattr(job, "build", build_job)
         name = archive.folder.name
         photos = f"source.photos=../{Path.cwd().name}/{name}"
         ingest(Path(name) / "labels.csv", tmp_path / "out", SHARDS, BOX, "photo.margin=0", photos)
-        ((source, staging),) = seen
+        ((source, staging),) = calls
         assert Path(source.path) == archive.folder / "labels.csv"
         assert Path(source.photos).is_absolute() and Path(source.photos).samefile(archive.folder)
         assert Path(staging).is_absolute()
@@ -249,5 +249,5 @@ class TestPaths:
 
     def test_of_a_store_and_of_the_home_folder_are_too(self):
         settings = build(Settings, {"source": {"path": "~/faces", "photos": "s3://bucket/faces"}})
-        source = run._with_whole_paths(settings).source
+        source = run._with_absolute_paths(settings).source
         assert (source.path, source.photos) == (str(Path("~/faces").expanduser()), "s3://bucket/faces")

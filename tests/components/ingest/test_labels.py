@@ -27,8 +27,8 @@ def row(**changes: Any) -> FaceRecord:
 
 
 def reason(record, **settings):
-    found = reject_of(record, FilterSettings(**settings))
-    return found[0] if found else None
+    rejection = reject_of(record, FilterSettings(**settings))
+    return rejection[0] if rejection else None
 
 
 def test_a_good_row_is_kept():
@@ -255,8 +255,10 @@ def test_the_list_has_a_tables_own_columns_of_kept_rows_and_of_rejects(tmp_path,
     write_labels(source, FilterSettings(), SplitSettings(), out)
     listed = parquet.read_table(out).to_pylist() if suffix == ".parquet" else list(csv.DictReader(out.open()))
     assert tuple(listed[0]) == (*COLUMNS, "label_note", "label_camera")
-    told = [(line["reason"] or None, line["label_note"] or None, line["label_camera"] or None) for line in listed]
-    assert told == [
+    reasons_and_labels = [
+        (line["reason"] or None, line["label_note"] or None, line["label_camera"] or None) for line in listed
+    ]
+    assert reasons_and_labels == [
         (None, None, "X100"),
         ("age_out_of_range", "late", None),
         ("malformed_row", None, None),
@@ -265,7 +267,7 @@ def test_the_list_has_a_tables_own_columns_of_kept_rows_and_of_rejects(tmp_path,
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         ("1.jpg,30,,a,", "gender_unknown. ingest.filter.unknown_gender=true"),
         ("1.jpg,,f,a,", "ingest.filter.unknown_age=true"),
@@ -280,9 +282,9 @@ def test_the_list_has_a_tables_own_columns_of_kept_rows_and_of_rejects(tmp_path,
         ("1.jpg,30", "the first: the row has 2 fields, the table has 5 columns: see source.table.delimiter."),
     ],
 )
-def test_a_list_without_a_kept_row_says_why_and_what_to_set(tmp_path, capsys, line, told):
+def test_a_list_without_a_kept_row_says_why_and_what_to_set(tmp_path, capsys, line, message):
     write_labels(table(tmp_path, *[line] * 3), FilterSettings(), SplitSettings(), tmp_path / "labels.csv")
-    assert told in capsys.readouterr().out
+    assert message in capsys.readouterr().out
 
 
 def test_of_several_reasons_the_one_of_most_rows_is_explained(tmp_path, capsys):
@@ -321,7 +323,7 @@ def test_the_real_wiki_metadata_leaves_exactly_the_rows_that_others_found(tmp_pa
     out = tmp_path / "labels.parquet"
     write_labels(SourceSettings(path=str(folder / "wiki.mat")), FilterSettings(), SplitSettings(), out)
     listed = parquet.read_table(out).to_pylist()
-    kept = [(line["gender"], line["age"], line["path"]) for line in listed if line["reason"] is None]
+    kept_rows = [(line["gender"], line["age"], line["path"]) for line in listed if line["reason"] is None]
     assert len(listed) == 62_328
-    assert len(kept) == 38_138
-    assert sorted(kept) == sorted(expected)
+    assert len(kept_rows) == 38_138
+    assert sorted(kept_rows) == sorted(expected)

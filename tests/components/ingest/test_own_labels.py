@@ -36,9 +36,9 @@ def plain(source, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def kept(source, tmp_path_factory) -> Path:
+def labelled(source, tmp_path_factory) -> Path:
     """An artifact with them."""
-    output = tmp_path_factory.mktemp("kept") / "out"
+    output = tmp_path_factory.mktemp("labelled") / "out"
     ingest(source, output, COLUMNS, "beam.workers=1")
     return output
 
@@ -47,8 +47,8 @@ def listings(folder: Path) -> list[bytes]:
     return [(folder / name).read_bytes() for name in ("examples.parquet", "left_out.parquet")]
 
 
-def test_stand_in_the_listing_as_they_do_in_the_table(archive, kept):
-    rows = [row for name in ("examples", "left_out") for row in pq.read_table(kept / f"{name}.parquet").to_pylist()]
+def test_stand_in_the_listing_as_they_do_in_the_table(archive, labelled):
+    rows = [row for name in ("examples", "left_out") for row in pq.read_table(labelled / f"{name}.parquet").to_pylist()]
     assert {row["path"]: (row["label_camera"], row["label_place"]) for row in rows} == {
         row["path"]: (row["camera"] or None, row["place"]) for row in archive.rows
     }
@@ -59,19 +59,19 @@ def test_are_not_kept_unless_they_are_named(plain):
     assert "own_labels" not in LISTED.names
 
 
-def test_change_nothing_else(plain, kept):
-    assert shard_bytes(kept) == shard_bytes(plain)
-    listed, told = (pq.read_table(folder / "examples.parquet") for folder in (plain, kept))
-    assert told.select(LISTED.names).equals(listed)
-    assert told.column_names == [*LISTED.names, "label_camera", "label_place"]
+def test_change_nothing_else(plain, labelled):
+    assert shard_bytes(labelled) == shard_bytes(plain)
+    listed, labelled_listing = (pq.read_table(folder / "examples.parquet") for folder in (plain, labelled))
+    assert labelled_listing.select(LISTED.names).equals(listed)
+    assert labelled_listing.column_names == [*LISTED.names, "label_camera", "label_place"]
 
 
-def test_are_the_same_bytes_on_more_workers_and_from_an_earlier_ingest(source, plain, kept, tmp_path):
+def test_are_the_same_bytes_on_more_workers_and_from_an_earlier_ingest(source, plain, labelled, tmp_path):
     counts = ingest(source, tmp_path / "again", COLUMNS, "beam.workers=3", previous=plain)
     assert counts["photos_new"] == 0
-    assert listings(tmp_path / "again") == listings(kept)
-    assert shard_bytes(tmp_path / "again") == shard_bytes(kept)
-    ingest(source, tmp_path / "without", previous=kept)
+    assert listings(tmp_path / "again") == listings(labelled)
+    assert shard_bytes(tmp_path / "again") == shard_bytes(labelled)
+    ingest(source, tmp_path / "without", previous=labelled)
     assert listings(tmp_path / "without") == listings(plain)
 
 

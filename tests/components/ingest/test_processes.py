@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from components.ingest import processes
-from components.ingest.face_tables import faces_of, places_of, unpack_faces
+from components.ingest.face_tables import faces_of, places_of, table_of
 from components.ingest.faces import Rows, write_rows
 from components.ingest.labels import SplitSettings
 from components.ingest.settings import Settings
@@ -68,11 +68,17 @@ def test_the_outcome_is_the_same_with_and_without(tmp_path, monkeypatch):
 
 
 def test_faces_and_rejects_come_back(running):
-    blocks, rejects = running.take(RECORDS)
-    faces = unpack_faces(blocks)
+    rows, rejects = running.take(RECORDS)
+    faces = table_of(rows)
     assert faces_of(faces)[0].record == RECORDS[0]
     assert [decode(example).path for example in read_examples(places_of(faces))] == ["one.jpg"]
     assert [(reject.path, reject.reason) for reject in rejects] == [("two.jpg", "photo_missing")]
+
+
+def test_a_process_has_not_to_wait_for_large_packages():
+    large = ("pyarrow", "pandas", "apache_beam", "tensorflow")
+    code = f"import sys, components.ingest.processes; sys.exit(', '.join(set({large}) & set(sys.modules)) or None)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_what_goes_wrong_in_a_process_is_told(running, tmp_path):
@@ -82,8 +88,8 @@ def test_what_goes_wrong_in_a_process_is_told(running, tmp_path):
     with pytest.raises(NotADirectoryError):
         running.take(RECORDS)
     (tmp_path / "staging").unlink()
-    blocks, _ = running.take(RECORDS)
-    assert [face.record for face in faces_of(unpack_faces(blocks))] == RECORDS[:1]
+    rows, _ = running.take(RECORDS)
+    assert [face.record for face in faces_of(table_of(rows))] == RECORDS[:1]
 
 
 def test_a_killed_process_is_one_message(running):

@@ -36,5 +36,5 @@ def test_the_defects_of_utkface_are_found(tmp_path):
     assert ages_over_100 == 3
     assert reasons == {"malformed_row": 5, "conflicting_labels": 2 * 19, "duplicate": 10 + 19}
     assert counts["examples"] == 10 + 19 + 1
-    kept = [example.path for held in examples(tmp_path / "out").values() for example in held]
-    assert sum("baseline/" in path or "progressive/" in path for path in kept) == 19
+    paths = [example.path for of_split in examples(tmp_path / "out").values() for example in of_split]
+    assert sum("baseline/" in path or "progressive/" in path for path in paths) == 19

@@ -28,13 +28,13 @@ class Server:
     def __init__(self) -> None:
         self.content = CONTENT
         self.etag = '"one"'
-        self.asked: list[str | None] = []
+        self.requested_ranges: list[str | None] = []
         self.behave: Callable[[Any, int], None] = lambda handler, number: self.serve(handler)
 
     def serve(self, handler: Any, end: int | None = None, ranges: bool = True, length: bool = True) -> None:
         """Answer as a good server does, but hang up before byte `end`, or know no ranges, or say no length."""
-        asked = handler.headers.get("Range")
-        begin = int(asked.removeprefix("bytes=").rstrip("-")) if asked and ranges else 0
+        range_header = handler.headers.get("Range")
+        begin = int(range_header.removeprefix("bytes=").rstrip("-")) if range_header and ranges else 0
         if handler.headers.get("If-Range", self.etag) != self.etag:
             begin = 0
         if begin and begin >= len(self.content):
@@ -53,20 +53,20 @@ class Server:
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    told = Server()
+    file_server = Server()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            told.asked.append(self.headers.get("Range"))
-            told.behave(self, len(told.asked))
+            file_server.requested_ranges.append(self.headers.get("Range"))
+            file_server.behave(self, len(file_server.requested_ranges))
 
         def log_message(self, *_: Any) -> None:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
-        told.url = f"http://127.0.0.1:{running.server_port}/faces.tar"  # type: ignore[attr-defined]
+        file_server.url = f"http://127.0.0.1:{running.server_port}/faces.tar"  # type: ignore[attr-defined]
         threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield told
+        yield file_server
         running.shutdown()
 
 
@@ -76,40 +76,40 @@ def whole(file: Path) -> bool:
 
 
 def test_a_file_is_fetched_and_its_progress_told(server, tmp_path):
-    told: list[tuple[int, int | None]] = []
+    progress: list[tuple[int, int | None]] = []
     checked: list[tuple[int, int | None]] = []
     room: list[int] = []
 
     def check(*how_far):
         checked.append(how_far)
 
-    fetch(server.url, tmp_path / "f", MD5, lambda *how_far: told.append(how_far), room.append, QUICK, check)
+    fetch(server.url, tmp_path / "f", MD5, lambda *how_far: progress.append(how_far), room.append, QUICK, check)
     assert whole(tmp_path / "f")
-    assert told[-1] == checked[-1] == (len(CONTENT), len(CONTENT))
+    assert progress[-1] == checked[-1] == (len(CONTENT), len(CONTENT))
     assert len(checked) > 3
     assert room == [len(CONTENT)]
-    assert server.asked == [None]
+    assert server.requested_ranges == [None]
 
 
 def test_a_connection_that_drops_is_gone_on_with(server, tmp_path):
     server.behave = lambda handler, number: server.serve(handler, end=number * 500_000)
     fetch(server.url, tmp_path / "f", MD5, patience=QUICK)
     assert whole(tmp_path / "f")
-    assert server.asked == [None] + [f"bytes={number * 500_000}-" for number in range(1, 5)]
+    assert server.requested_ranges == [None] + [f"bytes={number * 500_000}-" for number in range(1, 5)]
 
 
 def test_any_number_of_drops_will_do_as_long_as_bytes_come(server, tmp_path):
     server.behave = lambda handler, number: server.serve(handler, end=number * 100_000)
     fetch(server.url, tmp_path / "f", MD5, patience=Patience(0.5, (0,)))
     assert whole(tmp_path / "f")
-    assert len(server.asked) == 21
+    assert len(server.requested_ranges) == 21
 
 
 def test_a_server_that_knows_no_ranges_is_asked_for_it_all_again(server, tmp_path):
     server.behave = lambda handler, number: server.serve(handler, end=500_000 if number == 1 else None, ranges=False)
     fetch(server.url, tmp_path / "f", MD5, patience=QUICK)
     assert whole(tmp_path / "f")
-    assert server.asked == [None, "bytes=500000-"]
+    assert server.requested_ranges == [None, "bytes=500000-"]
 
 
 def test_a_server_that_falls_silent_counts_as_broken(server, tmp_path):
@@ -122,7 +122,7 @@ def test_a_server_that_falls_silent_counts_as_broken(server, tmp_path):
     server.behave = behave
     fetch(server.url, tmp_path / "f", MD5, patience=QUICK)
     assert whole(tmp_path / "f")
-    assert server.asked == [None, "bytes=500000-"]
+    assert server.requested_ranges == [None, "bytes=500000-"]
 
 
 def test_a_server_that_is_busy_for_a_while_is_tried_again(server, tmp_path):
@@ -143,14 +143,14 @@ def test_wrong_bytes_are_thrown_away(server, tmp_path):
         fetch(server.url, tmp_path / "f", MD5, patience=QUICK)
     assert not (tmp_path / "f").exists()
     assert (tmp_path / "f.partial").stat().st_size == 0
-    assert server.asked == [None]
+    assert server.requested_ranges == [None]
 
 
 def test_wrong_bytes_of_a_resumed_transfer_are_fetched_anew_once(server, tmp_path):
     (tmp_path / "f.partial").write_bytes(b"?" * 500_000)
     fetch(server.url, tmp_path / "f", MD5, patience=QUICK)
     assert whole(tmp_path / "f")
-    assert server.asked == ["bytes=500000-", None]
+    assert server.requested_ranges == ["bytes=500000-", None]
 
 
 def test_a_file_that_has_changed_on_the_server_is_fetched_anew(server, tmp_path):
@@ -162,7 +162,7 @@ def test_a_file_that_has_changed_on_the_server_is_fetched_anew(server, tmp_path)
     server.content, server.etag = CONTENT, '"one"'
     fetch(server.url, tmp_path / "f", MD5, patience=QUICK)
     assert whole(tmp_path / "f")
-    assert server.asked == [None, "bytes=500000-"]
+    assert server.requested_ranges == [None, "bytes=500000-"]
 
 
 @pytest.mark.parametrize("size", [len(CONTENT), len(CONTENT) + 5])
@@ -178,14 +178,14 @@ def test_a_transfer_that_was_killed_after_its_last_byte_asks_for_no_more(server,
     (tmp_path / "f.partial.json").write_text(f'{{"size": {len(CONTENT)}}}')
     fetch(server.url, tmp_path / "f", MD5, patience=QUICK)
     assert whole(tmp_path / "f")
-    assert server.asked == []
+    assert server.requested_ranges == []
 
 
 def test_a_server_that_stays_away(server, tmp_path):
     server.behave = lambda handler, number: server.serve(handler, end=500_000)
     with pytest.raises(VisageError, match=r"500,000 bytes are here.\n.*goes on from there"):
         fetch(server.url, tmp_path / "f", MD5, patience=QUICK)
-    assert len(server.asked) == 4
+    assert len(server.requested_ranges) == 4
     with pytest.raises(VisageError, match=r"cannot be fetched: .*refused"):
         fetch("http://127.0.0.1:9/f", tmp_path / "g", MD5, patience=QUICK)
 
@@ -194,7 +194,7 @@ def test_a_file_that_is_not_there_is_not_asked_for_again(server, tmp_path):
     server.behave = lambda handler, number: handler.send_error(404)
     with pytest.raises(VisageError, match="answers 404"):
         fetch(server.url, tmp_path / "f", MD5, patience=QUICK)
-    assert len(server.asked) == 1
+    assert len(server.requested_ranges) == 1
 
 
 def test_something_that_is_no_web_server(tmp_path):
@@ -247,11 +247,11 @@ def test_a_process_that_is_killed_goes_on_where_it_was(server, tmp_path):
         time.sleep(0.05)
     child.send_signal(signal.SIGKILL)
     child.wait()
-    kept = partial.stat().st_size
-    assert kept > 500_000
+    partial_size = partial.stat().st_size
+    assert partial_size > 500_000
     fetch(server.url, tmp_path / "f", MD5, patience=QUICK)
     assert whole(tmp_path / "f")
-    assert server.asked == [None, f"bytes={kept}-"]
+    assert server.requested_ranges == [None, f"bytes={partial_size}-"]
 
 
 def test_the_room_that_is_left_is_asked_for_before_the_first_byte(server, tmp_path):

@@ -72,8 +72,8 @@ class TestAJpegOfAnyKind:
     def test_has_the_pixels_that_pillow_gives(self):
         for kind, data in JPEGS.items():
             if kind != "CMYK":
-                given = Image.open(io.BytesIO(data)).convert("RGB")
-                assert open_photo(data, SETTINGS).tobytes() == given.tobytes(), kind
+                by_pillow = Image.open(io.BytesIO(data)).convert("RGB")
+                assert open_photo(data, SETTINGS).tobytes() == by_pillow.tobytes(), kind
 
     def test_can_be_drawn_on_and_copied(self):
         photo = open_photo(JPEGS["baseline"], SETTINGS)
@@ -163,7 +163,7 @@ class TestTooLarge:
     def test_too_many_pixels_are_not_decoded(self, kind, monkeypatch):
         data = heic(scene()) if kind == "HEIC" else stored(scene(), kind)
         assert open_photo(data, PhotoSettings(max_pixels=120 * 80)).size == (120, 80)
-        monkeypatch.setattr(decode, "decoded", lambda *given: pytest.fail("it was decoded"))
+        monkeypatch.setattr(decode, "decoded", lambda *arguments: pytest.fail("it was decoded"))
         assert reason_of(data, PhotoSettings(max_pixels=120 * 80 - 1)) == "photo_too_large"
 
     @pytest.mark.parametrize("side", [12_000, 60_000])
@@ -214,7 +214,7 @@ class TestOnlyTheDecoderSpeaksOfDamage:
                 open_photo(stored(scene(), kind), SETTINGS)
 
     def test_want_of_memory_is_no_reject(self, monkeypatch):
-        def fail(*given: object, **named: object) -> None:
+        def fail(*arguments: object, **keywords: object) -> None:
             raise MemoryError
 
         photos = [stored(scene(), kind) for kind in ("JPEG", "PNG", "WEBP", "TIFF")]
@@ -225,7 +225,7 @@ class TestOnlyTheDecoderSpeaksOfDamage:
                 open_photo(data, SETTINGS)
 
     def test_want_of_memory_that_libjpeg_tells_is_none_either(self, monkeypatch):
-        def fail(*given: object, **named: object) -> None:
+        def fail(*arguments: object, **keywords: object) -> None:
             raise ValueError("Insufficient memory (case 4)")
 
         monkeypatch.setattr("simplejpeg.decode_jpeg", fail)
@@ -234,7 +234,7 @@ class TestOnlyTheDecoderSpeaksOfDamage:
 
     @pytest.mark.parametrize("error", DAMAGE)
     def test_whatever_a_decoder_raises_is_a_reject(self, error, monkeypatch):
-        def fail(*given: object, **named: object) -> None:
+        def fail(*arguments: object, **keywords: object) -> None:
             raise error("broken")
 
         data = stored(scene(), "PNG")

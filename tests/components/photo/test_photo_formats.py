@@ -151,13 +151,13 @@ class TestContent:
         assert rejected(buffer.getvalue()) == ("not_a_photo", "a zip archive, or an Office document")
 
     def test_only_the_decoder_of_the_format_is_asked(self, monkeypatch):
-        asked: list[object] = []
-        given = Image.open
+        formats_tried: list[object] = []
+        open_image = Image.open
 
-        def heard(file: io.BytesIO, formats: tuple[str, ...]) -> Image.Image:
-            asked.append(formats)
-            return given(file, formats=formats)
+        def noting(file: io.BytesIO, formats: tuple[str, ...]) -> Image.Image:
+            formats_tried.append(formats)
+            return open_image(file, formats=formats)
 
-        monkeypatch.setattr(Image, "open", heard)
+        monkeypatch.setattr(Image, "open", noting)
         open_photo(stored(grainy()), SETTINGS)
-        assert asked == [("JPEG",)]
+        assert formats_tried == [("JPEG",)]

@@ -44,7 +44,7 @@ class TestWithADecoder:
 
     def test_a_decompression_bomb_is_not_decoded(self, monkeypatch):
         data = self.jxl(Image.new("RGB", (400, 400)))
-        monkeypatch.setattr(Image, "open", lambda *file, **named: pytest.fail("it was decoded"))
+        monkeypatch.setattr(Image, "open", lambda *file, **keywords: pytest.fail("it was decoded"))
         assert reason_of(data, PhotoSettings(max_pixels=400 * 400 - 1)) == "photo_too_large"
 
     def test_cut_short(self):

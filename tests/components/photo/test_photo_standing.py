@@ -109,11 +109,11 @@ class TestTheTurnedFace:
     @pytest.mark.parametrize("angle", [-170, -90, -44, -17.5, 3, 45, 90, 130, 180])
     def test_looks_as_if_it_had_stood_upright(self, angle):
         settings = PhotoSettings(size=64, margin=0.2)
-        wanted = crop_face(scene(400, 400), (150, 150, 250, 250), settings)
+        expected = crop_face(scene(400, 400), (150, 150, 250, 250), settings)
         turned = scene(400, 400).rotate(-angle, Image.Resampling.BICUBIC)
         face = crop_face(turned, (150, 150, 250, 250), settings, angle)
         assert face.size == (64, 64)
-        assert difference(face, wanted) < 2 < difference(crop_face(turned, (150, 150, 250, 250), settings), wanted)
+        assert difference(face, expected) < 2 < difference(crop_face(turned, (150, 150, 250, 250), settings), expected)
 
     @pytest.mark.parametrize(("angle", "back"), [(90, 90), (180, 180), (-90, 270), (270, 270)])
     def test_by_quarters_keeps_its_pixels(self, angle, back):
@@ -150,8 +150,8 @@ class TestTheStoredFace:
         exif = Image.Exif()
         exif[0x0112] = 6  # to be turned by 90 degrees, clockwise
         data = stored(leaning(0).transpose(Image.Transpose.ROTATE_90), exif=exif)
-        told, untold = face_of(data, BOX, TURNS), face_of(jpeg(leaning(0)), BOX, TURNS)
-        assert difference(*(Image.open(io.BytesIO(face.jpeg)) for face in (told, untold))) < 3
+        by_camera, upright = face_of(data, BOX, TURNS), face_of(jpeg(leaning(0)), BOX, TURNS)
+        assert difference(*(Image.open(io.BytesIO(face.jpeg)) for face in (by_camera, upright))) < 3
 
     def test_in_its_form_is_passed_through_unless_it_stands_turned(self):
         settings = PhotoSettings(size=128, align=True, turns=(90, 180, 270))

@@ -1,6 +1,5 @@
 """Jobs that a test can kill: run in a process of their own, at a pace that leaves time for it."""
 
-import multiprocessing
 import os
 import time
 from collections.abc import Callable
@@ -9,6 +8,7 @@ from typing import Any
 from unittest import mock
 
 from components.storage.names import is_remote
+from tests import preloaded
 
 PART = 7
 """Photos in a part."""
@@ -46,21 +46,10 @@ def _job(tracking: str, photos: list[str], output: str, workers: int, pause: flo
         STEP.run(settings, StepContext({}, Path(output)))
 
 
-def context() -> Any:
-    """Where jobs are started: a process that has the libraries imported and is forked for each."""
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["components.score.run", "components.score.job", "components.score.drift", "mlflow"])
-    return server
-
-
-def start(
-    server: Any, tracking: str, photos: list[Path], output: Path | str, workers: int = 2, pause: float = 0.1
-) -> Any:
-    """Start a job; gives its process."""
+def start(tracking: str, photos: list[Path], output: Path | str, workers: int = 2, pause: float = 0.1) -> Any:
+    """Start a job; gives its process. What it says goes to a file beside the first photos."""
     arguments = (tracking, [str(path) for path in photos], str(output), workers, pause)
-    process = server.Process(target=_job, args=arguments)
-    process.start()
-    return process
+    return preloaded.start(_job, arguments, photos[0].parent, os.environ, photos[0].parent / "said")
 
 
 def kill_when(process: Any, happened: Callable[[], bool], patience: float = 120) -> None:

@@ -15,9 +15,9 @@ from PIL import Image
 def jpeg(seed: int, side: int = 48) -> bytes:
     """A picture of coloured noise, another one for every seed."""
     noise = np.random.default_rng(seed).integers(0, 255, (6, 6, 3), np.uint8)
-    held = io.BytesIO()
-    Image.fromarray(noise).resize((side, side)).save(held, "JPEG")
-    return held.getvalue()
+    buffer = io.BytesIO()
+    Image.fromarray(noise).resize((side, side)).save(buffer, "JPEG")
+    return buffer.getvalue()
 
 
 def folder(path: Path, count: int, first: int = 0) -> Path:
@@ -61,12 +61,12 @@ def overlapping_zip(path: Path, names: int, unpacked: int) -> Path:
     return path
 
 
-def lying_zip(path: Path, said: int, held: int) -> Path:
+def lying_zip(path: Path, declared_size: int, actual_size: int) -> Path:
     """A zip whose only file is said to be small, but unpacks to much."""
-    zipped(path, {"photo.jpg": bytes(held)}, zipfile.ZIP_DEFLATED)
+    zipped(path, {"photo.jpg": bytes(actual_size)}, zipfile.ZIP_DEFLATED)
     data = bytearray(path.read_bytes())
     for mark, place in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
         at = data.index(mark) + place
-        data[at : at + 4] = struct.pack("<L", said)
+        data[at : at + 4] = struct.pack("<L", declared_size)
     path.write_bytes(data)
     return path

@@ -23,10 +23,10 @@ class TestOnePhoto:
     def test_the_figures_are_those_of_the_batch_job(self, model, tmp_path, output):
         photo = tmp_path / "face.jpg"
         photo.write_bytes(jpeg(3))
-        wanted = ScoreSettings(photos=(str(photo),), model=model)
+        settings = ScoreSettings(photos=(str(photo),), model=model)
         (tmp_path / "one").mkdir()
-        rows, rejects = one_photo.score(wanted, tmp_path / "one")
-        STEP.run(Settings(score=wanted), StepContext({}, output))
+        rows, rejects = one_photo.score(settings, tmp_path / "one")
+        STEP.run(Settings(score=settings), StepContext({}, output))
         (job_row,) = pq.read_table(output / "scores").to_pylist()
         assert rejects == []
         assert [row | {"scored_at": None} for row in rows] == [job_row | {"scored_at": None}]
@@ -68,10 +68,10 @@ class TestTheSameCommandAgain:
     def test_is_done_already_until_another_version_is_champion(self, two_versions, tmp_path, capsys):
         photos, out = made_photos.folder(tmp_path / "faces", 3), tmp_path / "scores"
         self.score(photos, out)
-        made = (out / "manifest.json").stat().st_mtime_ns
+        modified = (out / "manifest.json").stat().st_mtime_ns
         self.score(photos, out)
         assert "this job is done already" in capsys.readouterr().out
-        assert (out / "manifest.json").stat().st_mtime_ns == made
+        assert (out / "manifest.json").stat().st_mtime_ns == modified
         registry.promote("visage/2")
         self.score(photos, out)
         assert "done by visage/1" in capsys.readouterr().out

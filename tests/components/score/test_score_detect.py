@@ -26,8 +26,8 @@ class TestFaces:
         first, second = faces_of(photo, self.SETTINGS, lambda _: boxes)
         assert (first.box, second.box) == ((80, 100, 200, 221), (640, 100, 760, 220))
         assert (first.score, second.score) == (0.9, 0.8)
-        wanted = crop_face(photo, (80, 100, 200, 220.6), self.SETTINGS)
-        np.testing.assert_array_equal(first.pixels, np.asarray(wanted))
+        expected = crop_face(photo, (80, 100, 200, 220.6), self.SETTINGS)
+        np.testing.assert_array_equal(first.pixels, np.asarray(expected))
 
     def test_faces_that_are_too_small_are_left_out_and_boxes_stay_on_the_photo(self):
         photo = group((40, 60))
@@ -43,8 +43,8 @@ class TestFaces:
     def test_eyes_are_levelled_as_ingest_levels_them(self):
         photo, align = group((40, 60)).rotate(25, center=(160, 180)), self.SETTINGS.model_copy(update={"align": True})
         box = (110, 120, 210, 240)
-        found = [Detection(*box, 0.9)]
-        (plain,), (level,) = (faces_of(photo, settings, lambda _: found) for settings in (self.SETTINGS, align))
+        detections = [Detection(*box, 0.9)]
+        (plain,), (level,) = (faces_of(photo, settings, lambda _: detections) for settings in (self.SETTINGS, align))
         assert plain.angle == 0 and plain.box == level.box == box
         assert level.angle == angle_of(photo, box, align) == pytest.approx(-25, abs=6)
         np.testing.assert_array_equal(level.pixels, np.asarray(crop_face(photo, box, self.SETTINGS, level.angle)))

@@ -33,25 +33,25 @@ FACES = np.random.default_rng(1).integers(0, 255, (70, 32, 32, 3), np.uint8)
 
 
 def test_it_says_what_the_estimator_says(estimator):
-    said, wanted = frozen(estimator).predict_squares(FACES), estimator.predict_squares(FACES)
+    predicted, expected = frozen(estimator).predict_squares(FACES), estimator.predict_squares(FACES)
     for name in ("age", "age_low", "age_high", "female"):
-        np.testing.assert_allclose(getattr(said, name), getattr(wanted, name), atol=1e-4)
-    assert wanted.age.std() > 0.01
+        np.testing.assert_allclose(getattr(predicted, name), getattr(expected, name), atol=1e-4)
+    assert expected.age.std() > 0.01
 
 
 def test_it_keeps_to_bfloat16(estimator):
     half = in_bfloat16(estimator)
-    said, wanted = frozen(half).predict_squares(FACES), half.predict_squares(FACES)
+    predicted, expected = frozen(half).predict_squares(FACES), half.predict_squares(FACES)
     exact = estimator.predict_squares(FACES)
-    assert np.abs(said.age - wanted.age).mean() < np.abs(said.age - exact.age).mean()
+    assert np.abs(predicted.age - expected.age).mean() < np.abs(predicted.age - exact.age).mean()
 
 
 def test_its_weights_are_constants(estimator):
     still = frozen(estimator)
-    wanted = still.predict_squares(FACES)
+    expected = still.predict_squares(FACES)
     estimator.network.set_weights([0 * weight for weight in estimator.network.get_weights()])
-    np.testing.assert_array_equal(still.predict_squares(FACES).age, wanted.age)
-    assert np.abs(estimator.predict_squares(FACES).age - wanted.age).max() > 0.1
+    np.testing.assert_array_equal(still.predict_squares(FACES).age, expected.age)
+    assert np.abs(estimator.predict_squares(FACES).age - expected.age).max() > 0.1
 
 
 def test_on_jax_there_is_no_graph_to_freeze(estimator, monkeypatch):

@@ -24,23 +24,23 @@ def done(output: Path) -> int:
 @pytest.mark.slow
 def test_one_with_its_scores_in_a_bucket_goes_on_too(registered, s3, tmp_path):
     faces = made_photos.folder(tmp_path / "faces", 60)
-    server, output = killable.context(), s3.url("output")
+    output = s3.url("output")
 
-    def kept() -> int:
+    def parts_done() -> int:
         return sum("/parts/" in name for name in files.file_names(output))
 
     points = {
         "the model on its way": lambda: any(name.endswith(".zip") for name in files.file_names(output)),
-        "some parts done": lambda: kept() >= 3,
+        "some parts done": lambda: parts_done() >= 3,
         "being collected": lambda: files.exists(f"{output}/rejects.parquet"),
     }
     before = 0
     for name, happened in points.items():
-        process = killable.start(server, registered, [faces], output)
+        process = killable.start(registered, [faces], output)
         killable.kill_when(process, happened)
-        assert kept() >= before, f"{name}: a finished part is gone"
-        before = kept()
-    last = killable.start(server, registered, [faces], output)
+        assert parts_done() >= before, f"{name}: a finished part is gone"
+        before = parts_done()
+    last = killable.start(registered, [faces], output)
     last.join(300)
     assert last.exitcode == 0
     names = sorted(files.file_names(output))
@@ -55,11 +55,10 @@ def test_killed_at_any_point_and_started_again_it_ends_with_the_same_rows(regist
     faces = made_photos.folder(tmp_path / "faces", 100)
     (faces / "broken.jpg").write_bytes(jpeg(1)[:200])
     packed = tarred(tmp_path / "more.tar.gz", {f"{n}.jpg": jpeg(n) for n in range(200, 249)}, "gz")
-    server = killable.context()
     whole, output = tmp_path / "whole", tmp_path / "output"
     for folder in (whole, output):
         folder.mkdir()
-    uninterrupted = killable.start(server, registered, [faces, packed], whole, workers=1, pause=0)
+    uninterrupted = killable.start(registered, [faces, packed], whole, workers=1, pause=0)
     uninterrupted.join(300)
     assert uninterrupted.exitcode == 0
 
@@ -71,22 +70,22 @@ def test_killed_at_any_point_and_started_again_it_ends_with_the_same_rows(regist
         "all parts done": lambda: done(output) == 22,
         "being collected": lambda: (output / "rejects.parquet").exists(),
     }
-    kept: dict[str, int] = {}
+    modified: dict[str, int] = {}
     for name, happened in points.items():
-        process = killable.start(server, registered, [faces, packed], output)
+        process = killable.start(registered, [faces, packed], output)
         killable.kill_when(process, happened)
         now = {path.name: path.stat().st_mtime_ns for path in kept_parts(output)}
-        assert now.items() >= kept.items(), f"{name}: a finished part was scored again"
-        kept = now
-    last = killable.start(server, registered, [faces, packed], output)
+        assert now.items() >= modified.items(), f"{name}: a finished part was scored again"
+        modified = now
+    last = killable.start(registered, [faces, packed], output)
     last.join(300)
     assert last.exitcode == 0
 
-    rows, wanted = (pq.read_table(folder / "scores").to_pandas() for folder in (output, whole))
+    rows, expected = (pq.read_table(folder / "scores").to_pandas() for folder in (output, whole))
     assert len(rows) == PHOTOS - 1 and not rows.duplicated(["archive", "path"]).any()
-    pd.testing.assert_frame_equal(rows.drop(columns="scored_at"), wanted.drop(columns="scored_at"), check_exact=True)
+    pd.testing.assert_frame_equal(rows.drop(columns="scored_at"), expected.drop(columns="scored_at"), check_exact=True)
     assert rows["scored_at"].nunique() == 1
-    assert [(held.path, held.reason) for held in read_rejects(output / "rejects.parquet")] == [
+    assert [(reject.path, reject.reason) for reject in read_rejects(output / "rejects.parquet")] == [
         ("broken.jpg", "photo_unreadable")
     ]
     assert json.loads((output / "summary.json").read_text())["photos"] == PHOTOS

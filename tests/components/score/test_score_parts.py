@@ -28,20 +28,24 @@ def test_parts_come_back_as_they_were_kept_and_in_the_order_asked_for(folder):
     for number in range(40):
         parts.keep(folder, number, part(f"{number}.jpg", (b"picture",) * (number % 3)))
     assert parts.done(folder) == set(range(40)) and parts.is_done(folder, 39)
-    found = list(parts.read(folder, reversed(range(40))))
-    assert [held.scores["path"][0].as_py() for held in found] == [f"{number}.jpg" for number in reversed(range(40))]
-    assert found[0].scores.schema.equals(arrow_schema(), check_metadata=True)
-    assert found[0].rejects.schema.equals(rejects_schema())
-    assert found[0].rejects.to_pylist()[0]["detail"] == "text"
-    assert found[0].counts == Counts(photos=2, scored=1, rejected=1, faces=1)
-    assert [len(held.pictures) for held in found[:3]] == [0, 2, 1] and found[1].pictures[0] == b"picture"
+    read_parts = list(parts.read(folder, reversed(range(40))))
+    assert [read_part.scores["path"][0].as_py() for read_part in read_parts] == [
+        f"{number}.jpg" for number in reversed(range(40))
+    ]
+    assert read_parts[0].scores.schema.equals(arrow_schema(), check_metadata=True)
+    assert read_parts[0].rejects.schema.equals(rejects_schema())
+    assert read_parts[0].rejects.to_pylist()[0]["detail"] == "text"
+    assert read_parts[0].counts == Counts(photos=2, scored=1, rejected=1, faces=1)
+    assert [len(read_part.pictures) for read_part in read_parts[:3]] == [0, 2, 1] and read_parts[1].pictures[
+        0
+    ] == b"picture"
 
 
 def test_a_part_that_is_kept_twice_is_there_once(folder):
     for name in ("first.jpg", "second.jpg"):
         parts.keep(folder, 3, part(name))
     assert parts.done(folder) == {3}
-    assert [held.scores["path"].to_pylist() for held in parts.read(folder, [3])] == [["second.jpg"]]
+    assert [read_part.scores["path"].to_pylist() for read_part in parts.read(folder, [3])] == [["second.jpg"]]
 
 
 def test_a_missing_part_is_a_file_not_found(folder):

@@ -34,11 +34,11 @@ def small_files(monkeypatch) -> None:
 def test_every_file_is_in_one_part_also_when_the_plan_is_read_again(tmp_path, where, request, small_files):
     folder = str(tmp_path) if where == "here" else request.getfixturevalue("s3").url("plan")
     assert planned(folder, 125, size=10).parts == 13
-    held = plan.read(folder)
-    assert (held.files, held.parts) == (125, 13)
-    entries = [entry for number in range(13) for entry in held.part(number)]
+    reread = plan.read(folder)
+    assert (reread.files, reread.parts) == (125, 13)
+    entries = [entry for number in range(13) for entry in reread.part(number)]
     assert entries == list(listed(125))
-    assert (held.files_in({0, 12}), held.files_in(range(13))) == (15, 125)
+    assert (reread.files_in({0, 12}), reread.files_in(range(13))) == (15, 125)
 
 
 def test_a_plan_that_was_not_written_to_its_end_is_none(tmp_path, small_files):
@@ -55,11 +55,11 @@ def test_a_plan_that_was_not_written_to_its_end_is_none(tmp_path, small_files):
 
 
 def test_a_part_that_cannot_be_read_is_one_message(tmp_path):
-    held = planned(tmp_path, 20, size=10)
+    whole = planned(tmp_path, 20, size=10)
     for file in tmp_path.glob("*.arrow"):
         file.unlink()
     with pytest.raises(VisageError, match="cannot be read: No such file"):
-        held.part(0)
+        whole.part(0)
 
 
 def test_workers_get_the_parts_in_stretches_of_a_file_of_the_plan(tmp_path, small_files):
@@ -67,10 +67,10 @@ def test_workers_get_the_parts_in_stretches_of_a_file_of_the_plan(tmp_path, smal
 
 
 def test_a_packed_tar_is_read_by_no_more_stretches_than_there_are_workers(tmp_path, small_files):
-    held = planned(tmp_path, 20, 50, 20, 10, size=10)
-    assert held.streams == ((2, 7), (9, 10))
-    assert list(held.of_streams(workers=2)) == [(2, 5), (5, 7), (9, 10)]
-    assert list(held.stretches()) == [(0, 2), (7, 9)]
+    with_tars = planned(tmp_path, 20, 50, 20, 10, size=10)
+    assert with_tars.streams == ((2, 7), (9, 10))
+    assert list(with_tars.of_streams(workers=2)) == [(2, 5), (5, 7), (9, 10)]
+    assert list(with_tars.stretches()) == [(0, 2), (7, 9)]
 
 
 def test_where_faces_are_looked_for_parts_are_smaller():
@@ -81,9 +81,9 @@ def test_where_faces_are_looked_for_parts_are_smaller():
 def test_a_plan_of_many_files_takes_no_more_memory_than_one_of_few(tmp_path):
     def peak(count: int) -> int:
         tracemalloc.start()
-        held = planned(tmp_path / str(count), count, size=20)
-        stretches = list(held.stretches())
-        held.part(held.parts - 1)
+        long_plan = planned(tmp_path / str(count), count, size=20)
+        stretches = list(long_plan.stretches())
+        long_plan.part(long_plan.parts - 1)
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert len(stretches) == count // plan.ENTRIES

@@ -25,8 +25,8 @@ WHOLE = ["manifest.json", "rejects.parquet", "scores/scores-00000.parquet", "sum
 
 def command(photos: str, out: str, root: Path, *chosen: str) -> None:
     """`visage score PHOTOS --out OUT`."""
-    wanted = [f"score.photos=[{photos}]", "score.model=visage@champion", "score.faces=whole"]
-    score.run(recipe.load("default", [*wanted, *chosen]), out, root)
+    overrides = [f"score.photos=[{photos}]", "score.model=visage@champion", "score.faces=whole"]
+    score.run(recipe.load("default", [*overrides, *chosen]), out, root)
 
 
 def rows(out: str) -> pd.DataFrame:
@@ -58,19 +58,19 @@ def test_photos_of_a_bucket_are_scored(s3, tmp_path, model, output: Path):
 def test_what_workers_share_can_lie_in_a_bucket_and_is_removed_at_the_end(
     s3, tmp_path, model, output: Path, small_parts, monkeypatch
 ):
-    seen: set[str] = set()
+    staged_names: set[str] = set()
     keep = parts.keep
 
     def seeing(folder, number, part):
         keep(folder, number, part)
-        seen.update(files.file_names(s3.url("staging")))
+        staged_names.update(files.file_names(s3.url("staging")))
         assert not (output / "staging").exists()
 
     monkeypatch.setattr(parts, "keep", seeing)
     score_settings = {"photos": [album(s3, "staged", 10)], "model": model, "faces": "whole"}
     settings = Settings.model_validate({"score": score_settings, "beam": {"staging": s3.url("staging"), "workers": 1}})
     STEP.run(settings, StepContext({}, output))
-    assert {Path(name).suffix for name in seen} == {".arrow", ".json", ".zip"}
+    assert {Path(name).suffix for name in staged_names} == {".arrow", ".json", ".zip"}
     assert len(rows(str(output))) == 10
     assert list(files.file_names(s3.url("staging"))) == []
 
@@ -92,20 +92,20 @@ class TestScoresInABucket:
     def test_workers_are_told_of_no_folder_of_the_machine_that_starts_the_job(
         self, s3, two_versions, tmp_path, monkeypatch
     ):
-        told: list[tuple] = []
+        calls: list[tuple] = []
         begin = job.ScoreParts.__init__
 
         def noting(self, *arguments) -> None:
-            told.append(arguments)
+            calls.append(arguments)
             begin(self, *arguments)
 
         monkeypatch.setattr(job.ScoreParts, "__init__", noting)
         command(album(s3, "far", 2), s3.url("far-out"), tmp_path)
-        (_, places) = told[0]
+        (_, places) = calls[0]
         assert {place.partition("/staging/")[0] for place in (places.plan, places.parts, places.model.place)} == {
             s3.url("far-out")
         }
-        carried = pickle.dumps(told)
+        carried = pickle.dumps(calls)
         files_of_the_model = registry.download(registry.resolve("visage@champion"))
         for folder in (tmp_path, files_of_the_model, Path.home(), Path.cwd()):
             assert os.fsencode(folder) not in carried
@@ -132,12 +132,12 @@ class TestScoresInABucket:
     ):
         photos, out = album(s3, "broken", 30), s3.url("broken-out")
         keep = parts.keep
-        kept: list[int] = []
+        numbers: list[int] = []
 
         def until_interrupted(folder, number, part):
-            if len(kept) == 2:
+            if len(numbers) == 2:
                 raise VisageError("interrupted")
-            kept.append(number)
+            numbers.append(number)
             keep(folder, number, part)
 
         monkeypatch.setattr(parts, "keep", until_interrupted)
@@ -146,7 +146,7 @@ class TestScoresInABucket:
         assert "summary.json" not in list(files.file_names(out))
 
         def only_the_others(folder, number, part):
-            assert number not in kept
+            assert number not in numbers
             keep(folder, number, part)
 
         monkeypatch.setattr(parts, "keep", only_the_others)

@@ -53,9 +53,9 @@ def encoded(photos: list[Path]) -> list[str]:
 
 
 def assert_same(answer: list[dict], rows: pd.DataFrame) -> None:
-    said = pd.DataFrame(answer)
-    np.testing.assert_allclose(said[FIGURES].astype(float), rows[FIGURES], rtol=1e-4, atol=1e-4)
-    assert list(said["gender"]) == list(rows["gender"])
+    predictions = pd.DataFrame(answer)
+    np.testing.assert_allclose(predictions[FIGURES].astype(float), rows[FIGURES], rtol=1e-4, atol=1e-4)
+    assert list(predictions["gender"]) == list(rows["gender"])
 
 
 def environment(registered: str) -> dict[str, str]:

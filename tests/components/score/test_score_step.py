@@ -29,13 +29,13 @@ from tests.components.score.made_photos import jpeg, tarred, zipped
 
 
 def settings(*photos: Path, workers: int = 2, **score) -> Settings:
-    wanted = {
+    values = {
         "photos": [str(path) for path in photos],
         "model": "visage@champion",
         "faces": "whole",
         "precision": "float32",
     } | score
-    return Settings.model_validate({"score": wanted, "beam": {"workers": workers}})
+    return Settings.model_validate({"score": values, "beam": {"workers": workers}})
 
 
 def score(output: Path, *photos: Path, **changed) -> dict:
@@ -102,20 +102,20 @@ class TestWhatComesOut:
         photo = PhotoSettings(size=64)
         files = registry.download(registry.resolve(model))
         face = np.asarray(crop_face(open_photo(jpeg(0), photo), None, photo))
-        wanted = saved.load(files / "estimator").predict_images([face])
+        expected = saved.load(files / "estimator").predict_images([face])
         assert row["path"] == "0/0000.jpg" and row["archive"].endswith("/faces")
         assert row["sha256"] == hashlib.sha256(jpeg(0)).hexdigest()
         assert (row["face_index"], row["face_count"], row["box_right"], row["box_bottom"]) == (0, 1, 48, 48)
-        assert row["age"] == pytest.approx(wanted.age[0], abs=1e-3)
-        assert row["gender"] == ("female" if wanted.female[0] >= 0.5 else "male")
-        assert row["gender_probability"] == pytest.approx(max(wanted.female[0], 1 - wanted.female[0]), abs=1e-5)
+        assert row["age"] == pytest.approx(expected.age[0], abs=1e-3)
+        assert row["gender"] == ("female" if expected.female[0] >= 0.5 else "male")
+        assert row["gender_probability"] == pytest.approx(max(expected.female[0], 1 - expected.female[0]), abs=1e-5)
         assert (row["model_name"], row["model_version"], row["precision"]) == ("visage", "1", "float32")
         assert np.isnan(row["detection_score"]) and row["age_low"] <= row["age"] <= row["age_high"]
 
     def test_the_summary_counts_who_was_found_and_says_how_they_differ_from_the_training_data(self, done):
         summary = json.loads((done / "summary.json").read_text())
-        held = rows(done)
-        assert summary["age_mean"] == pytest.approx(held["age"].mean(), abs=0.01)
+        scores = rows(done)
+        assert summary["age_mean"] == pytest.approx(scores["age"].mean(), abs=0.01)
         assert sum(summary["ages"].values()) == 75 == sum(summary["genders"].values())
         assert summary["model"] == "visage/1" and summary["photos_per_second"] > 0
         assert summary["beam"]["photos"] == 81 and summary["beam"]["faces_a_part"]["sum"] == 75
@@ -153,20 +153,20 @@ class TestSameRows:
     def test_whatever_the_number_of_workers(self, model, small_parts, tmp_path):
         made_photos.folder(tmp_path / "faces", 60)
         tarred(tmp_path / "more.tar.gz", {f"{n}.jpg": jpeg(n) for n in range(100, 150)}, "gz")
-        held = []
+        tables = []
         for workers in (1, 2, 5):
             score(tmp_path / f"out{workers}", tmp_path / "faces", tmp_path / "more.tar.gz", workers=workers)
-            held.append(rows(tmp_path / f"out{workers}").drop(columns="scored_at"))
-        pd.testing.assert_frame_equal(held[0], held[1], check_exact=True)
-        pd.testing.assert_frame_equal(held[0], held[2], check_exact=True)
+            tables.append(rows(tmp_path / f"out{workers}").drop(columns="scored_at"))
+        pd.testing.assert_frame_equal(tables[0], tables[1], check_exact=True)
+        pd.testing.assert_frame_equal(tables[0], tables[2], check_exact=True)
 
 
 class TestPrecision:
     def test_bfloat16_moves_the_figures_by_little(self, model, tmp_path):
         made_photos.folder(tmp_path / "faces", 20)
-        for wanted in ("float32", "bfloat16"):
-            score(tmp_path / wanted, tmp_path / "faces", precision=wanted)
-        exact, half = (rows(tmp_path / wanted) for wanted in ("float32", "bfloat16"))
+        for dtype in ("float32", "bfloat16"):
+            score(tmp_path / dtype, tmp_path / "faces", precision=dtype)
+        exact, half = (rows(tmp_path / dtype) for dtype in ("float32", "bfloat16"))
         assert 0 < (exact["age"] - half["age"]).abs().mean() < 0.1
         assert list(exact["sha256"]) == list(half["sha256"])
 
@@ -188,7 +188,7 @@ class TestPrecision:
 
 
 def _machine_is_fastest_in(monkeypatch, fastest: str) -> None:
-    monkeypatch.setattr(precision, "chosen", lambda wanted: fastest if wanted == "auto" else wanted)
+    monkeypatch.setattr(precision, "chosen", lambda dtype: fastest if dtype == "auto" else dtype)
 
 
 class TestTheModel:
@@ -211,15 +211,15 @@ class TestTheModel:
             score(tmp_path / "out", tmp_path / "faces", workers=1)
         _let_go_on(monkeypatch)
         resolve = registry.resolve
-        asked: list[str] = []
+        references: list[str] = []
 
         def heard(text: str) -> registry.ModelVersion:
-            asked.append(text)
+            references.append(text)
             return resolve("visage/1")
 
         monkeypatch.setattr(registry, "resolve", heard)
         score(tmp_path / "out", tmp_path / "faces", model="visage@whatever")
-        assert asked == ["visage/1"]
+        assert references == ["visage/1"]
 
 
 def kept_parts(output: Path) -> list[Path]:
@@ -251,8 +251,8 @@ class TestGoingOn:
         _interrupt_after(monkeypatch, parts=3)
         with pytest.raises(RuntimeError, match="interrupted"):
             score(tmp_path / "out", tmp_path / "faces", workers=1)
-        kept = {path: path.stat().st_mtime_ns for path in kept_parts(tmp_path / "out")}
-        assert len(kept) == 3
+        modified = {path: path.stat().st_mtime_ns for path in kept_parts(tmp_path / "out")}
+        assert len(modified) == 3
         # Photos of finished parts are not looked at again: they may even be gone.
         shutil.rmtree(tmp_path / "faces" / "0")
         _let_go_on(monkeypatch)
@@ -305,11 +305,11 @@ class TestGoingOn:
 
 class TestOnACluster:
     def test_workers_look_first_whether_they_reach_what_the_job_reads(self, model, output, tmp_path, monkeypatch):
-        asked: list[tuple] = []
+        calls: list[tuple] = []
         start = first_look.start
 
         def noting(*arguments):
-            asked.append(arguments)
+            calls.append(arguments)
             return start(*arguments)
 
         monkeypatch.setattr(first_look, "start", noting)
@@ -318,7 +318,7 @@ class TestOnACluster:
         (tmp_path / "list.txt").write_text("/no/such/folder/1.jpg\n")
         monkeypatch.chdir(tmp_path)
         STEP.run(settings(Path("faces"), Path("more.zip"), Path("list.txt")), StepContext({}, output))
-        ((_, step, room, places),) = asked
+        ((_, step, room, places),) = calls
         assert step == "score" and room.startswith(f"{output}/staging/")
         assert places == [str(tmp_path / "faces"), str(tmp_path / "more.zip")]
 
@@ -342,12 +342,12 @@ class TestTrouble:
     def test_a_full_disk_is_one_message_and_the_job_goes_on_later(self, model, small_parts, tmp_path, monkeypatch):
         made_photos.folder(tmp_path / "faces", 30)
         keep = parts.keep
-        kept: list[int] = []
+        numbers: list[int] = []
 
         def until_full(folder, number, part):
-            if len(kept) == 2:
+            if len(numbers) == 2:
                 raise OSError(28, "No space left on device", folder)
-            kept.append(number)
+            numbers.append(number)
             keep(folder, number, part)
 
         monkeypatch.setattr(parts, "keep", until_full)
@@ -369,4 +369,4 @@ class TestTrouble:
             manifest = execute(step, settings(tmp_path / "faces"), {}, tmp_path / "artifact", Tracker())
         assert manifest.counts["scored"] == 3 and manifest.counts["model"] == "visage/1"
         linked = mlflow.get_run(run.info.run_id).inputs.model_inputs  # type: ignore[union-attr]
-        assert [held.model_id for held in linked] == [registry.resolve(model).model_id]
+        assert [model_input.model_id for model_input in linked] == [registry.resolve(model).model_id]

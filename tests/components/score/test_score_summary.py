@@ -34,7 +34,7 @@ class TestSample:
         assert list(Sample().table().columns) == ["age", "gender"]
 
 
-def kept(folder: Path, count: int, faces: int) -> Plan:
+def write_parts(folder: Path, count: int, faces: int) -> Plan:
     """Parts of a job, each with so many faces and one reject."""
     for number in range(count):
         row = {"path": f"{number}.jpg", "age": 30 + number, "gender": "male", "face_count": faces}
@@ -50,7 +50,7 @@ def kept(folder: Path, count: int, faces: int) -> Plan:
 def test_rows_lie_in_files_and_row_groups_of_a_good_size_in_the_order_of_the_parts(tmp_path, monkeypatch):
     monkeypatch.setattr(summary, "ROWS", 40)
     monkeypatch.setattr(summary, "ROW_GROUP", 15)
-    planned = kept(tmp_path / "parts", 12, faces=10)
+    planned = write_parts(tmp_path / "parts", 12, faces=10)
     out = tmp_path / "out"
     collected = summary.collect(str(tmp_path / "parts"), planned, str(out), lambda count: None)
     files = sorted((out / "scores").iterdir())
@@ -67,14 +67,14 @@ def test_rows_lie_in_files_and_row_groups_of_a_good_size_in_the_order_of_the_par
 def test_files_of_an_earlier_try_do_not_stay(tmp_path):
     (tmp_path / "out" / "scores").mkdir(parents=True)
     (tmp_path / "out" / "scores" / "scores-00007.parquet").write_bytes(b"")
-    planned = kept(tmp_path / "parts", 1, faces=1)
+    planned = write_parts(tmp_path / "parts", 1, faces=1)
     summary.collect(str(tmp_path / "parts"), planned, str(tmp_path / "out"), lambda count: None)
     assert [file.name for file in (tmp_path / "out" / "scores").iterdir()] == ["scores-00000.parquet"]
 
 
 @pytest.mark.parametrize("parts_there", [2, 4])
 def test_a_sum_that_is_not_what_was_listed_is_an_error(tmp_path, parts_there):
-    kept(tmp_path / "parts", parts_there, faces=1)
+    write_parts(tmp_path / "parts", parts_there, faces=1)
     planned = Plan("", (), 7, 2, 1000, ())
     with pytest.raises(
         VisageError, match=f"Of 7 photos {2 * parts_there} are accounted for in {parts_there} of 4 parts"

@@ -40,7 +40,7 @@ def place(request, tmp_path):
 
 
 @pytest.fixture
-def made(tmp_path):
+def manifest(tmp_path):
     return execute(STEP, Settings(), {}, tmp_path / "made", Tracker())
 
 
@@ -48,52 +48,52 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
 
 
-def test_an_artifact_is_fetched_as_it_was_kept(place, made, tmp_path):
-    assert ArtifactStore(place).manifest_of(STEP, made.fingerprint) is None
-    assert not ArtifactStore(place).fetch(STEP, made.fingerprint, tmp_path / "fetched")
-    ArtifactStore(place).keep(STEP, tmp_path / "made", made)
-    assert ArtifactStore(place).manifest_of(STEP, made.fingerprint) == made
+def test_an_artifact_is_fetched_as_it_was_kept(place, manifest, tmp_path):
+    assert ArtifactStore(place).manifest_of(STEP, manifest.fingerprint) is None
+    assert not ArtifactStore(place).fetch(STEP, manifest.fingerprint, tmp_path / "fetched")
+    ArtifactStore(place).keep(STEP, tmp_path / "made", manifest)
+    assert ArtifactStore(place).manifest_of(STEP, manifest.fingerprint) == manifest
     (tmp_path / "fetched").mkdir()  # as Kubeflow may have made it
-    assert ArtifactStore(place).fetch(STEP, made.fingerprint, tmp_path / "fetched")
+    assert ArtifactStore(place).fetch(STEP, manifest.fingerprint, tmp_path / "fetched")
     assert content(tmp_path / "fetched") == content(tmp_path / "made")
-    assert sorted(held.name for held in tmp_path.iterdir() if held.name != "store") == ["fetched", "made"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "store") == ["fetched", "made"]
 
 
-def test_an_artifact_of_another_fingerprint_is_not_the_one(place, made, tmp_path):
-    ArtifactStore(place).keep(STEP, tmp_path / "made", made)
-    assert not ArtifactStore(place).fetch(STEP, made.fingerprint[:16] + "0" * 48, tmp_path / "fetched")
+def test_an_artifact_of_another_fingerprint_is_not_the_one(place, manifest, tmp_path):
+    ArtifactStore(place).keep(STEP, tmp_path / "made", manifest)
+    assert not ArtifactStore(place).fetch(STEP, manifest.fingerprint[:16] + "0" * 48, tmp_path / "fetched")
 
 
-def test_an_artifact_that_has_lost_a_file_is_none(place, made, tmp_path):
-    ArtifactStore(place).keep(STEP, tmp_path / "made", made)
+def test_an_artifact_that_has_lost_a_file_is_none(place, manifest, tmp_path):
+    ArtifactStore(place).keep(STEP, tmp_path / "made", manifest)
     (lost,) = [name for name in files.file_names(f"{place}/artifacts") if name.endswith("a folder/one")]
     files.remove(f"{place}/artifacts/{lost}")
-    assert not ArtifactStore(place).fetch(STEP, made.fingerprint, tmp_path / "fetched")
-    assert sorted(held.name for held in tmp_path.iterdir() if held.name != "store") == ["made"]
+    assert not ArtifactStore(place).fetch(STEP, manifest.fingerprint, tmp_path / "fetched")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "store") == ["made"]
 
 
-def test_an_artifact_half_written_is_none(place, made, tmp_path, monkeypatch):
+def test_an_artifact_half_written_is_none(place, manifest, tmp_path, monkeypatch):
     monkeypatch.setattr(files, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(VisageError, match=r"artifact store .* cannot be used: No space left"):
-        ArtifactStore(place).keep(STEP, tmp_path / "made", made)
-    assert not ArtifactStore(place).fetch(STEP, made.fingerprint, tmp_path / "fetched")
+        ArtifactStore(place).keep(STEP, tmp_path / "made", manifest)
+    assert not ArtifactStore(place).fetch(STEP, manifest.fingerprint, tmp_path / "fetched")
 
 
-def test_nothing_takes_the_place_of_what_is_there(place, made, tmp_path):
-    ArtifactStore(place).keep(STEP, tmp_path / "made", made)
+def test_nothing_takes_the_place_of_what_is_there(place, manifest, tmp_path):
+    ArtifactStore(place).keep(STEP, tmp_path / "made", manifest)
     with pytest.raises(VisageError, match="is not empty"):
-        ArtifactStore(place).fetch(STEP, made.fingerprint, tmp_path / "made")
+        ArtifactStore(place).fetch(STEP, manifest.fingerprint, tmp_path / "made")
 
 
-def test_a_place_that_cannot_be_used_is_one_message(made, tmp_path):
+def test_a_place_that_cannot_be_used_is_one_message(manifest, tmp_path):
     (tmp_path / "file").write_text("")
     for use in (
-        lambda store: store.keep(STEP, tmp_path / "made", made),
-        lambda store: store.manifest_of(STEP, made.fingerprint),
+        lambda store: store.keep(STEP, tmp_path / "made", manifest),
+        lambda store: store.manifest_of(STEP, manifest.fingerprint),
     ):
-        with pytest.raises(VisageError, match=r"artifact store .* cannot be used") as told:
+        with pytest.raises(VisageError, match=r"artifact store .* cannot be used") as raised:
             use(ArtifactStore(str(tmp_path / "file")))
-        assert "artifact_store in the cluster profile" in told.value.hint
+        assert "artifact_store in the cluster profile" in raised.value.hint
 
 
 def epoch(partial: Path, number: int) -> None:
@@ -113,12 +113,12 @@ def until(condition) -> None:
     raise AssertionError("it has not come")
 
 
-def kept(place: str) -> dict[str, bytes]:
-    held = {}
+def unfinished_files(place: str) -> dict[str, bytes]:
+    contents = {}
     for name in list(files.file_names(place)):
         with suppress(FileNotFoundError):  # just removed
-            held[Path(name).name] = files.read_bytes(f"{place}/{name}")
-    return held
+            contents[Path(name).name] = files.read_bytes(f"{place}/{name}")
+    return contents
 
 
 def test_a_step_whose_machine_is_lost_goes_on_from_its_last_checkpoint(place, tmp_path, monkeypatch):
@@ -130,14 +130,16 @@ def test_a_step_whose_machine_is_lost_goes_on_from_its_last_checkpoint(place, tm
     for number in (1, 2, 3):
         epoch(partial, number)
         until(
-            lambda number=number: kept(place) == {"last": b"%d" % number, f"weights-{number}": b"weights %d" % number}
+            lambda number=number: (
+                unfinished_files(place) == {"last": b"%d" % number, f"weights-{number}": b"weights %d" % number}
+            )
         )
     again = partial_folder(tmp_path / "second", DIGEST)
     with ArtifactStore(place, "run-1").carried(RESUMABLE, DIGEST, again):
         assert content(again) == {"last": b"3", "weights-3": b"weights 3"}
         epoch(again, 4)
-        until(lambda: kept(place) == {"last": b"4", "weights-4": b"weights 4"})
-    assert kept(place) == {}
+        until(lambda: unfinished_files(place) == {"last": b"4", "weights-4": b"weights 4"})
+    assert unfinished_files(place) == {}
     assert not (tmp_path / "store" / "unfinished" / "run-1" / f"epochs-{DIGEST[:16]}").exists()
     lost.__exit__(None, None, None)
 
@@ -147,7 +149,7 @@ def test_what_a_step_wrote_last_is_kept_when_a_signal_ends_it(place, tmp_path):
     with pytest.raises(KeyboardInterrupt), ArtifactStore(place, "run-1").carried(RESUMABLE, DIGEST, partial):
         epoch(partial, 1)
         raise KeyboardInterrupt
-    assert kept(place) == {"last": b"1", "weights-1": b"weights 1"}
+    assert unfinished_files(place) == {"last": b"1", "weights-1": b"weights 1"}
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ def test_nobody_else_goes_on_with_it(step, run, digest, tmp_path):
 
 
 def test_of_several_hosts_all_begin_with_what_the_first_kept_and_none_of_the_others_keeps_anything(
-    place, made, tmp_path
+    place, manifest, tmp_path
 ):
     first, second = tmp_path / ".a.partial", tmp_path / ".b.partial"
     with pytest.raises(KeyboardInterrupt), ArtifactStore(place, "run-1").carried(RESUMABLE, DIGEST, first):
@@ -184,10 +186,12 @@ def test_of_several_hosts_all_begin_with_what_the_first_kept_and_none_of_the_oth
         assert content(second) == {"last": b"1", "weights-1": b"weights 1"}
         epoch(second, 2)
         raise KeyboardInterrupt
-    assert kept(place) == {"last": b"1", "weights-1": b"weights 1"}
+    assert unfinished_files(place) == {"last": b"1", "weights-1": b"weights 1"}
     with other.carried(RESUMABLE, DIGEST, second):
-        other.keep(STEP, tmp_path / "made", made)
-    assert kept(place) == {"last": b"1", "weights-1": b"weights 1"}, "what the first has kept is its own to remove"
+        other.keep(STEP, tmp_path / "made", manifest)
+    assert unfinished_files(place) == {"last": b"1", "weights-1": b"weights 1"}, (
+        "what the first has kept is its own to remove"
+    )
 
 
 def test_a_checkpoint_never_comes_before_what_it_names(tmp_path):

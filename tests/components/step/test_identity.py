@@ -107,9 +107,9 @@ class TestTheChampion:
         assert digest(COMPARING, self.ONE) != digest(COMPARING, replace(self.ONE, run_id="bbb"))
 
     def test_counts_in_the_place_of_the_registered_models_name(self):
-        named = Registry(name="another")
-        assert digest(COMPARING, registry=named) == digest(COMPARING), "no champion under either name"
-        assert digest(STEP, registry=named) != digest(STEP), "for this one the name itself decides"
+        registry = Registry(name="another")
+        assert digest(COMPARING, registry=registry) == digest(COMPARING), "no champion under either name"
+        assert digest(STEP, registry=registry) != digest(STEP), "for this one the name itself decides"
 
     def test_does_not_count_where_the_settings_name_something_in_its_place(self):
         step = replace(COMPARING, champion_unless="reference")
@@ -119,28 +119,28 @@ class TestTheChampion:
 
 class TestInputs:
     @pytest.fixture
-    def made(self, tmp_path):
+    def manifest(self, tmp_path):
         source = Step("source", "makes", Settings, (), nothing)
         return execute(source, Settings(), {}, tmp_path / "source", Tracker())
 
     @staticmethod
-    def make_anew(folder, made):
-        manifest = folder / "manifest.json"
-        manifest.write_text(manifest.read_text().replace(made.started, "2001-01-01T00:00:00+00:00"))
+    def make_anew(folder, manifest):
+        file = folder / "manifest.json"
+        file.write_text(file.read_text().replace(manifest.started, "2001-01-01T00:00:00+00:00"))
 
-    def test_one_that_was_made_anew_counts_as_another(self, made, tmp_path):
-        step, given = replace(STEP, inputs=("source",)), {"source": tmp_path / "source"}
-        before = identity.of_step(step, Settings(), given)
-        assert before.inputs == {"source": made.fingerprint}
-        self.make_anew(tmp_path / "source", made)
-        assert identity.of_step(step, Settings(), given).digest != before.digest
+    def test_one_that_was_made_anew_counts_as_another(self, manifest, tmp_path):
+        step, inputs = replace(STEP, inputs=("source",)), {"source": tmp_path / "source"}
+        before = identity.of_step(step, Settings(), inputs)
+        assert before.inputs == {"source": manifest.fingerprint}
+        self.make_anew(tmp_path / "source", manifest)
+        assert identity.of_step(step, Settings(), inputs).digest != before.digest
 
-    def test_a_gate_only_has_to_be_there(self, made, tmp_path):
-        step, given = replace(STEP, inputs=("source",), gates=("source",)), {"source": tmp_path / "source"}
-        before = identity.of_step(step, Settings(), given)
-        assert before.inputs == {"source": made.fingerprint}, "lineage has it"
-        self.make_anew(tmp_path / "source", made)
-        assert identity.of_step(step, Settings(), given).digest == before.digest
+    def test_a_gate_only_has_to_be_there(self, manifest, tmp_path):
+        step, inputs = replace(STEP, inputs=("source",), gates=("source",)), {"source": tmp_path / "source"}
+        before = identity.of_step(step, Settings(), inputs)
+        assert before.inputs == {"source": manifest.fingerprint}, "lineage has it"
+        self.make_anew(tmp_path / "source", manifest)
+        assert identity.of_step(step, Settings(), inputs).digest == before.digest
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def project(tmp_path, monkeypatch):
 
 
 def of_code():
-    for cached in (imports._read, identity._files, identity._meaning):
+    for cached in (imports._references, identity._files, identity._meaning):
         cached.cache_clear()
     return identity.of_code.__wrapped__("a", ("plots",))
 

@@ -28,8 +28,8 @@ def test_tensorflow_starts_without_a_word():
 
 
 def test_with_debug_its_lines_come():
-    said = errors_of(USES_XLA, "--debug", "recipes").stderr
-    assert re.search(r"^[IWE]\d{4} .*\.cc:\d+\]", said, re.MULTILINE), said
+    output = errors_of(USES_XLA, "--debug", "recipes").stderr
+    assert re.search(r"^[IWE]\d{4} .*\.cc:\d+\]", output, re.MULTILINE), output
 
 
 def test_log_lines_go_and_all_else_comes():
@@ -46,9 +46,9 @@ os.system("echo from a child >&2; echo 'W0000 00:00:1795695072.974822 45 a.cc:1]
 print("from Python", file=sys.stderr)
 os.write(2, b"without an end")
 """
-    said = errors_of(code).stderr
-    assert said.startswith("from Python\n") or "\nfrom Python\n" in said
-    assert said.replace("from Python\n", "") == (
+    output = errors_of(code).stderr
+    assert output.startswith("from Python\n") or "\nfrom Python\n" in output
+    assert output.replace("from Python\n", "") == (
         "F0000 00:00:1795695072.974822    4575 tensor.cc:8] Check failed\nfrom a child\nwithout an end"
     )
 

@@ -87,10 +87,10 @@ def test_a_process_in_a_real_group_with_a_limit_is_told_it():
         joins = (
             f"echo $$ > {shlex.quote(str(group / 'cgroup.procs'))} && exec {shlex.quote(sys.executable)} -c '{program}'"
         )
-        said = subprocess.run(["sh", "-c", joins], capture_output=True, text=True, check=True, cwd=PROJECT).stdout
+        output = subprocess.run(["sh", "-c", joins], capture_output=True, text=True, check=True, cwd=PROJECT).stdout
     finally:
         group.rmdir()
-    assert GB // 2 < int(said) < GB
+    assert GB // 2 < int(output) < GB
 
 
 def test_a_group_that_took_more_than_it_may_has_nothing_left(machine):

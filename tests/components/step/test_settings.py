@@ -87,7 +87,7 @@ def test_settings_cannot_be_changed_afterwards():
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "parts"),
     [
         ("train.epoch=5", ["there is no setting train.epoch", "Did you mean train.epochs"]),
         ("epochs=5", ["there is no setting epochs", "train.epochs"]),
@@ -102,11 +102,11 @@ def test_settings_cannot_be_changed_afterwards():
         ("train.epochs=[1", ["not valid YAML"]),
     ],
 )
-def test_a_wrong_setting_is_one_message_with_the_nearest_valid_names(override, told):
+def test_a_wrong_setting_is_one_message_with_the_nearest_valid_names(override, parts):
     with pytest.raises(VisageError) as caught:
         build(Everything, {}, [override], "the recipe x")
     assert caught.value.exit_code == 2
-    for part in told:
+    for part in parts:
         assert part in str(caught.value)
 
 

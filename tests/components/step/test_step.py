@@ -82,8 +82,8 @@ class TestInterrupted:
         with pytest.raises(VisageError, match="no"):
             execute(step(fail, resumable=True), Settings(path=str(photos), value=2), {}, tmp_path / "one", Tracker())
         assert (left / "half").exists()
-        (said,) = [record.message for record in caplog.records if "done anew" in record.message]
-        assert str(left) in said and "settings: value; files: path" in said
+        (message,) = [record.message for record in caplog.records if "done anew" in record.message]
+        assert str(left) in message and "settings: value; files: path" in message
 
     def test_what_was_changed_and_taken_back_is_gone_on_with(self, tmp_path):
         interrupted(tmp_path, value=1)
@@ -143,24 +143,24 @@ class TestLeftovers:
 
 
 def test_a_step_sees_the_newest_artifact_that_was_made_before(tmp_path):
-    seen = []
+    previous = []
 
     def look(settings, job):
-        seen.append(job.previous)
+        previous.append(job.previous)
         return {}
 
     for name in ("one", "two"):
         execute(step(look), Settings(), {}, tmp_path / name, Tracker())
-    assert seen == [None, tmp_path / "one"]
+    assert previous == [None, tmp_path / "one"]
     (tmp_path / "two" / MANIFEST).unlink()
     assert newest(tmp_path, "toy") == tmp_path / "one"
 
 
 def test_another_steps_artifact_in_the_same_folder_is_none_of_its_earlier_ones(tmp_path):
-    seen = []
+    previous = []
 
     def look(settings, context):
-        seen.append(context.previous)
+        previous.append(context.previous)
         return {}
 
     other = Step("other", "another step", Settings, (), write)
@@ -168,7 +168,7 @@ def test_another_steps_artifact_in_the_same_folder_is_none_of_its_earlier_ones(t
     (tmp_path / "damaged").mkdir()
     (tmp_path / "damaged" / MANIFEST).write_text("{")
     execute(step(look), Settings(), {}, tmp_path / "mine", Tracker())
-    assert seen == [None]
+    assert previous == [None]
 
 
 def test_a_folder_with_a_damaged_manifest_is_no_input(tmp_path):

@@ -17,16 +17,16 @@ Outcome = dict[str, bytes | str]
 
 def pairs(*inputs: str | Path, encoding: str = "", max_bytes: int = MAX_BYTES) -> list[tuple[str, bytes | str]]:
     """Every listed file with its bytes, or why it is rejected."""
-    listing = Listing([str(held) for held in inputs], encoding)
-    found: list[tuple[str, bytes | str]] = []
+    listing = Listing([str(path) for path in inputs], encoding)
+    results: list[tuple[str, bytes | str]] = []
     entries = list(listing)
     with Reader(listing.sources, max_bytes) as reader:
         for entry in entries:
             try:
-                found.append((shown(entry.name), reader.read(entry)))
+                results.append((shown(entry.name), reader.read(entry)))
             except PhotoRejected as rejected:
-                found.append((shown(entry.name), str(rejected)))
-    return found
+                results.append((shown(entry.name), str(rejected)))
+    return results
 
 
 def listed(*inputs: str | Path, encoding: str = "", max_bytes: int = MAX_BYTES) -> Outcome:
@@ -34,20 +34,20 @@ def listed(*inputs: str | Path, encoding: str = "", max_bytes: int = MAX_BYTES) 
     return dict(pairs(*inputs, encoding=encoding, max_bytes=max_bytes))
 
 
-def named(root: str | Path, names: Iterable[str], encoding: str = "", max_bytes: int = MAX_BYTES) -> Outcome:
+def read_by_name(root: str | Path, names: Iterable[str], encoding: str = "", max_bytes: int = MAX_BYTES) -> Outcome:
     """What asking for files by these names gives."""
     files = open_files(str(root), max_bytes, encoding)
-    found: Outcome = {}
+    results: Outcome = {}
     for name in names:
         try:
-            found[name] = files.read(name)
+            results[name] = files.read(name)
         except PhotoRejected as rejected:
-            found[name] = str(rejected)
-    return found
+            results[name] = str(rejected)
+    return results
 
 
 def both(root: str | Path, names: Iterable[str], encoding: str = "") -> Outcome:
     """What either way gives, which has to be the same."""
-    found = listed(root, encoding=encoding)
-    assert named(root, names, encoding) == {name: found.get(name) for name in names}
-    return found
+    results = listed(root, encoding=encoding)
+    assert read_by_name(root, names, encoding) == {name: results.get(name) for name in names}
+    return results

@@ -107,8 +107,8 @@ def raw_zip(
 
 def unicode_path(raw: bytes, name: str, checksum: int | None = None) -> bytes:
     """Info-ZIP's extra field with the name in UTF-8 (APPNOTE 4.6.9)."""
-    held = b"\1" + struct.pack("<L", zlib.crc32(raw) if checksum is None else checksum) + name.encode()
-    return struct.pack("<HH", 0x7075, len(held)) + held
+    content = b"\1" + struct.pack("<L", zlib.crc32(raw) if checksum is None else checksum) + name.encode()
+    return struct.pack("<HH", 0x7075, len(content)) + content
 
 
 class Unseekable(io.RawIOBase):

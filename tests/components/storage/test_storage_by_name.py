@@ -178,10 +178,10 @@ class TestAZip:
 class TestATar:
     def test_that_is_compressed_is_unpacked_once_for_all_who_share_a_scratch_folder(self, local, tmp_path):
         first = open_files(str(local / "packed.tar.gz"), 100_000, scratch=tmp_path)
-        made = {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
+        modification_times = {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()}
         second = open_files(str(local / "packed.tar.gz"), 100_000, scratch=tmp_path)
         assert first.read("00/3.jpg") == second.read("00/3.jpg") == FILES["00/3.jpg"]
-        assert {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == made
+        assert {file.name: file.stat().st_mtime_ns for file in tmp_path.iterdir()} == modification_times
 
     def test_that_unpacks_to_far_more_than_itself(self, tmp_path):
         with gzip.open(tmp_path / "a.tar.gz", "wb") as file:

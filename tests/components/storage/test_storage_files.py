@@ -138,8 +138,8 @@ def test_the_command_and_local_files_import_no_client_of_a_store(tmp_path):
         "by_name.open_files(sys.argv[1], 9).read('a.jpg'); list(places.picture_names(sys.argv[1]))\n"
         "print([name for name in ('fsspec', 's3fs', 'boto3', 'apache_beam', 'pyarrow') if name in sys.modules])"
     )
-    said = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "[]"
+    completed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert completed.stdout.strip() == "[]"
     assert Path(tmp_path / "a.jpg").is_file()
 
 

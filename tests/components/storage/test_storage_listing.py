@@ -26,7 +26,7 @@ MAX_BYTES = 1_000_000
 
 
 def listed(*inputs: str | Path) -> list[Entry]:
-    return list(Listing([str(held) for held in inputs]))
+    return list(Listing([str(path) for path in inputs]))
 
 
 def names(*inputs: str | Path) -> list[str]:
@@ -35,16 +35,16 @@ def names(*inputs: str | Path) -> list[str]:
 
 def outcome(*inputs: str | Path, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """What reading every file gives: its bytes, or why it is rejected."""
-    listing = Listing([str(held) for held in inputs])
+    listing = Listing([str(path) for path in inputs])
     entries = list(listing)
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     with Reader(listing.sources, max_bytes) as reader:
         for entry in entries:
             try:
-                found[shown(entry.name)] = reader.read(entry)
+                results[shown(entry.name)] = reader.read(entry)
             except PhotoRejected as rejected:
-                found[shown(entry.name)] = str(rejected)
-    return found
+                results[shown(entry.name)] = str(rejected)
+    return results
 
 
 class TestInputs:
@@ -129,20 +129,20 @@ class TestWhatIsNotOpened:
     def test_archives_within_are_rejects(self, tmp_path):
         inner = zipped(tmp_path / "inner.zip", {"a.jpg": jpeg(1)}).read_bytes()
         outer = zipped(tmp_path / "outer.zip", {"inner.zip": inner, "b.tar.gz": b"", "c.jpg": jpeg(2)})
-        found = outcome(outer)
-        assert found["inner.zip"].startswith("not_a_photo: an archive within")
-        assert found["b.tar.gz"].startswith("not_a_photo: an archive within")
-        assert found["c.jpg"] == jpeg(2)
+        results = outcome(outer)
+        assert results["inner.zip"].startswith("not_a_photo: an archive within")
+        assert results["b.tar.gz"].startswith("not_a_photo: an archive within")
+        assert results["c.jpg"] == jpeg(2)
 
     @pytest.mark.parametrize("name", ["../escape.jpg", "/etc/passwd", "a/../../b.jpg", "..\\b.jpg"])
     def test_a_name_that_leads_out_is_a_reject_in_zips_and_tars(self, tmp_path, name):
         for path in (zipped(tmp_path / "a.zip", {name: b"x"}), tarred(tmp_path / "a.tar", {name: b"x"})):
-            (found,) = outcome(path).values()
-            assert found in ("unsafe_path: the path is absolute", "unsafe_path: the path climbs out by ..")
+            (result,) = outcome(path).values()
+            assert result in ("unsafe_path: the path is absolute", "unsafe_path: the path climbs out by ..")
 
     def test_hidden_files_are_left_out_by_name(self, tmp_path):
-        found = outcome(zipped(tmp_path / "a.zip", {"__MACOSX/._a.jpg": b"x", ".DS_Store": b"x", "a.jpg": b"y"}))
-        assert found == {
+        results = outcome(zipped(tmp_path / "a.zip", {"__MACOSX/._a.jpg": b"x", ".DS_Store": b"x", "a.jpg": b"y"}))
+        assert results == {
             "__MACOSX/._a.jpg": "excluded: a hidden file",
             ".DS_Store": "excluded: a hidden file",
             "a.jpg": b"y",
@@ -154,10 +154,10 @@ class TestWhatIsNotOpened:
         (faces / "out.jpg").symlink_to(tmp_path / "secret")
         (faces / "in.jpg").symlink_to(faces / "0" / "0000.jpg")
         (faces / "round").symlink_to(faces)
-        found = outcome(faces)
-        assert found["out.jpg"] == "unsafe_path: a link out of the folder"
-        assert found["in.jpg"] == jpeg(0)
-        assert found["round"].startswith("excluded: a link to a folder")
+        results = outcome(faces)
+        assert results["out.jpg"] == "unsafe_path: a link out of the folder"
+        assert results["in.jpg"] == jpeg(0)
+        assert results["round"].startswith("excluded: a link to a folder")
 
     def test_links_out_of_a_tar_and_devices_in_it_are_rejects(self, tmp_path):
         with tarfile.open(tmp_path / "a.tar", "w") as archive:
@@ -165,13 +165,13 @@ class TestWhatIsNotOpened:
                 member = tarfile.TarInfo(name)
                 member.type, member.linkname = kind, "/etc/passwd"
                 archive.addfile(member)
-        found = outcome(tmp_path / "a.tar")
-        assert found == {
+        results = outcome(tmp_path / "a.tar")
+        assert results == {
             "link": "unsafe_path: a link out of the archive: the path is absolute",
             "hard": "unsafe_path: a link out of the archive: the path is absolute",
-            "pipe": found["pipe"],
+            "pipe": results["pipe"],
         }
-        assert found["pipe"].startswith("not_a_photo")
+        assert results["pipe"].startswith("not_a_photo")
 
     def test_a_pipe_in_a_folder_does_not_hold_up_the_job(self, tmp_path):
         (tmp_path / "faces").mkdir()
@@ -191,16 +191,16 @@ class TestWhatIsNotOpened:
 
 class TestHostileArchives:
     def test_a_zip_of_overlapping_entries_is_one_reject(self, tmp_path):
-        found = outcome(made_photos.overlapping_zip(tmp_path / "bomb.zip", 1000, 900_000))
-        assert list(found) == [""] and "its entries overlap" in found[""]
+        results = outcome(made_photos.overlapping_zip(tmp_path / "bomb.zip", 1000, 900_000))
+        assert list(results) == [""] and "its entries overlap" in results[""]
 
     def test_a_zip_that_lies_about_a_size_costs_no_memory(self, tmp_path):
-        path = made_photos.lying_zip(tmp_path / "a.zip", said=1000, held=300_000_000)
+        path = made_photos.lying_zip(tmp_path / "a.zip", declared_size=1000, actual_size=300_000_000)
         tracemalloc.start()
-        found = outcome(path)
+        results = outcome(path)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
-        assert found == {"photo.jpg": "photo_unreadable: size or checksum are others than the zip says"}
+        assert results == {"photo.jpg": "photo_unreadable: size or checksum are others than the zip says"}
         assert peak < 20_000_000
 
     def test_a_file_packed_too_well_is_not_unpacked(self, tmp_path):
@@ -212,8 +212,8 @@ class TestHostileArchives:
     def test_a_zip_that_is_cut_short_is_one_reject(self, tmp_path, cut):
         path = zipped(tmp_path / "a.zip", {f"{n}.jpg": jpeg(n) for n in range(9)})
         path.write_bytes(path.read_bytes()[:-cut])
-        found = outcome(path)
-        assert list(found) == [""] and "the archive from here on" in found[""]
+        results = outcome(path)
+        assert list(results) == [""] and "the archive from here on" in results[""]
 
     def test_a_damaged_file_in_a_zip_costs_only_itself(self, tmp_path):
         path = zipped(tmp_path / "a.zip", {f"{n}.jpg": jpeg(n) for n in range(3)})
@@ -221,9 +221,9 @@ class TestHostileArchives:
         at = data.index(jpeg(1)) + 50
         data[at] ^= 0xFF
         path.write_bytes(data)
-        found = outcome(path)
-        assert found == {"0.jpg": jpeg(0), "1.jpg": found["1.jpg"], "2.jpg": jpeg(2)}
-        assert found["1.jpg"].startswith("photo_unreadable: size or checksum")
+        results = outcome(path)
+        assert results == {"0.jpg": jpeg(0), "1.jpg": results["1.jpg"], "2.jpg": jpeg(2)}
+        assert results["1.jpg"].startswith("photo_unreadable: size or checksum")
 
     def test_an_encrypted_zip_and_an_unknown_method_are_rejects(self, tmp_path):
         path = zipped(tmp_path / "a.zip", {"a.jpg": b"x", "b.jpg": b"y" * 99})
@@ -241,9 +241,9 @@ class TestHostileArchives:
     def test_what_comes_before_the_cut_of_a_tar_is_used(self, tmp_path, packing):
         path = tarred(tmp_path / "a.tar", {f"{n}.jpg": os.urandom(40_000) for n in range(4)}, packing)
         path.write_bytes(path.read_bytes()[:100_000])
-        found = outcome(path)
-        assert isinstance(found["0.jpg"], bytes) and isinstance(found["1.jpg"], bytes)
-        assert "the archive from here on" in found[""]
+        results = outcome(path)
+        assert isinstance(results["0.jpg"], bytes) and isinstance(results["1.jpg"], bytes)
+        assert "the archive from here on" in results[""]
 
     def test_a_damaged_header_in_a_tar_does_not_lose_the_rest_in_silence(self, tmp_path):
         path = tarred(tmp_path / "a.tar", {f"{n}.jpg": jpeg(n) for n in range(4)})
@@ -251,8 +251,8 @@ class TestHostileArchives:
         at = data.index(b"2.jpg")
         data[at : at + 200] = b"?" * 200
         path.write_bytes(data)
-        found = outcome(path)
-        assert list(found) == ["0.jpg", "1.jpg", ""] and "damaged from here on" in found[""]
+        results = outcome(path)
+        assert list(results) == ["0.jpg", "1.jpg", ""] and "damaged from here on" in results[""]
 
     def test_a_tar_that_unpacks_to_far_more_than_itself_is_given_up(self, tmp_path):
         member = tarfile.TarInfo("zeros.jpg")
@@ -277,8 +277,9 @@ class TestHostileArchives:
         header[124:136] = (-512).to_bytes(12, "big", signed=True)
         header[148:156] = b"%06o\0 " % (sum(header[:148]) + 8 * 32 + sum(header[156:512]))
         (tmp_path / "a.tar").write_bytes(bytes(header) + bytes(2048))
-        said = outcome(tmp_path / "a.tar")[""]
-        assert "less than no bytes" in said or "invalid offset" in said  # newer versions of Python see it themselves
+        reason = outcome(tmp_path / "a.tar")[""]
+        # Newer versions of Python see it themselves.
+        assert "less than no bytes" in reason or "invalid offset" in reason
 
     def test_names_that_are_not_utf8_are_shown_and_read(self, tmp_path):
         (tmp_path / "faces").mkdir()

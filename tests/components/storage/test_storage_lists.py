@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from schemas.error import VisageError
-from tests.components.storage.doors import listed, named, pairs
+from tests.components.storage.doors import listed, pairs, read_by_name
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def photos(tmp_path) -> Path:
 def of(photos: Path, text: str | bytes, name: str = "list.txt") -> list[bytes | str]:
     """What the lines of a list give."""
     (photos / name).write_bytes(text if isinstance(text, bytes) else text.encode())
-    return [held for _, held in pairs(photos / name)]
+    return [result for _, result in pairs(photos / name)]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
@@ -67,10 +67,10 @@ def test_a_name_that_is_not_utf8(photos):
 
 
 def test_a_line_that_cannot_be_read_is_one_reject(photos):
-    found = of(
+    results = of(
         photos, "https://example.com/a.jpg\nq/0.jpg\nfile://other.host/a.jpg\nq/none.jpg\nC:\\photos\\a.jpg\ng://x/y\n"
     )
-    assert found == [
+    assert results == [
         "photo_missing: https:// is not read, but s3://, s3a://, gs://, gcs://, az://, abfs://, abfss://",
         b"\0",
         "photo_missing: file:// is not read, but s3://, s3a://, gs://, gcs://, az://, abfs://, abfss://",
@@ -102,15 +102,15 @@ def test_a_table_without_one_is_one_message(photos):
 
 def test_a_table_that_a_pattern_fits_is_one_reject(photos):
     (photos / "q" / "labels.csv").write_text("id,age\n1,30\n")
-    found = listed(photos / "q" / "*")
-    assert found["0.jpg"] == b"\0"
-    assert found["labels.csv"] == "not_a_photo: no list: it has no column `path`, but id, age."
+    results = listed(photos / "q" / "*")
+    assert results["0.jpg"] == b"\0"
+    assert results["labels.csv"] == "not_a_photo: no list: it has no column `path`, but id, age."
 
 
 def test_a_parquet_list_has_the_same_rules(photos):
     paths = ['"q/0.jpg"', "q\\1.jpg", unicodedata.normalize("NFC", "q/é.jpg"), "https://example.com/a.jpg"]
     pq.write_table(pa.table({"path": paths}), photos / "list.parquet")
-    assert [held for _, held in pairs(photos / "list.parquet")][:3] == [b"\0", b"\1", b"\3"]
+    assert [result for _, result in pairs(photos / "list.parquet")][:3] == [b"\0", b"\1", b"\3"]
 
 
 def test_what_is_no_list_is_one_message_and_not_read_whole(photos):
@@ -131,7 +131,7 @@ def test_archives_that_are_not_read_are_named_whatever_they_are_called(tmp_path,
         (tmp_path / name).write_bytes(start + bytes(600))
         assert listed(tmp_path / name) == {name: f"not_a_photo: {kind}, which is not opened: unpack it first"}
         with pytest.raises(VisageError, match=f"{name} is {kind}, which is not opened") as raised:
-            named(tmp_path / name, ["a.jpg"])
+            read_by_name(tmp_path / name, ["a.jpg"])
         assert raised.value.exit_code == 2
 
 

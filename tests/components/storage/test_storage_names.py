@@ -15,12 +15,12 @@ from components.storage import places
 from components.storage.names import local, shown, way_out
 from schemas.error import VisageError
 from tests.components.score.made_photos import tarred, zipped
-from tests.components.storage.doors import listed, named
+from tests.components.storage.doors import listed, read_by_name
 
 NFC, NFD = (unicodedata.normalize(form, "Zoë/Ürlaub/é.jpg") for form in ("NFC", "NFD"))
 
 
-def kept(kind: str, base: Path, name: str, data: bytes = b"x") -> str:
+def root_with(kind: str, base: Path, name: str, data: bytes = b"x") -> str:
     """A file of this name in a folder, zip or tar; gives its root."""
     if kind == "folder":
         (base / kind / name).parent.mkdir(parents=True, exist_ok=True)
@@ -30,42 +30,42 @@ def kept(kind: str, base: Path, name: str, data: bytes = b"x") -> str:
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
-@pytest.mark.parametrize(("there", "asked"), list(itertools.product((NFC, NFD), (NFC, NFD))))
-def test_accents_in_either_form_find_the_file(tmp_path, kind, there, asked):
-    root = kept(kind, tmp_path, there)
-    assert named(root, [asked]) == {asked: b"x"}
-    assert places.read(root, asked) == b"x"
+@pytest.mark.parametrize(("stored_name", "requested_name"), list(itertools.product((NFC, NFD), (NFC, NFD))))
+def test_accents_in_either_form_find_the_file(tmp_path, kind, stored_name, requested_name):
+    root = root_with(kind, tmp_path, stored_name)
+    assert read_by_name(root, [requested_name]) == {requested_name: b"x"}
+    assert places.read(root, requested_name) == b"x"
 
 
 def test_accents_in_either_form_find_the_file_in_a_bucket(s3):
     s3(f"names/{NFD}", b"x")
-    assert named(s3.url("names"), [NFC, NFD]) == {NFC: b"x", NFD: b"x"}
+    assert read_by_name(s3.url("names"), [NFC, NFD]) == {NFC: b"x", NFD: b"x"}
 
 
 def test_parts_of_a_path_may_be_in_different_forms(tmp_path):
     mixed = unicodedata.normalize("NFD", "Zoë") + "/" + unicodedata.normalize("NFC", "Ürlaub/é.jpg")
-    assert named(kept("folder", tmp_path, mixed), [NFC, NFD]) == {NFC: b"x", NFD: b"x"}
+    assert read_by_name(root_with("folder", tmp_path, mixed), [NFC, NFD]) == {NFC: b"x", NFD: b"x"}
 
 
 def test_a_file_that_comes_later_is_found_too(tmp_path):
-    root = kept("folder", tmp_path, NFD)
+    root = root_with("folder", tmp_path, NFD)
     other = unicodedata.normalize("NFC", "Zoë/Ürlaub/ö.jpg")
-    assert "photo_missing" in str(named(root, [other])[other])
+    assert "photo_missing" in str(read_by_name(root, [other])[other])
     os.utime(tmp_path / "folder" / Path(NFD).parent, ns=(1, 1))
-    kept("folder", tmp_path, unicodedata.normalize("NFD", other), b"later")
-    assert named(root, [other]) == {other: b"later"}
+    root_with("folder", tmp_path, unicodedata.normalize("NFD", other), b"later")
+    assert read_by_name(root, [other]) == {other: b"later"}
 
 
 def test_the_file_of_the_very_name_comes_first(tmp_path):
-    kept("folder", tmp_path, NFC, b"composed")
-    root = kept("folder", tmp_path, NFD, b"decomposed")
-    assert named(root, [NFC, NFD]) == {NFC: b"composed", NFD: b"decomposed"}
+    root_with("folder", tmp_path, NFC, b"composed")
+    root = root_with("folder", tmp_path, NFD, b"decomposed")
+    assert read_by_name(root, [NFC, NFD]) == {NFC: b"composed", NFD: b"decomposed"}
     assert listed(root) == {NFC: b"composed", NFD: b"decomposed"}
 
 
 @pytest.mark.parametrize("kind", ["folder", "zip", "tar"])
 def test_backslashes_of_a_table_are_separators(tmp_path, kind):
-    assert named(kept(kind, tmp_path, "ph/a/0.jpg"), ["ph\\a\\0.jpg", "ph\\a/0.jpg"]) == {
+    assert read_by_name(root_with(kind, tmp_path, "ph/a/0.jpg"), ["ph\\a\\0.jpg", "ph\\a/0.jpg"]) == {
         "ph\\a\\0.jpg": b"x",
         "ph\\a/0.jpg": b"x",
     }
@@ -73,27 +73,27 @@ def test_backslashes_of_a_table_are_separators(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_backslashes_of_an_archive_are_separators(tmp_path, kind):
-    root = kept(kind, tmp_path, "UTKFace\\1_0_0_2017.jpg")
+    root = root_with(kind, tmp_path, "UTKFace\\1_0_0_2017.jpg")
     assert listed(root) == {"UTKFace/1_0_0_2017.jpg": b"x"}
-    assert set(named(root, ["UTKFace/1_0_0_2017.jpg", "UTKFace\\1_0_0_2017.jpg"]).values()) == {b"x"}
+    assert set(read_by_name(root, ["UTKFace/1_0_0_2017.jpg", "UTKFace\\1_0_0_2017.jpg"]).values()) == {b"x"}
     (row,) = records(SourceSettings(kind="utkface", path=root))
     assert (row.age, row.path, row.malformed) == (1, "UTKFace/1_0_0_2017.jpg", "")
 
 
 def test_a_backslash_in_a_folder_is_a_letter_where_a_file_is_called_so(tmp_path):
     """As an unzip of this system leaves it that knows nothing of Windows."""
-    root = kept("folder", tmp_path, "UTKFace\\1_0_0_2017.jpg", b"backslash")
-    kept("folder", tmp_path, "UTKFace/1_0_0_2017.jpg", b"slash")
-    assert named(root, ["UTKFace\\1_0_0_2017.jpg"]) == {"UTKFace\\1_0_0_2017.jpg": b"backslash"}
+    root = root_with("folder", tmp_path, "UTKFace\\1_0_0_2017.jpg", b"backslash")
+    root_with("folder", tmp_path, "UTKFace/1_0_0_2017.jpg", b"slash")
+    assert read_by_name(root, ["UTKFace\\1_0_0_2017.jpg"]) == {"UTKFace\\1_0_0_2017.jpg": b"backslash"}
     assert [row.age for row in records(SourceSettings(kind="utkface", path=root))] == [1, 1]
 
 
 @pytest.mark.parametrize("kind", ["folder", "tar"])
 def test_bytes_that_are_not_utf8_are_found_as_they_are_shown(tmp_path, kind):
-    root = kept(kind, tmp_path, os.fsdecode(b"caf\xe9.jpg"))
+    root = root_with(kind, tmp_path, os.fsdecode(b"caf\xe9.jpg"))
     (picture,) = places.picture_names(root)
     assert picture.name == r"caf\xe9.jpg"
-    assert named(root, [picture.name]) == {r"caf\xe9.jpg": b"x"}
+    assert read_by_name(root, [picture.name]) == {r"caf\xe9.jpg": b"x"}
 
 
 def test_every_file_of_a_name_that_stands_twice_is_a_row(tmp_path):

@@ -32,15 +32,15 @@ def bucket(s3, tmp_path_factory) -> str:
 
 def outcome(*inputs: str) -> dict[str, bytes | str]:
     listing = Listing(inputs)
-    found: dict[str, bytes | str] = {}
+    results: dict[str, bytes | str] = {}
     entries = list(listing)
     with Reader(listing.sources, MAX_BYTES) as reader:
         for entry in entries:
             try:
-                found[shown(entry.name)] = reader.read(entry)
+                results[shown(entry.name)] = reader.read(entry)
             except PhotoRejected as rejected:
-                found[shown(entry.name)] = str(rejected)
-    return found
+                results[shown(entry.name)] = str(rejected)
+    return results
 
 
 def test_a_folder_of_a_bucket_is_listed_and_read(bucket):
@@ -48,14 +48,14 @@ def test_a_folder_of_a_bucket_is_listed_and_read(bucket):
 
 
 def test_archives_in_a_bucket_are_read_in_place(bucket):
-    wanted = {f"{number}.jpg": jpeg(number) for number in range(10, 25)}
-    assert outcome(f"{bucket}/some.zip", f"{bucket}/some.tar.gz") == wanted
+    expected = {f"{number}.jpg": jpeg(number) for number in range(10, 25)}
+    assert outcome(f"{bucket}/some.zip", f"{bucket}/some.tar.gz") == expected
 
 
 def test_patterns_and_lists_work_and_a_missing_photo_is_a_reject(bucket):
     assert outcome(f"{bucket}/album/*.jpg") == {"2.jpg": jpeg(2), "empty.jpg": b""}
-    found = outcome(f"{bucket}/list.txt")
-    assert found == {
+    results = outcome(f"{bucket}/list.txt")
+    assert results == {
         "2.jpg": jpeg(2),
         "nowhere.jpg": f"photo_missing: there is no {bucket}/album/nowhere.jpg",
         "1.jpg": "photo_missing: there is no s3://no-such-bucket/1.jpg",

@@ -122,5 +122,5 @@ def test_a_local_place_imports_nothing_heavy(photos):
         "import sys; from components.storage.state import state_of; state_of(sys.argv[1]); state_of(sys.argv[1] + '/list.txt');"
         "print([name for name in ('fsspec', 'pyarrow', 'numpy', 'PIL', 'apache_beam') if name in sys.modules])"
     )
-    said = subprocess.run([sys.executable, "-c", code, str(photos)], capture_output=True, text=True, check=True)
-    assert said.stdout.strip() == "[]"
+    completed = subprocess.run([sys.executable, "-c", code, str(photos)], capture_output=True, text=True, check=True)
+    assert completed.stdout.strip() == "[]"

@@ -11,7 +11,7 @@ import pytest
 from components.storage import places
 from schemas.error import VisageError
 from tests.components.storage import made_archives as made
-from tests.components.storage.doors import both, listed, named, pairs
+from tests.components.storage.doors import both, listed, pairs, read_by_name
 
 PACK = {"": lambda data: data, "gz": gzip.compress, "bz2": bz2.compress, "xz": lzma.compress}
 
@@ -41,11 +41,11 @@ class TestFilesWithHoles:
     def test_whose_pieces_are_more_than_is_stored_are_rejects(self, tmp_path):
         members = [made.pax_sparse("lying.jpg", [(0, b"a" * 512)], 5000), made.member("other person.jpg", b"x" * 5000)]
         lying = members[0].replace(b"0\n512\n", b"0\n999\n", 1)
-        found = both(made.tar(tmp_path / "a.tar", [lying, members[1]]), ["lying.jpg", "other person.jpg"])
+        results = both(made.tar(tmp_path / "a.tar", [lying, members[1]]), ["lying.jpg", "other person.jpg"])
         assert (
-            found["lying.jpg"] == "photo_unreadable: the pieces of this file with holes are more than its header says"
+            results["lying.jpg"] == "photo_unreadable: the pieces of this file with holes are more than its header says"
         )
-        assert found["other person.jpg"] == b"x" * 5000
+        assert results["other person.jpg"] == b"x" * 5000
 
     def test_that_are_too_large_with_their_holes_are_rejects(self, tmp_path):
         path = made.tar(tmp_path / "a.tar", [made.pax_sparse("film.jpg", [(0, b"a")], 10**13)])
@@ -80,7 +80,7 @@ class TestLinks:
             **dict.fromkeys(names, b"one"),
             "folder": "excluded: a link to a folder that is listed itself",
         }
-        assert named(path, ["folder/1.jpg", "folder/soft.jpg", "folder/2.jpg"]) == {
+        assert read_by_name(path, ["folder/1.jpg", "folder/soft.jpg", "folder/2.jpg"]) == {
             "folder/1.jpg": b"one",
             "folder/soft.jpg": b"one",
             "folder/2.jpg": "photo_missing: the archive holds no such file",
@@ -88,8 +88,8 @@ class TestLinks:
 
     def test_that_lead_nowhere_out_or_round_are_rejects_that_say_so(self, tmp_path):
         links = [("none", "no.jpg"), ("out", "/etc/passwd"), ("up", "../a.jpg"), ("round", "back"), ("back", "round")]
-        found = both(made.tar(tmp_path / "a.tar", [made.soft(*link) for link in links]), [name for name, _ in links])
-        assert found == {
+        results = both(made.tar(tmp_path / "a.tar", [made.soft(*link) for link in links]), [name for name, _ in links])
+        assert results == {
             "none": "photo_missing: a link to no.jpg, which the archive does not hold",
             "out": "unsafe_path: a link out of the archive: the path is absolute",
             "up": "unsafe_path: a link out of the archive: the path climbs out by ..",
@@ -102,7 +102,7 @@ class TestLinks:
         members = [made.member("a.jpg", b"old"), made.hard("b.jpg", "a.jpg"), made.member("a.jpg", b"new")]
         path = made.tar(tmp_path / "a.tar", members)
         assert pairs(path) == [("a.jpg", b"old"), ("b.jpg", b"old"), ("a.jpg", b"new")]
-        assert named(path, ["a.jpg", "b.jpg"]) == {"a.jpg": b"new", "b.jpg": b"old"}
+        assert read_by_name(path, ["a.jpg", "b.jpg"]) == {"a.jpg": b"new", "b.jpg": b"old"}
 
     def test_to_files_with_holes(self, tmp_path):
         path = made.tar(tmp_path / "a.tar", [made.gnu_sparse("a.jpg", made.HOLES, 30_000), made.hard("b.jpg", "a.jpg")])
@@ -110,9 +110,9 @@ class TestLinks:
 
     def test_before_damage_are_read(self, tmp_path):
         members = [made.member("a.jpg", b"one"), made.hard("b.jpg", "a.jpg"), b"?" * 512]
-        found = listed(made.tar(tmp_path / "a.tar", members))
-        assert found == {"a.jpg": b"one", "b.jpg": b"one", "": found[""]}
-        assert "from here on" in found[""]
+        results = listed(made.tar(tmp_path / "a.tar", members))
+        assert results == {"a.jpg": b"one", "b.jpg": b"one", "": results[""]}
+        assert "from here on" in results[""]
 
     def test_may_be_the_labels(self, tmp_path):
         path = made.tar(
@@ -135,10 +135,10 @@ class TestTarsThatWereJoined:
 
     def test_what_is_no_tar_behind_one_is_said(self, tmp_path):
         path = made.tar(tmp_path / "a.tar", [made.member("a.jpg", b"one"), made.END, b"something else" * 100])
-        found = listed(path)
-        assert found["a.jpg"] == b"one" and "damaged from here on" in found[""]
+        results = listed(path)
+        assert results["a.jpg"] == b"one" and "damaged from here on" in results[""]
         with pytest.raises(VisageError, match=r"a\.tar cannot be read to its end: it is damaged from here on"):
-            named(path, ["a.jpg"])
+            read_by_name(path, ["a.jpg"])
 
     def test_a_gzip_in_many_members_is_one(self, tmp_path):
         data = made.tar(tmp_path / "a.tar", [made.member("a.jpg", b"x" * 9000)]).read_bytes()
@@ -164,7 +164,7 @@ class TestNames:
     def test_that_stand_twice_are_both_listed_and_the_last_one_is_meant(self, tmp_path):
         path = made.tar(tmp_path / "a.tar", [made.member("a.jpg", b"old"), made.member("./a.jpg", b"new")])
         assert pairs(path) == [("a.jpg", b"old"), ("a.jpg", b"new")]
-        assert named(path, ["a.jpg"]) == {"a.jpg": b"new"}
+        assert read_by_name(path, ["a.jpg"]) == {"a.jpg": b"new"}
         first, second = places.picture_names(str(path))
         assert (first.name, second.name) == ("a.jpg", "a.jpg")
         assert "comes after it" in first.replaced and not second.replaced

@@ -10,7 +10,7 @@ from components.storage import places
 from schemas.error import VisageError
 from tests.components.score.made_photos import lying_zip, overlapping_zip, zipped
 from tests.components.storage import made_archives as made
-from tests.components.storage.doors import both, listed, named, pairs
+from tests.components.storage.doors import both, listed, pairs, read_by_name
 
 FILES = {f"{number}.jpg": bytes([number]) * 3000 for number in range(4)}
 
@@ -51,7 +51,7 @@ class TestLinks:
             "people/c.jpg": b"one",
             "folder": "excluded: a link to a folder that is listed itself",
         }
-        assert named(path, ["folder/a.jpg"]) == {"folder/a.jpg": b"one"}
+        assert read_by_name(path, ["folder/a.jpg"]) == {"folder/a.jpg": b"one"}
 
     def test_out_and_to_nowhere_are_rejects_that_say_so(self, tmp_path):
         links = {"out.jpg": "/etc/passwd", "up.jpg": "../../a.jpg", "none.jpg": "no.jpg", "long.jpg": "a" * 5000}
@@ -101,7 +101,7 @@ class TestNames:
             with pytest.warns(UserWarning, match="Duplicate name"):
                 archive.writestr("a.jpg", b"new")
         assert pairs(tmp_path / "a.zip") == [("a.jpg", b"old"), ("a.jpg", b"new")]
-        assert named(tmp_path / "a.zip", ["a.jpg"]) == {"a.jpg": b"new"}
+        assert read_by_name(tmp_path / "a.zip", ["a.jpg"]) == {"a.jpg": b"new"}
         assert [bool(picture.replaced) for picture in places.picture_names(str(tmp_path / "a.zip"))] == [True, False]
 
 
@@ -128,19 +128,19 @@ class TestWhatIsNotRead:
         assert both(path, ["a.jpg", "b.jpg"]) == {"a.jpg": f"photo_unreadable: {detail}", "b.jpg": b"y"}
 
     def test_bombs_and_lies_are_rejects(self, tmp_path):
-        lying = lying_zip(tmp_path / "lying.zip", said=1000, held=50_000_000)
+        lying = lying_zip(tmp_path / "lying.zip", declared_size=1000, actual_size=50_000_000)
         assert both(lying, ["photo.jpg"]) == {
             "photo.jpg": "photo_unreadable: size or checksum are others than the zip says"
         }
         bomb = zipped(tmp_path / "bomb.zip", {"a.jpg": bytes(50_000_000)}, zipfile.ZIP_DEFLATED)
         assert "decompression bomb" in str(listed(bomb, max_bytes=10**9)["a.jpg"])
-        assert "decompression bomb" in str(named(bomb, ["a.jpg"], max_bytes=10**9)["a.jpg"])
+        assert "decompression bomb" in str(read_by_name(bomb, ["a.jpg"], max_bytes=10**9)["a.jpg"])
 
     def test_entries_that_overlap(self, tmp_path):
         path = overlapping_zip(tmp_path / "a.zip", 1000, 900_000)
         assert "its entries overlap" in str(listed(path)[""])
         with pytest.raises(VisageError, match="its entries overlap"):
-            named(path, ["0001.jpg"])
+            read_by_name(path, ["0001.jpg"])
 
     def test_places_that_no_file_has(self, tmp_path):
         path = zipped(tmp_path / "a.zip", {"a.jpg": b"x", "b.jpg": b"y"})
@@ -160,8 +160,8 @@ class TestWhatIsNotRead:
 
     @pytest.mark.parametrize("name", ["../a.jpg", "/etc/a.jpg", "x/../../a.jpg", "..\\a.jpg", "C:\\a.jpg"])
     def test_names_that_lead_out(self, tmp_path, name):
-        (found,) = listed(zipped(tmp_path / "a.zip", {name: b"x"})).values()
-        assert str(found).startswith("unsafe_path: the path ")
+        (result,) = listed(zipped(tmp_path / "a.zip", {name: b"x"})).values()
+        assert str(result).startswith("unsafe_path: the path ")
 
 
 def test_a_zip_cut_short_is_one_message_or_one_reject(tmp_path):
@@ -169,13 +169,13 @@ def test_a_zip_cut_short_is_one_message_or_one_reject(tmp_path):
     path.write_bytes(path.read_bytes()[:-200])
     assert "the archive from here on" in str(listed(path)[""])
     with pytest.raises(VisageError, match=r"a\.zip cannot be read to its end"):
-        named(path, FILES)
+        read_by_name(path, FILES)
 
 
 def test_an_archive_in_an_archive_is_not_opened(tmp_path):
-    held = io.BytesIO()
-    zipfile.ZipFile(held, "w").close()
-    path = zipped(tmp_path / "a.zip", {"b.zip": held.getvalue(), "c.7z": b"7z"})
+    inner = io.BytesIO()
+    zipfile.ZipFile(inner, "w").close()
+    path = zipped(tmp_path / "a.zip", {"b.zip": inner.getvalue(), "c.7z": b"7z"})
     assert listed(path) == {
         "b.zip": "not_a_photo: an archive within another place is not opened; name it by itself",
         "c.7z": "not_a_photo: a 7-Zip archive, which is not opened: unpack it first",

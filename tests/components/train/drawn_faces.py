@@ -18,9 +18,9 @@ def drawn(age: int, gender: str, rng: np.random.Generator, side: int = 40) -> by
     radius = (0.1 + 0.35 * age / 100) * side
     x, y = side / 2 + rng.uniform(-2, 2, 2)
     ImageDraw.Draw(picture).ellipse((x - radius, y - radius, x + radius, y + radius), (230, 230, 200))
-    held = io.BytesIO()
-    picture.save(held, "JPEG", quality=95)
-    return held.getvalue()
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
 
 
 def write_examples(

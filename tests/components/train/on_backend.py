@@ -58,8 +58,8 @@ def learner_of(settings: Any, start: Path) -> Learner:
     learner = Learner(settings, heads.age_bins(settings.estimator.age), {}, 1, devices.strategy())
     if not start.exists():
         np.savez(start, *weights_of(learner.model))
-    with np.load(start) as held:
-        learner.model.set_weights([held[name] for name in held.files])
+    with np.load(start) as weights:
+        learner.model.set_weights([weights[name] for name in weights.files])
     learner.start([batch(0)])
     return learner
 
@@ -77,10 +77,10 @@ def losses(settings: Any, work: Path) -> tuple[list[list[float]], Learner]:
     return rows, learner
 
 
-def said(estimator: Path) -> np.ndarray:
+def predicted(estimator: Path) -> np.ndarray:
     """Age and gender of some faces."""
-    told = saved.load(estimator).predict_squares(faces())
-    return np.stack([told.age, told.age_std, told.female])
+    predictions = saved.load(estimator).predict_squares(faces())
+    return np.stack([predictions.age, predictions.age_std, predictions.female])
 
 
 def case(work: Path) -> None:
@@ -88,9 +88,9 @@ def case(work: Path) -> None:
     rows, learner = losses(settings, work)
     (work / "losses.json").write_text(json.dumps({"backend": keras.config.backend(), "rows": rows}))
     saved.save(learner.ema_model, settings.estimator, work / "own")
-    np.save(work / "own.npy", said(work / "own"))
+    np.save(work / "own.npy", predicted(work / "own"))
     if (work / "theirs").exists():
-        np.save(work / "theirs.npy", said(work / "theirs"))
+        np.save(work / "theirs.npy", predicted(work / "theirs"))
 
 
 if __name__ == "__main__":

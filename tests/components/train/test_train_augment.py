@@ -27,8 +27,8 @@ def test_a_flip_mirrors_about_half_of_the_faces_exactly():
     images = faces(64)
     after = changed(images, flip=True)
     mirrored = [np.array_equal(new, old[:, ::-1]) for new, old in zip(after, images, strict=True)]
-    kept = [np.array_equal(new, old) for new, old in zip(after, images, strict=True)]
-    assert all(a or b for a, b in zip(mirrored, kept, strict=True))
+    unchanged = [np.array_equal(new, old) for new, old in zip(after, images, strict=True)]
+    assert all(a or b for a, b in zip(mirrored, unchanged, strict=True))
     assert 16 < sum(mirrored) < 48
 
 

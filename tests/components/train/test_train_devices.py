@@ -4,8 +4,6 @@ import csv
 import json
 import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +14,9 @@ from components.step import StepContext
 from components.train import STEP, devices
 from components.train.settings import AugmentSettings
 from schemas.error import VisageError
+from tests import preloaded
 from tests.components.train.drawn_faces import write_examples
 
-SCRIPT = """
-import json, sys
-from pathlib import Path
-from typing import Any
-import tensorflow as tf
-if int(sys.argv[4]) > 1:
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * int(sys.argv[4]))
-from components.step import StepContext
-from components.train import STEP
-settings = STEP.settings.model_validate(json.loads(sys.argv[3]))
-Path(sys.argv[2]).mkdir()
-STEP.run(settings, StepContext({"ingest": Path(sys.argv[1])}, Path(sys.argv[2])))
-"""
 SETTINGS: dict[str, dict[str, Any]] = {
     "estimator": {"size": 16, "backbone": {"width": 4, "blocks": [1, 1]}, "trunk": {"dropout": 0}},
     "train": {
@@ -50,23 +35,31 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def start(examples: Path, output: Path, devices: int = 1, settings=SETTINGS, **environment: str) -> subprocess.Popen:
-    command = [sys.executable, "-c", SCRIPT, str(examples), str(output), json.dumps(settings), str(devices)]
-    return subprocess.Popen(
-        command,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""} | environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def train(examples: Path, output: Path, settings: dict[str, Any], devices: int) -> None:
+    """Train in this process, which has not used TensorFlow yet, on processors that count as so many devices."""
+    if devices > 1:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * devices)
+    STEP.run(STEP.settings.model_validate(settings), StepContext({"ingest": examples}, output))
 
 
-def losses(process: subprocess.Popen, output: Path) -> list[float]:
-    _, complained = process.communicate(timeout=300)
-    assert process.returncode == 0, complained
-    return told(output)
+def start(examples: Path, output: Path, devices: int = 1, settings=SETTINGS, **environment: str) -> Any:
+    output.mkdir()
+    variables = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""} | environment
+    return preloaded.start(train, (examples, output, settings, devices), output, variables, log_of(output))
 
 
-def told(output: Path) -> list[float]:
+def log_of(output: Path) -> Path:
+    return output.with_name(f"{output.name}.said")
+
+
+def losses(process: Any, output: Path) -> list[float]:
+    process.join(300)
+    assert process.exitcode == 0, log_of(output).read_text()
+    return read_losses(output)
+
+
+def read_losses(output: Path) -> list[float]:
     rows = csv.DictReader((output / "history.csv").open())
     return [float(row[name]) for row in rows for name in ("loss", "val_loss")]
 
@@ -75,7 +68,7 @@ def told(output: Path) -> list[float]:
 def alone(uneven, tmp_path_factory):
     output = tmp_path_factory.mktemp("alone")
     STEP.run(STEP.settings.model_validate(SETTINGS), StepContext({"ingest": uneven}, output))
-    return told(output)
+    return read_losses(output)
 
 
 @pytest.mark.slow
@@ -83,18 +76,18 @@ def test_two_devices_reach_the_losses_of_one(uneven, alone, tmp_path):
     assert losses(start(uneven, tmp_path / "out", devices=2), tmp_path / "out") == pytest.approx(alone, rel=1e-4)
 
 
-def start_hosts(examples: list[Path], folder: Path, settings=SETTINGS, named=None) -> list[subprocess.Popen]:
+def start_hosts(examples: list[Path], folder: Path, settings=SETTINGS, named=None) -> list[Any]:
     """A process a host, on this machine, each with its own examples and the output folder `host` and its number."""
     ports = []
     for _ in examples:
-        with socket.socket() as held:
-            held.bind(("127.0.0.1", 0))
-            ports.append(held.getsockname()[1])
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            ports.append(listener.getsockname()[1])
     hosts = [f"127.0.0.1:{port}" for port in ports]
     named = named or with_tf_config
     return [
-        start(held, folder / f"host{number}", settings=settings, **named(hosts, number))
-        for number, held in enumerate(examples)
+        start(host_examples, folder / f"host{number}", settings=settings, **named(hosts, number))
+        for number, host_examples in enumerate(examples)
     ]
 
 
@@ -125,11 +118,13 @@ def test_hosts_decide_alike_when_to_stop_and_which_weights_to_keep(tmp_path):
     }
     settings = SETTINGS | {"train": SETTINGS["train"] | changed}
     hosts = start_hosts(examples, tmp_path, settings)
-    found = [losses(host, tmp_path / f"host{number}") for number, host in enumerate(hosts)]
-    assert found[0] == found[1]
-    assert len(found[0]) < 2 * 12, "one was better than the next, and both stopped"
-    kept = [json.loads((tmp_path / f"host{number}" / "counts.json").read_text())["best_epoch"] for number in range(2)]
-    assert kept[0] == kept[1]
+    host_losses = [losses(host, tmp_path / f"host{number}") for number, host in enumerate(hosts)]
+    assert host_losses[0] == host_losses[1]
+    assert len(host_losses[0]) < 2 * 12, "one was better than the next, and both stopped"
+    best_epochs = [
+        json.loads((tmp_path / f"host{number}" / "counts.json").read_text())["best_epoch"] for number in range(2)
+    ]
+    assert best_epochs[0] == best_epochs[1]
 
 
 def test_one_device_needs_no_strategy():

@@ -86,9 +86,9 @@ def test_one_artifact_tells_the_mean_of_what_the_models_tell(trained):
     faces = [drawn(40, "male", rng, side=16) for _ in range(9)]
     pixels = estimator._decoded(faces).numpy().astype("float32")
     for name, output in estimator.network(pixels).items():
-        told = np.stack([member(pixels)[name] for member in members])
-        assert np.ptp(told, axis=0).max() > 1e-4, "models of other folds are others"
-        np.testing.assert_allclose(output, told.mean(axis=0), rtol=1e-4, atol=1e-6)
+        member_outputs = np.stack([member(pixels)[name] for member in members])
+        assert np.ptp(member_outputs, axis=0).max() > 1e-4, "models of other folds are others"
+        np.testing.assert_allclose(output, member_outputs.mean(axis=0), rtol=1e-4, atol=1e-6)
     predicted = estimator.predict_jpegs(faces)
     assert np.isfinite([predicted.age, predicted.age_low, predicted.age_high, predicted.female]).all()
 
@@ -103,20 +103,20 @@ def test_the_artifact_holds_one_estimator_and_how_each_model_was_trained(trained
 def test_ages_in_years_are_averaged_with_the_errors_of_their_models(examples, tmp_path):
     age = {"head": "regression", "loss": "squared_error"}
     train(examples, tmp_path / "out", recipe({"age": age}, epochs=1))
-    told = [json.loads(file.read_text()) for file in (tmp_path / "out").glob("fold*/counts.json")]
+    fold_counts = [json.loads(file.read_text()) for file in (tmp_path / "out").glob("fold*/counts.json")]
     face = saved.load(tmp_path / "out" / "estimator").predict_images([np.zeros((16, 16, 3), np.uint8)])
-    assert face.age_std[0] == pytest.approx(np.sqrt(np.mean([held["val_age_rmse"] ** 2 for held in told])))
+    assert face.age_std[0] == pytest.approx(np.sqrt(np.mean([counts["val_age_rmse"] ** 2 for counts in fold_counts])))
 
 
 def test_a_model_learns_from_all_folds_but_its_own_and_is_validated_on_that(examples):
-    seen = []
+    validated = []
     for training, validation in dataset.open_folds(examples, FOLDS, EstimatorSettings.model_validate(TINY), "never"):
         assert (training.examples, validation.examples) == (100, 50)
         pictures = [
             {image.numpy().tobytes() for images, _ in batches for image in images}
             for batches in (dataset.validation_batches(split, recipe().train) for split in (training, validation))
         ]
-        assert [len(held) for held in pictures] == [100, 50]
+        assert [len(split_pictures) for split_pictures in pictures] == [100, 50]
         assert pictures[0].isdisjoint(pictures[1])
         batches = list(dataset.training_batches(training, recipe().train, 1))
         assert {image.numpy().tobytes() for images, _ in batches for image in images} == pictures[0]
@@ -126,8 +126,8 @@ def test_a_model_learns_from_all_folds_but_its_own_and_is_validated_on_that(exam
             for split in (training, validation)
             for _, labels in dataset.validation_batches(split, recipe().train)
         )
-        seen.append(pictures[1])
-    assert len(set.union(*seen)) == 150, "every example that is not for testing is in one fold"
+        validated.append(pictures[1])
+    assert len(set.union(*validated)) == 150, "every example that is not for testing is in one fold"
 
 
 def test_kept_in_memory_or_read_anew_a_fold_is_the_same(examples):
@@ -164,9 +164,9 @@ def test_killed_while_the_models_go_it_ends_with_their_average(examples, trained
 
 def test_figures_are_means_over_the_folds_and_progress_rises_to_the_whole(trained):
     counts, output, tracker, _ = trained
-    told = [json.loads(file.read_text()) for file in sorted(output.glob("fold*/counts.json"))]
-    assert counts["val_age_mae"] == pytest.approx(np.mean([held["val_age_mae"] for held in told]))
-    assert counts["parameters"] == sum(held["parameters"] for held in told)
+    fold_counts = [json.loads(file.read_text()) for file in sorted(output.glob("fold*/counts.json"))]
+    assert counts["val_age_mae"] == pytest.approx(np.mean([of_fold["val_age_mae"] for of_fold in fold_counts]))
+    assert counts["parameters"] == sum(of_fold["parameters"] for of_fold in fold_counts)
     assert tracker.done == sorted(tracker.done)
     assert tracker.done[-1] == (FOLDS * 2 * 100, FOLDS * 2 * 100)
 

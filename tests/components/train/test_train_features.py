@@ -114,8 +114,8 @@ def test_a_regression_knows_its_deviation_from_the_validation_split(few, tmp_pat
     counts, estimator = trained(
         few, tmp_path / "out", recipe({"age": {"head": "regression", "loss": "absolute_error"}})
     )
-    told = estimator.predict_images([np.zeros((20, 20, 3), np.uint8)])
-    assert told.age_std[0] == pytest.approx(counts["val_age_rmse"], rel=1e-5)
+    predictions = estimator.predict_images([np.zeros((20, 20, 3), np.uint8)])
+    assert predictions.age_std[0] == pytest.approx(counts["val_age_rmse"], rel=1e-5)
 
 
 def test_examples_with_age_classes_alone_are_learned(classes_only, tmp_path):
@@ -145,19 +145,19 @@ def test_a_metric_that_the_examples_do_not_have_cannot_stop_training(few, tmp_pa
 
 def test_tensorboard_has_every_figure_of_every_epoch(two_epochs):
     rows = list(csv.DictReader((two_epochs / "history.csv").open()))
-    told: dict[int, set[str]] = {}
+    tags_by_epoch: dict[int, set[str]] = {}
     for file in (two_epochs / "tensorboard").iterdir():
         for record in tf.data.TFRecordDataset(str(file)):
             event = tf.compat.v1.Event.FromString(record.numpy())
             for value in event.summary.value:
-                told.setdefault(event.step, set()).add(value.tag)
+                tags_by_epoch.setdefault(event.step, set()).add(value.tag)
     figures = set(rows[0]) - {"epoch", "seconds"}
-    assert told == {1: figures, 2: figures}
+    assert tags_by_epoch == {1: figures, 2: figures}
 
 
 def test_the_settings_stand_in_the_artifact(two_epochs):
-    held = json.loads((two_epochs / "estimator" / saved.METADATA).read_text())["settings"]
-    assert EstimatorSettings.model_validate(held) == recipe().estimator
+    settings = json.loads((two_epochs / "estimator" / saved.METADATA).read_text())["settings"]
+    assert EstimatorSettings.model_validate(settings) == recipe().estimator
 
 
 def split_with(ages: dict[int, int], estimator: EstimatorSettings) -> dataset.Split:

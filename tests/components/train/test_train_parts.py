@@ -26,8 +26,8 @@ def test_a_constant_rate_stays():
 @pytest.mark.parametrize("name", ["adamw", "adam", "sgd", "rmsprop"])
 def test_every_optimizer_takes_a_downward_step(name):
     variable = keras.Variable([1.0])
-    held = optimizer(OptimizerSettings(name=name, warmup_epochs=0, learning_rate=0.01), 10, 5)
-    held.apply_gradients([(tf.constant([2.0]), variable)])
+    keras_optimizer = optimizer(OptimizerSettings(name=name, warmup_epochs=0, learning_rate=0.01), 10, 5)
+    keras_optimizer.apply_gradients([(tf.constant([2.0]), variable)])
     assert variable.numpy()[0] < 1
 
 
@@ -42,9 +42,9 @@ def test_gradients_are_clipped_together():
 
 def test_weight_decay_spares_biases():
     kernel, bias = keras.Variable([1.0], name="kernel"), keras.Variable([1.0], name="bias")
-    held = optimizer(OptimizerSettings(weight_decay=0.1, learning_rate=0.1, warmup_epochs=0), 10, 5)
-    held.build([kernel, bias])
-    held.apply_gradients([(tf.constant([0.0]), kernel), (tf.constant([0.0]), bias)])
+    keras_optimizer = optimizer(OptimizerSettings(weight_decay=0.1, learning_rate=0.1, warmup_epochs=0), 10, 5)
+    keras_optimizer.build([kernel, bias])
+    keras_optimizer.apply_gradients([(tf.constant([0.0]), kernel), (tf.constant([0.0]), bias)])
     assert kernel.numpy()[0] < 1
     assert bias.numpy()[0] == 1
 

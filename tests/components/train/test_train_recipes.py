@@ -20,10 +20,10 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("name", recipe.names())
 def test_a_recipe_builds_at_its_published_size(name):
-    asked = recipe.load(name).settings.estimator
-    if isinstance(asked.backbone, ApplicationSettings):  # the same size, and no download
-        asked = recipe.load(name, ["estimator.backbone.weights=none"]).settings.estimator
-    built = model.build(asked)
+    settings = recipe.load(name).settings.estimator
+    if isinstance(settings.backbone, ApplicationSettings):  # the same size, and no download
+        settings = recipe.load(name, ["estimator.backbone.weights=none"]).settings.estimator
+    built = model.build(settings)
     if name in PUBLISHED:
         assert built.count_params() == PUBLISHED[name]
     keras.backend.clear_session()

@@ -78,10 +78,10 @@ def test_the_estimator_has_learned_what_the_drawings_show(trained):
     estimator = saved.load(trained[1] / "estimator")
     rng = np.random.default_rng(7)
     ages = [5, 25, 45, 65, 85] * 8
-    told = estimator.predict_jpegs([drawn(age, "female", rng) for age in ages])
+    predictions = estimator.predict_jpegs([drawn(age, "female", rng) for age in ages])
     baseline = np.abs(np.subtract(ages, np.median(ages))).mean()
-    assert np.abs(told.age - ages).mean() < 0.5 * baseline
-    assert (told.female > 0.5).mean() > 0.9
+    assert np.abs(predictions.age - ages).mean() < 0.5 * baseline
+    assert (predictions.female > 0.5).mean() > 0.9
 
 
 def test_counts_say_what_was_trained_and_how_well(trained):
@@ -137,7 +137,7 @@ WORSE = {"epochs": 4, "average": 0, "stop": {"patience": 9}, "optimizer": {"lear
 """Steps so large that the last epoch is not the best one."""
 
 
-def last_told(tracker: Recorder) -> dict[str, float]:
+def last_metrics(tracker: Recorder) -> dict[str, float]:
     """What MLflow shows as a run's metrics: of the highest step the value that came last."""
     return {name: value for name, value, step in sorted(tracker.metrics, key=lambda metric: metric[2])}
 
@@ -154,7 +154,7 @@ def test_the_runs_own_figures_are_those_of_the_weights_that_were_kept(worse_in_t
     counts, output, tracker = worse_in_the_end
     best = list(csv.DictReader((output / "history.csv").open()))[counts["best_epoch"] - 1]
     for name in ("loss", "val_loss", "val_age_mae", "val_gender_accuracy"):
-        assert counts[name] == last_told(tracker)[name] == float(best[name])
+        assert counts[name] == last_metrics(tracker)[name] == float(best[name])
 
 
 def test_killed_between_the_best_weights_and_the_checkpoint_it_keeps_the_weights_that_the_history_names(
@@ -175,9 +175,9 @@ def test_killed_between_the_best_weights_and_the_checkpoint_it_keeps_the_weights
             train(examples, tmp_path / "out", settings)
     work = tmp_path / "out" / "checkpoint"
     assert {file.name for file in work.iterdir()} == {"last.npz", "weights-1.npz", "weights-2.npz"}
-    with np.load(work / "last.npz") as last, np.load(work / "weights-1.npz") as kept:
+    with np.load(work / "last.npz") as last, np.load(work / "weights-1.npz") as best_weights:
         assert len(json.loads(last["state"].tobytes())["history"]) == 1
-        np.testing.assert_array_equal(kept["model/0"], last["model/0"])
+        np.testing.assert_array_equal(best_weights["model/0"], last["model/0"])
     counts = train(examples, tmp_path / "out", tiny(**WORSE | {"optimizer": {"learning_rate": 1e-3}, "epochs": 1}))
     assert (counts["epochs"], counts["best_epoch"]) == (1, 1)
     validation = dataset.open_split(examples, "validation", settings.estimator, "never")
@@ -185,8 +185,8 @@ def test_killed_between_the_best_weights_and_the_checkpoint_it_keeps_the_weights
         age for _, labels in dataset.validation_batches(validation, settings.train) for age in labels["age"].numpy()
     ]
     images = [image for images, _ in dataset.validation_batches(validation, settings.train) for image in images.numpy()]
-    told = saved.load(tmp_path / "out" / "estimator").predict_images(images)
-    assert np.abs(told.age - ages).mean() == pytest.approx(counts["val_age_mae"], rel=1e-3)
+    predictions = saved.load(tmp_path / "out" / "estimator").predict_images(images)
+    assert np.abs(predictions.age - ages).mean() == pytest.approx(counts["val_age_mae"], rel=1e-3)
 
 
 def test_a_run_that_was_stopped_after_training_tells_it_all_again_and_trains_nothing(
@@ -244,8 +244,8 @@ def test_without_a_gender_head_unknown_genders_do_not_matter(tmp_path):
     examples = write_examples(tmp_path / "examples", {"train": 64, "validation": 32}, known=lambda row: (True, False))
     counts = train(examples, tmp_path / "out", tiny({"gender": {"head": "none"}}))
     assert "val_gender_accuracy" not in counts
-    told = saved.load(tmp_path / "out" / "estimator").predict_images([np.zeros((40, 40, 3), np.uint8)])
-    assert np.isnan(told.female).all()
+    predictions = saved.load(tmp_path / "out" / "estimator").predict_images([np.zeros((40, 40, 3), np.uint8)])
+    assert np.isnan(predictions.female).all()
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_killed_and_started_again_it_ends_with_the_same_number_of_steps(examples
         command += ["--set", setting]
     first = subprocess.Popen(command, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
     deadline = time.monotonic() + 120
-    while not any((held / "checkpoint" / "last.npz").exists() for held in partial_folders(final)):
+    while not any((partial / "checkpoint" / "last.npz").exists() for partial in partial_folders(final)):
         assert time.monotonic() < deadline
         assert first.poll() is None
         time.sleep(0.05)

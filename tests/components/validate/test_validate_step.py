@@ -71,7 +71,7 @@ class TestSoundData:
         run(settings(), task)
         report = (task.output / "report.html").read_text()
         assert "No anomalies" in report
-        assert len(re.findall(r'src="data:image/png;base64,', report)) >= 1
+        assert len(re.findall(r'src="data:image/svg\+xml;base64,', report)) >= 1
         assert not re.findall(r'(?:src|href)="(?!data:)', report)
 
     def test_classes_in_place_of_ages_pass(self, write_examples, job):

@@ -9,12 +9,11 @@ See `backend/src/v2/component/launcher_v2.go` of kubeflow/pipelines.
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tests import preloaded
 
 STEPS = "comp-exit-handler-1"
 
@@ -66,26 +65,18 @@ class Run:
             assert "{{$" not in argument
             arguments.append(argument)
         variables = {entry["name"]: entry["value"] for entry in container["env"]}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pipeline.cli", *arguments],
-            cwd=self.place,
-            env={**os.environ, **self.environment, **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        lines = []
-        assert process.stdout is not None
-        for line in process.stdout:
-            lines.append(line)
-            if end_after and end_after in line:
+        output = disk / "said"
+        process = preloaded.visage(arguments, self.place, {**os.environ, **self.environment, **variables}, output)
+        while process.is_alive():
+            if end_after and end_after in output.read_text():
                 end_after = ""
-                process.send_signal(signal.SIGTERM)
-        code = process.wait()
+                process.terminate()
+            process.join(0.05)
+        code, said = process.exitcode, output.read_text()
         if code == 0:
             self._publish(name, executor_input, disk)
         shutil.rmtree(disk)
-        return code, "".join(lines)
+        return code, said
 
     def artifact(self, name: str, output: str = "artifact") -> Path:
         """Where the object store has an output of a task."""

@@ -5,8 +5,6 @@ The hosts are processes on loopback that are given what the Job gives its pods.
 
 import json
 import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from pipeline.kubeflow import cluster_profile, train_job
 from pipeline.kubeflow.cluster_profile import ClusterProfile
 from pipeline.kubeflow.compile import compile_pipeline
 from schemas.artifact import read_manifest
+from tests import preloaded
 from tests.cluster.go_servers import free_port
 from tests.documented import PROJECT
 from tests.infra.manifests import VERSION
@@ -169,7 +168,7 @@ class Hosts:
     """The Job's pods, as processes of this machine, each with a disk of its own."""
 
     def __init__(self, job, place: Path) -> None:
-        self.processes = []
+        self.processes, self.logs = [], []
         (container,) = job.spec.template.spec.containers
         addresses = ",".join(f"127.0.0.1:{free_port()}" for _ in range(job.spec.completions))
         for number in range(job.spec.completions):
@@ -181,27 +180,20 @@ class Hosts:
             }
             arguments = [argument.replace("/work", str(disk)) for argument in container.args]
             assert arguments[0] == "visage"
-            self.processes.append(
-                subprocess.Popen(
-                    [sys.executable, "-m", "pipeline.cli", *arguments[1:]],
-                    cwd=disk,
-                    env=os.environ | {"PYTHONPATH": str(PROJECT)} | env,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                )
-            )
+            self.logs.append(disk / "log")
+            self.processes.append(preloaded.visage(arguments[1:], disk, os.environ | env, self.logs[-1]))
 
     def end(self) -> None:
         try:
-            outputs = [process.communicate()[0] for process in self.processes]
+            for process in self.processes:
+                process.join(300)
         finally:
             for process in self.processes:
-                process.kill()
-        assert [process.returncode for process in self.processes] == [0] * len(outputs), "\n".join(outputs)
+                preloaded.kill(process)
+        outputs = "\n".join(log.read_text() for log in self.logs)
+        assert [process.exitcode for process in self.processes] == [0] * len(self.processes), outputs
 
 
-@pytest.mark.long
 @pytest.mark.slow
 def test_the_train_step_of_the_pipeline_has_two_hosts_train_and_takes_what_they_made(tmp_path, monkeypatch):
     draw_archive(tmp_path / "photos", photos=200, seed=3)

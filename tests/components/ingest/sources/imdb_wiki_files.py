@@ -19,10 +19,10 @@ def datenum(year: int, month: int, day: int) -> int:
 
 
 def cells(values: list[Any]) -> np.ndarray:
-    held = np.empty((1, len(values)), dtype=object)
+    cell_array = np.empty((1, len(values)), dtype=object)
     for index, value in enumerate(values):
-        held[0, index] = value
-    return held
+        cell_array[0, index] = value
+    return cell_array
 
 
 def face(**changes: Any) -> dict[str, Any]:

@@ -39,9 +39,9 @@ def test_dates_that_do_not_exist_carry_over_as_in_the_mat(tmp_path):
 
 
 def test_other_names_are_malformed_rows(tmp_path):
-    found = read(touch(tmp_path, "holiday.jpg", "nm1_1970-1-1_2000.jpg", "5_1970-1-1_200.jpg"))
-    assert all("the name is neither" in record.malformed for record in found)
-    assert [record.row for record in found] == [0, 1, 2]
+    face_records = read(touch(tmp_path, "holiday.jpg", "nm1_1970-1-1_2000.jpg", "5_1970-1-1_200.jpg"))
+    assert all("the name is neither" in record.malformed for record in face_records)
+    assert [record.row for record in face_records] == [0, 1, 2]
 
 
 def test_only_pictures_are_rows_and_their_order_is_fixed(tmp_path):
@@ -57,14 +57,16 @@ def test_photos_in_a_zip(tmp_path):
         archive.writestr("wiki_crop/18/18_1981-05-05_2009.jpg", b"")
         archive.writestr("wiki_crop/17/17_1981-05-05_2009.jpg", b"")
         archive.writestr("__MACOSX/wiki_crop/17/17_1981-05-05_2009.jpg", b"")
-    found = read(tmp_path / "faces.zip")
-    assert [record.path for record in found] == [f"wiki_crop/{n}/{n}_1981-05-05_2009.jpg" for n in (17, 18)]
+    face_records = read(tmp_path / "faces.zip")
+    assert [record.path for record in face_records] == [f"wiki_crop/{n}/{n}_1981-05-05_2009.jpg" for n in (17, 18)]
 
 
 def test_every_name_of_the_real_set_gives_the_age_and_person_of_its_mat(monkeypatch):
     labelled = list(records(SourceSettings(path=str(shared_data() / "wiki.mat"))))
     # The photos themselves are not there; their names are.
     monkeypatch.setattr(places, "picture_names", lambda *_: [Picture(record.path) for record in labelled])
-    named = list(file_names.records(SourceSettings(kind="file_names", path="wiki")))
-    assert len(named) == 62_328
-    assert [(record.age, record.person) for record in named] == [(record.age, record.person) for record in labelled]
+    from_names = list(file_names.records(SourceSettings(kind="file_names", path="wiki")))
+    assert len(from_names) == 62_328
+    assert [(record.age, record.person) for record in from_names] == [
+        (record.age, record.person) for record in labelled
+    ]

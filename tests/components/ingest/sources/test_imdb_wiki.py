@@ -58,9 +58,9 @@ def test_age_counts_the_photo_as_taken_in_mid_year(tmp_path):
         (99_999_999, 2009, None),
         (NAN, 2009, None),
     ]
-    found = read(write_mat(tmp_path, *[face(dob=birth, photo_taken=taken) for birth, taken, _ in cases]))
-    assert [record.age for record in found] == [age for _, _, age in cases]
-    assert not any(record.malformed for record in found)
+    face_records = read(write_mat(tmp_path, *[face(dob=birth, photo_taken=taken) for birth, taken, _ in cases]))
+    assert [record.age for record in face_records] == [age for _, _, age in cases]
+    assert not any(record.malformed for record in face_records)
 
 
 def test_no_face_is_a_score_of_minus_infinity(tmp_path):
@@ -96,10 +96,13 @@ def test_full_sets_are_known_by_the_folder_of_the_published_archive(tmp_path, fo
 
 
 def test_persons_are_celeb_id_or_the_number_in_the_photos_name(tmp_path):
-    named = "01/nm0000801_rm10_1970-3-12_2009.jpg"
+    path_with_person = "01/nm0000801_rm10_1970-3-12_2009.jpg"
     imdb = read(
         write_mat(
-            tmp_path, face(celeb_id=5.0), face(celeb_id=NAN, full_path=named), face(celeb_id=NAN, full_path="x.jpg")
+            tmp_path,
+            face(celeb_id=5.0),
+            face(celeb_id=NAN, full_path=path_with_person),
+            face(celeb_id=NAN, full_path="x.jpg"),
         )
     )
     assert [record.person for record in imdb] == ["imdb:5", "imdb:nm0000801", "imdb:x.jpg"]
@@ -248,9 +251,9 @@ def test_fields_of_different_lengths(tmp_path):
     assert "gender 3" in text
 
 
-@pytest.mark.parametrize(("field", "held"), [("dob", cells(["a"])), ("full_path", np.zeros((1, 1)))])
-def test_a_field_of_another_type(field, held):
-    assert f"The field {field}" in refusal({"imdb": columns([face()]) | {field: held}})
+@pytest.mark.parametrize(("field", "values"), [("dob", cells(["a"])), ("full_path", np.zeros((1, 1)))])
+def test_a_field_of_another_type(field, values):
+    assert f"The field {field}" in refusal({"imdb": columns([face()]) | {field: values}})
 
 
 def test_metadata_without_rows(tmp_path):
@@ -258,10 +261,10 @@ def test_metadata_without_rows(tmp_path):
 
 
 def test_the_real_metadata():
-    found = read(shared_data() / "wiki.mat")
-    assert len(found) == 62_328
-    assert not any(record.malformed for record in found)
-    assert sum(record.gender is None for record in found) == 2_643
-    assert sum(record.face_score == -math.inf for record in found) == 18_016
-    assert len({record.person for record in found}) > 60_000
-    assert min(record.age for record in found if record.age is not None) < 0
+    face_records = read(shared_data() / "wiki.mat")
+    assert len(face_records) == 62_328
+    assert not any(record.malformed for record in face_records)
+    assert sum(record.gender is None for record in face_records) == 2_643
+    assert sum(record.face_score == -math.inf for record in face_records) == 18_016
+    assert len({record.person for record in face_records}) > 60_000
+    assert min(record.age for record in face_records if record.age is not None) < 0

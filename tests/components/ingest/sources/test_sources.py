@@ -90,8 +90,8 @@ def test_a_new_source_is_one_file_and_one_line(tmp_path):
         "from components.ingest.sources.settings import SourceSettings\n"
         f"for r in records(SourceSettings(kind='agedb', path={str(photos)!r})): print(r.person, r.age, r.gender, r.malformed)"
     )
-    told = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert told.stdout.splitlines() == [
+    completed = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert completed.stdout.splitlines() == [
         "agedb:MariaCallas 35 female ",
         "agedb:MariaCallas 41 female ",
         "agedb:2_Nobody_f.jpg None None the name is not NUMBER_PERSON_AGE_GENDER.jpg",

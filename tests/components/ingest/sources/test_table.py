@@ -103,8 +103,8 @@ def test_ages(tmp_path, text, age, age_class, malformed):
 
 
 def test_age_classes_keep_their_names_and_give_way_to_an_age(tmp_path):
-    found = read(csv(tmp_path, "path,age,age_class\n1.jpg,,YOUNG\n2.jpg,,0-2\n3.jpg,40,MIDDLE\n4.jpg,,\n"))
-    assert [(record.age, record.age_class) for record in found] == [
+    face_records = read(csv(tmp_path, "path,age,age_class\n1.jpg,,YOUNG\n2.jpg,,0-2\n3.jpg,40,MIDDLE\n4.jpg,,\n"))
+    assert [(record.age, record.age_class) for record in face_records] == [
         (None, "YOUNG"),
         (None, "0-2"),
         (40, None),
@@ -115,9 +115,9 @@ def test_age_classes_keep_their_names_and_give_way_to_an_age(tmp_path):
 def test_gender_in_any_stated_code(tmp_path):
     file = csv(tmp_path, "path,gender\n1.jpg,0\n2.jpg,1\n3.jpg,\n4.jpg,u\n5.jpg,2\n")
     overrides = [f"path={file}", "kind=table", "table.genders={0: male, 1: female}"]
-    found = list(records(build(SourceSettings, {}, overrides)))
-    assert [record.gender for record in found] == ["male", "female", None, None, None]
-    assert [record.malformed for record in found] == ["", "", "", "", "gender is '2': see source.table.genders"]
+    face_records = list(records(build(SourceSettings, {}, overrides)))
+    assert [record.gender for record in face_records] == ["male", "female", None, None, None]
+    assert [record.malformed for record in face_records] == ["", "", "", "", "gender is '2': see source.table.genders"]
 
 
 def test_gender_in_numbers_without_their_meaning_is_refused(tmp_path):
@@ -130,8 +130,8 @@ def test_gender_codes_mean_female_or_male():
 
 
 def test_without_persons_every_photo_shows_another_one(tmp_path):
-    found = read(csv(tmp_path, "path,age\n1.jpg,3\n2.jpg,4\n"))
-    assert [record.person for record in found] == ["labels:1.jpg", "labels:2.jpg"]
+    face_records = read(csv(tmp_path, "path,age\n1.jpg,3\n2.jpg,4\n"))
+    assert [record.person for record in face_records] == ["labels:1.jpg", "labels:2.jpg"]
 
 
 def test_boxes(tmp_path):
@@ -145,10 +145,10 @@ def test_boxes(tmp_path):
 
 def test_rows_that_cannot_be_read_are_malformed_and_the_others_go_on(tmp_path):
     text = "path,age,split\n1.jpg,3\n2.jpg,3,test,more\n,3,test\n4.jpg,3,later\n\n6.jpg,3,test\n"
-    found = read(csv(tmp_path, text))
-    assert [bool(record.malformed) for record in found] == [True, True, True, True, False]
-    assert found[3].malformed == "split is 'later': see source.table.split"
-    assert [record.row for record in found] == [0, 1, 2, 3, 4]
+    face_records = read(csv(tmp_path, text))
+    assert [bool(record.malformed) for record in face_records] == [True, True, True, True, False]
+    assert face_records[3].malformed == "split is 'later': see source.table.split"
+    assert [record.row for record in face_records] == [0, 1, 2, 3, 4]
 
 
 def test_a_path_that_is_not_utf8_is_malformed(tmp_path):

@@ -58,19 +58,19 @@ class TestEncodings:
             build(SourceSettings, {}, ["table.encoding=cp99999"])
 
     def test_a_row_that_is_neither_utf8_nor_whole_costs_only_itself(self, tmp_path):
-        found = read(put(tmp_path, b"path,age\n1.jpg,3\n\xff.jpg,3,4\n\xfe.jpg\n3.jpg,5\n"))
-        assert [bool(record.malformed) for record in found] == [False, True, True, False]
+        face_records = read(put(tmp_path, b"path,age\n1.jpg,3\n\xff.jpg,3,4\n\xfe.jpg\n3.jpg,5\n"))
+        assert [bool(record.malformed) for record in face_records] == [False, True, True, False]
 
 
 ZST = pyarrow.compress(TEXT.encode(), "zstd", asbytes=True)
 
 
 def zipped(**members: str) -> bytes:
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w", zipfile.ZIP_DEFLATED) as archive:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in members.items():
             archive.writestr(name.replace("__", "/"), text)
-    return held.getvalue()
+    return buffer.getvalue()
 
 
 class TestCompressed:
@@ -100,9 +100,9 @@ class TestCompressed:
         assert labels(put(tmp_path, gzip.compress(b"path\tage\n1,5.jpg\t3\n"), "f.tsv.gz")) == [("1,5.jpg", 3, None)]
 
     def test_parquet(self, tmp_path):
-        held = io.BytesIO()
-        parquet.write_table(pyarrow.table({"path": ["1.jpg"], "age": [3]}), held)
-        assert labels(put(tmp_path, gzip.compress(held.getvalue()), "f.parquet.gz")) == [("1.jpg", 3, None)]
+        buffer = io.BytesIO()
+        parquet.write_table(pyarrow.table({"path": ["1.jpg"], "age": [3]}), buffer)
+        assert labels(put(tmp_path, gzip.compress(buffer.getvalue()), "f.parquet.gz")) == [("1.jpg", 3, None)]
 
     @pytest.mark.parametrize("suffix", ["gz", "bz2", "xz", "zst"])
     def test_one_that_is_cut_short_is_one_message(self, tmp_path, suffix):
@@ -113,8 +113,8 @@ class TestCompressed:
             "xz": lzma.compress(text.encode()),
             "zst": pyarrow.compress(text.encode(), "zstd", asbytes=True),
         }[suffix]
-        said = message(put(tmp_path, packed[: len(packed) // 2], f"faces.csv.{suffix}"))
-        assert "cannot be read to its end" in said and "fetch it anew" in said
+        reason = message(put(tmp_path, packed[: len(packed) // 2], f"faces.csv.{suffix}"))
+        assert "cannot be read to its end" in reason and "fetch it anew" in reason
 
     def test_a_zip_of_several_tables_is_no_table(self, tmp_path):
         two = zipped(a=TEXT, b=TEXT)
@@ -137,17 +137,17 @@ class TestWhatIsNoTable:
         ],
     )
     def test_is_named_as_what_it_is_and_not_shown(self, tmp_path, data, kind):
-        said = message(put(tmp_path, data))
-        assert f"faces.csv is {kind}." in said
-        assert "CSV (UTF-8) or Parquet" in said
-        assert said.isprintable() or said.replace("\n", "").isprintable()
+        reason = message(put(tmp_path, data))
+        assert f"faces.csv is {kind}." in reason
+        assert "CSV (UTF-8) or Parquet" in reason
+        assert reason.isprintable() or reason.replace("\n", "").isprintable()
 
     def test_a_spreadsheet_of_openoffice(self, tmp_path):
-        held = io.BytesIO()
-        with zipfile.ZipFile(held, "w") as archive:
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
             archive.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
             archive.writestr("content.xml", "<x/>")
-        assert "an OpenDocument spreadsheet" in message(put(tmp_path, held.getvalue(), "faces.ods"))
+        assert "an OpenDocument spreadsheet" in message(put(tmp_path, buffer.getvalue(), "faces.ods"))
 
     def test_parquet_is_known_by_its_bytes(self, tmp_path):
         parquet.write_table(pyarrow.table({"path": ["1.jpg"], "age": [3]}), tmp_path / "faces.csv")
@@ -190,18 +190,18 @@ class TestFields:
         assert labels(put(tmp_path, "path,age\n1.jpg,3,\n2.jpg,4,\n")) == [("1.jpg", 3, None), ("2.jpg", 4, None)]
 
     def test_too_many_or_too_few_are_malformed_where_they_stand(self, tmp_path):
-        found = read(put(tmp_path, "path,age\n1.jpg,3\n2.jpg,3,4\n3.jpg\n4.jpg,5\n5.jpg,6,7\n"))
-        assert [record.path for record in found] == [f"{number}.jpg" for number in range(1, 6)]
-        assert [record.row for record in found] == list(range(5))
-        assert found[1].malformed == "the row has 3 fields, the table has 2 columns: see source.table.delimiter"
-        assert [bool(record.malformed) for record in found] == [False, True, True, False, True]
+        face_records = read(put(tmp_path, "path,age\n1.jpg,3\n2.jpg,3,4\n3.jpg\n4.jpg,5\n5.jpg,6,7\n"))
+        assert [record.path for record in face_records] == [f"{number}.jpg" for number in range(1, 6)]
+        assert [record.row for record in face_records] == list(range(5))
+        assert face_records[1].malformed == "the row has 3 fields, the table has 2 columns: see source.table.delimiter"
+        assert [bool(record.malformed) for record in face_records] == [False, True, True, False, True]
 
     def test_a_malformed_row_stays_where_it_stands_however_large_the_table(self, tmp_path, monkeypatch):
         monkeypatch.setattr(table_file, "_BLOCK", 1000)
         lines = [f"{number}.jpg,{number % 90}" + (",more" if number % 77 == 5 else "") for number in range(3000)]
-        found = read(put(tmp_path, "\n".join(["path,age", *lines]) + "\n"))
-        assert [record.path for record in found] == [f"{number}.jpg" for number in range(3000)]
-        assert [record.row for record in found if record.malformed] == list(range(5, 3000, 77))
+        face_records = read(put(tmp_path, "\n".join(["path,age", *lines]) + "\n"))
+        assert [record.path for record in face_records] == [f"{number}.jpg" for number in range(3000)]
+        assert [record.row for record in face_records if record.malformed] == list(range(5, 3000, 77))
 
     @pytest.mark.parametrize(
         "text",
@@ -214,8 +214,8 @@ class TestFields:
     )
     def test_a_quotation_mark_left_open_is_an_error_not_the_loss_of_the_rest(self, tmp_path, monkeypatch, text):
         monkeypatch.setattr(table_file, "_BLOCK", 5000)
-        said = message(put(tmp_path, text))
-        assert "not well-formed" in said and "source.table.delimiter" in said
+        reason = message(put(tmp_path, text))
+        assert "not well-formed" in reason and "source.table.delimiter" in reason
 
     def test_two_quotation_marks_left_open_spoil_one_row_that_says_so(self, tmp_path):
         (first, last) = read(put(tmp_path, 'path,age\n"1.jpg,3\n"2.jpg,4\n3.jpg,5\n'))
@@ -228,8 +228,8 @@ class TestFields:
 
 class TestColumns:
     def test_two_of_one_name_are_one_message(self, tmp_path):
-        said = message(put(tmp_path, "path,age,age\n1.jpg,3,4\n"))
-        assert "2 columns that are called age" in said and "source.table" in said
+        reason = message(put(tmp_path, "path,age,age\n1.jpg,3,4\n"))
+        assert "2 columns that are called age" in reason and "source.table" in reason
         parquet.write_table(
             pyarrow.Table.from_arrays([pyarrow.array(["1.jpg"]), *[pyarrow.array([3])] * 2], ["path", "age", "age"]),
             tmp_path / "faces.parquet",
@@ -263,8 +263,8 @@ class TestParquet:
             "taken": pyarrow.array([0, 1000], pyarrow.timestamp("ns")),
         }
         parquet.write_table(pyarrow.table(columns), tmp_path / "faces.parquet")
-        found = labels(tmp_path / "faces.parquet", genders={"true": "female", "false": "male"})
-        assert found == [("1.jpg", 31, "female"), ("2.jpg", None, "male")]
+        rows = labels(tmp_path / "faces.parquet", genders={"true": "female", "false": "male"})
+        assert rows == [("1.jpg", 31, "female"), ("2.jpg", None, "male")]
 
     def test_a_column_without_any_value_is_unknown(self, tmp_path):
         parquet.write_table(pyarrow.table({"path": ["1.jpg"], "age": pyarrow.nulls(1)}), tmp_path / "faces.parquet")

@@ -94,7 +94,7 @@ class TestAges:
         assert table_values.age(text) == (None, age_class)
 
     @pytest.mark.parametrize(
-        ("text", "told"),
+        ("text", "reason"),
         [
             ("2024-04-06 00:00:00", "the date"),
             ("06.04.2024", "the date"),
@@ -105,8 +105,8 @@ class TestAges:
             ("06-Foo", "age is"),
         ],
     )
-    def test_that_cannot_be_read_say_so(self, text, told):
-        with pytest.raises(table_values.Unreadable, match=told):
+    def test_that_cannot_be_read_say_so(self, text, reason):
+        with pytest.raises(table_values.Unreadable, match=reason):
             table_values.age(text)
 
     @pytest.mark.parametrize("text", ["", "None", "NaN", "<NA>", "n/a", "unknown", "?"])
@@ -114,8 +114,8 @@ class TestAges:
         assert table_values.age(text) == (None, None)
 
     def test_in_a_semicolon_csv_need_no_settings(self, tmp_path):
-        found = read(tmp_path, "path;age;gender\n1.jpg;16,75;f\n2.jpg;16,0;m\n")
-        assert [(record.age, record.age_class, record.malformed) for record in found] == [
+        face_records = read(tmp_path, "path;age;gender\n1.jpg;16,75;f\n2.jpg;16,0;m\n")
+        assert [(record.age, record.age_class, record.malformed) for record in face_records] == [
             (16, None, ""),
             (16, None, ""),
         ]
@@ -132,8 +132,10 @@ class TestCodes:
     def test_of_genders(self, tmp_path, code, meaning):
         file = tmp_path / "faces.csv"
         file.write_text(f"path;gender\n1.jpg;{code}\n2.jpg;\n")
-        found = records(build(SourceSettings, {"kind": "table", "path": str(file)}, [f"table.genders={meaning}"]))
-        assert [record.gender for record in found] == ["female", None]
+        face_records = records(
+            build(SourceSettings, {"kind": "table", "path": str(file)}, [f"table.genders={meaning}"])
+        )
+        assert [record.gender for record in face_records] == ["female", None]
 
     @pytest.mark.parametrize("code", ["1", "1.0"])
     def test_of_genders_without_their_meaning_are_refused(self, tmp_path, code):
@@ -144,8 +146,8 @@ class TestCodes:
         assert record.malformed == "gender is 'Man': see source.table.genders"
 
     def test_of_persons(self, tmp_path):
-        found = read(tmp_path, "path,age,person\n1.jpg,3,7\n2.jpg,4,7.0\n3.jpg,5,7.5\n4.jpg,5,\n5.jpg,5,nan\n")
-        assert [record.person for record in found] == [
+        face_records = read(tmp_path, "path,age,person\n1.jpg,3,7\n2.jpg,4,7.0\n3.jpg,5,7.5\n4.jpg,5,\n5.jpg,5,nan\n")
+        assert [record.person for record in face_records] == [
             "labels:7",
             "labels:7",
             "labels:7.5",

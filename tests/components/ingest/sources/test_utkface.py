@@ -38,9 +38,9 @@ def test_the_malformed_names_of_the_published_set(tmp_path):
     ]
     for name in names:
         (tmp_path / name).touch()
-    found = read(tmp_path)
-    assert [record.path for record in found] == names
-    assert [reject_of(record, FilterSettings()) for record in found] == [
+    face_records = read(tmp_path)
+    assert [record.path for record in face_records] == names
+    assert [reject_of(record, FilterSettings()) for record in face_records] == [
         ("malformed_row", "the name is not AGE_GENDER_RACE_TIME.jpg")
     ] * 5
 
@@ -53,13 +53,13 @@ def test_a_name_that_is_not_utf8_is_malformed(tmp_path):
 
 
 def test_the_real_defects():
-    found = read(shared_data() / "utkface_defects.zip")
-    assert len(found) == 5 + 60 + 40
-    assert sum(bool(record.malformed) for record in found) == 5
+    face_records = read(shared_data() / "utkface_defects.zip")
+    assert len(face_records) == 5 + 60 + 40
+    assert sum(bool(record.malformed) for record in face_records) == 5
 
 
 def test_the_real_names():
-    found = read(shared_data() / "utkface_10k.zip")
-    assert len(found) == 10_000
-    assert not any(record.malformed for record in found)
-    assert {record.gender for record in found} == {"female", "male"}
+    face_records = read(shared_data() / "utkface_10k.zip")
+    assert len(face_records) == 10_000
+    assert not any(record.malformed for record in face_records)
+    assert {record.gender for record in face_records} == {"female", "male"}
