@@ -39,7 +39,7 @@ COLUMNS = pa.schema(
         "crc": pa.int64(),
     }
 )
-"""The attributes of `FaceRecord`, then of `ExtractedFace`; `split` is where the example is, `given_split` what the source says."""
+"""The attributes of `FaceRecord`, then of `ExtractedFace`; `split` is its own, `given_split` what its source says."""
 
 LABELS = pa.schema(list(COLUMNS)[: COLUMNS.names.index("sha256")])
 """The first of these columns: those that follow from the record."""
