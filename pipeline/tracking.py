@@ -211,7 +211,7 @@ def newest_run_of(pipeline_run: PipelineRun, step: Step) -> str:
         client = mlflow_server.client()
         runs = _runs(client, _experiment(client, pipeline_run.root), pipeline_run.key)
     tries = [run.info for run in runs if run.data.tags.get(STEP_TAG) == step.name]
-    return max(tries, key=lambda held: (held.start_time, held.run_id)).run_id if tries else ""
+    return max(tries, key=lambda info: (info.start_time, info.run_id)).run_id if tries else ""
 
 
 def _experiment(client: "MlflowClient", root: str) -> str:
@@ -278,18 +278,18 @@ def _log_settings(client: "MlflowClient", run_id: str, settings: Section) -> Non
 
 
 def _parents(client: "MlflowClient", experiment: str, key: str) -> list[str]:
-    held = [run for run in _runs(client, experiment, key) if run.data.tags.get(STEP_TAG) == "pipeline"]
-    return [run.info.run_id for run in sorted(held, key=lambda run: (run.info.start_time, run.info.run_id))]
+    parents = [run for run in _runs(client, experiment, key) if run.data.tags.get(STEP_TAG) == "pipeline"]
+    return [run.info.run_id for run in sorted(parents, key=lambda run: (run.info.start_time, run.info.run_id))]
 
 
 def _move_to_parent(client: "MlflowClient", child: str, experiment: str, pipeline_run: PipelineRun) -> None:
     """See that a child is under the parent that all agree on: when it was made, another may just have been made too."""
     parents = _parents(client, experiment, pipeline_run.key)
-    held = client.get_run(child).data.tags["mlflow.parentRunId"]
-    if parents and held != parents[0]:
+    parent = client.get_run(child).data.tags["mlflow.parentRunId"]
+    if parents and parent != parents[0]:
         client.set_tag(child, "mlflow.parentRunId", parents[0])
-        if held in parents:
-            client.delete_run(held)
+        if parent in parents:
+            client.delete_run(parent)
 
 
 def _made_once(client: "MlflowClient", experiment: str, name: str, tags: dict[str, str]) -> str:

@@ -51,11 +51,11 @@ class Requests(JsonRequests):
             return self.answer({"multi_user": bool(self.server.token)})
         if kind not in IDS:
             return self.answer({}, 404)
-        asked = parse_qs(urlsplit(self.path).query)
+        query = parse_qs(urlsplit(self.path).query)
         found = self.server.all(kind)
-        for wanted in json.loads(asked["filter"][0])["predicates"] if "filter" in asked else ():
-            found = [held for held in found if held[wanted["key"]] == wanted["stringValue"]]
-        begin = int(asked.get("page_token", ["0"])[0] or 0)
+        for wanted in json.loads(query["filter"][0])["predicates"] if "filter" in query else ():
+            found = [entry for entry in found if entry[wanted["key"]] == wanted["stringValue"]]
+        begin = int(query.get("page_token", ["0"])[0] or 0)
         end = begin + self.server.page
         rest = {"next_page_token": str(end)} if end < len(found) else {}
         return self.answer({LISTS[kind]: found[begin:end], "totalSize": len(found), **rest})
@@ -70,12 +70,12 @@ class Requests(JsonRequests):
         if self.server.refusal:
             return self.answer({"message": self.server.refusal}, 400)
         self.server.made += 1
-        held = self.body()
-        held[IDS[kind]] = f"{kind}-{self.server.made}"
+        entry = self.body()
+        entry[IDS[kind]] = f"{kind}-{self.server.made}"
         if kind == "recurringruns":
-            held["status"] = "ENABLED"
-        self.server.kept[kind][held[IDS[kind]]] = held
-        return self.answer(held)
+            entry["status"] = "ENABLED"
+        self.server.kept[kind][entry[IDS[kind]]] = entry
+        return self.answer(entry)
 
     def do_DELETE(self):
         kind, name, _ = self.place()
