@@ -67,7 +67,7 @@ def record(
             dataset_inputs = datasets.of_splits(ingested, step.splits)
             for run in (run_id, client.get_run(run_id).data.tags["mlflow.parentRunId"]):
                 client.log_inputs(run, dataset_inputs)
-        # What was told has a course of epochs already, and this would be one point more.
+        # What was logged has a course of epochs already, and this would be one point more.
         counts = {name: value for name, value in manifest.counts.items() if name not in tracker.logged}
         texts = {name: str(value) for name, value in counts.items() if isinstance(value, str | bool)}
         input_tags = {f"{identity.INPUT_TAG}{source}": digest for source, digest in manifest.inputs.items()}

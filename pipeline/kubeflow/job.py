@@ -38,7 +38,7 @@ def run(job: Mapping[str, Any]) -> None:
 
 
 class _Watch:
-    """One Job, and what has been told of it."""
+    """One Job, and what was last logged of it."""
 
     def __init__(self, server: "_Server", job: Mapping[str, Any]) -> None:
         self.server, self.job = server, job

@@ -3,13 +3,16 @@
 The same tests run against a real server by tests/cluster/apiserver.sh.
 """
 
+# ruff: noqa: N802 - do_GET and its like are what http.server calls
+
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from tests.pipeline.kubeflow import loopback
+from tests.pipeline.kubeflow.loopback import JsonRequests
 
 JOBS = "/apis/batch/v1/namespaces/kubeflow/jobs"
 PODS = "/api/v1/namespaces/kubeflow/pods"
@@ -43,7 +46,7 @@ class Kubernetes(ThreadingHTTPServer):
         )
 
 
-class Requests(BaseHTTPRequestHandler):
+class Requests(JsonRequests):
     server: Kubernetes
 
     def do_GET(self):
@@ -118,34 +121,10 @@ class Requests(BaseHTTPRequestHandler):
     def name(self):
         return urlsplit(self.path).path.removeprefix(f"{JOBS}/").partition("/")[0]
 
-    def body(self):
-        return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-
     def fail(self, status, message):
         self.answer({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message}, status)
 
-    def answer(self, body, status=200):
-        self.send(json.dumps(body).encode(), "application/json", status)
 
-    def send(self, data, kind, status=200):
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_):
-        pass
-
-
-@contextmanager
-def serving() -> Iterator[Kubernetes]:
+def serving() -> AbstractContextManager[Kubernetes]:
     """A server at a free port of the machine."""
-    with Kubernetes() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return loopback.serving(Kubernetes())
