@@ -89,8 +89,8 @@ class Picture:
     def size(self) -> tuple[int, int] | None:
         """Width and height in pixels, so that a page does not jump while it loads; None for what cannot be read."""
         if self.format == "svg+xml":
-            found = re.match(rb'<svg [^>]*width="(\d+)" height="(\d+)"', self.data)
-            return (int(found[1]), int(found[2])) if found else None
+            match = re.match(rb'<svg [^>]*width="(\d+)" height="(\d+)"', self.data)
+            return (int(match[1]), int(match[2])) if match else None
         from PIL import Image
 
         try:

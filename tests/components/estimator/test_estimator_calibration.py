@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -40,6 +41,7 @@ def test_the_expected_age_is_always_within_the_interval():
 
 
 def test_it_is_kept_with_the_estimator_and_used(tmp_path):
+    keras.utils.set_random_seed(0)  # with some weights the distribution is so narrow that a temperature changes nothing
     saved.save(model.build(SMALL), SMALL, tmp_path / "estimator")
     face = np.full((32, 32, 3), 90, np.uint8)
     before = saved.load(tmp_path / "estimator").predict_images([face])
