@@ -6,21 +6,20 @@ ends: FINISHED, FAILED, or KILLED; what was killed with all that could have said
 """
 
 import os
-import subprocess
 import time
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from components.registry import history, mlflow_server
-from components.registry.mlflow_server import PATIENCE, explaining_mlflow_errors
-from components.step import Step, Tracker, identity, imports
+from components.registry import mlflow_server
+from components.registry.mlflow_server import AS_MODEL_TRAINING, PATIENCE, explaining_mlflow_errors
+from components.step import Step, Tracker
 from components.step.settings import Section, dotted
 from pipeline import figures
 from pipeline.figures import MlflowTracker
+from pipeline.pipeline_run import OWNER_TAG, RUN_TAG, STEP_TAG, TRY_TAG, PipelineRun, run_tags
 from schemas.error import VisageError
 from schemas.redaction import redact, redacted
 
@@ -28,50 +27,16 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 EXPERIMENT = "visage"
-TRY_TAG = "visage.try"
-"""Tag of a child run: drawn anew for every try of a step. Two runs with one of them are one that was asked for twice."""
-RUN_TAG = "visage.run"
-ROOT_TAG = "visage.root"
-OWNER_TAG = "visage.owner"
-OWNER_FILE = ".owner"
-STEP_TAG = "visage.step"
 _REUSED = "visage.reused."
 
 _KIND, _MODEL_TRAINING = "mlflow.experimentKind", "custom_model_development"
 """Tag by which MLflow 3 knows an experiment as model training and not as one of language models."""
-
-AS_MODEL_TRAINING = "workflowType=machine_learning"
-"""Query of an address in MLflow's user interface. Since its pages have a switch between both, the browser's last choice counts,
-at first language models, and not the tag of the experiment."""
 
 _ABOUT = (
     "One run a pipeline run, with a child run a step. The figures of all steps stand in the pipeline run as `STEP.name`; the "
     "model, its card and its plots in the child run `register`, pages of the other steps in theirs."
 )
 """The experiment's description."""
-
-
-@dataclass(frozen=True)
-class PipelineRun:
-    """What the runs of all steps of one pipeline run have in common.
-
-    Attributes:
-        key: names the pipeline run; the parent run carries it as a tag.
-        recipe: name of the recipe.
-        root: the pipeline root, for a local run; else empty.
-        commit: of the project, as `git_commit` gives it.
-        owner: who may end the runs that this one leaves open, as `owner_of` gives it; empty where nobody may.
-        kubeflow: address of the run in Kubeflow Pipelines' user interface; empty where it has none.
-        command: that makes it, without secrets; empty where it is not known.
-    """
-
-    key: str
-    recipe: str
-    root: str = ""
-    commit: str = ""
-    owner: str = ""
-    kubeflow: str = ""
-    command: str = ""
 
 
 def local_store(root: Path) -> str:
@@ -100,40 +65,6 @@ def environment(root: Path) -> dict[str, str]:
     return {name: os.environ.get(name) or value for name, value in given.items()}
 
 
-def git_commit() -> str:
-    """Commit of the project's checkout, with `-dirty` where tracked files differ from it; empty where there is none.
-
-    An image has no checkout: VISAGE_GIT_COMMIT says there what it was built from.
-    """
-    if os.environ.get("VISAGE_GIT_COMMIT"):
-        return os.environ["VISAGE_GIT_COMMIT"]
-    command = ["git", "-C", str(imports.PROJECT), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
-    except (OSError, subprocess.SubprocessError):
-        return ""
-
-
-def owner_of(folder: Path) -> str:
-    """A mark of a folder that no other folder has, on this machine or another; whoever has the folder's lock owns its runs.
-
-    A path would not do: another host has the same. It is kept in the folder, with the number of the very file: a copy of the
-    folder is another folder.
-    """
-    file = folder / OWNER_FILE
-    try:
-        mark, _, number = file.read_text().partition(" ")
-        if mark and number == str(file.stat().st_ino):
-            return mark
-    except FileNotFoundError:
-        pass
-    mark = uuid.uuid4().hex
-    file.unlink(missing_ok=True)
-    with file.open("x") as new:
-        new.write(f"{mark} {os.fstat(new.fileno()).st_ino}")
-    return mark
-
-
 @contextmanager
 def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: Tracker) -> Iterator[MlflowTracker]:
     """The child run of a step, active while the step runs.
@@ -147,7 +78,7 @@ def step_run(pipeline_run: PipelineRun, step: Step, settings: Section, watcher: 
         client = mlflow_server.client()
         experiment = _experiment(client, pipeline_run.root)
         parent = _open_parent(client, experiment, pipeline_run)
-        tags = _lineage(pipeline_run) | {STEP_TAG: step.name, "mlflow.parentRunId": parent}
+        tags = run_tags(pipeline_run, step.name) | {"mlflow.parentRunId": parent}
         child = _made_once(client, experiment, step.name, tags)
         for run in (child, parent):
             _log_settings(client, run, settings)
@@ -280,7 +211,7 @@ def newest_run_of(pipeline_run: PipelineRun, step: Step) -> str:
         client = mlflow_server.client()
         runs = _runs(client, _experiment(client, pipeline_run.root), pipeline_run.key)
     tries = [run.info for run in runs if run.data.tags.get(STEP_TAG) == step.name]
-    return max(tries, key=lambda held: (held.start_time, held.run_id)).run_id if tries else ""
+    return max(tries, key=lambda info: (info.start_time, info.run_id)).run_id if tries else ""
 
 
 def _experiment(client: "MlflowClient", root: str) -> str:
@@ -311,7 +242,7 @@ def _parent(client: "MlflowClient", experiment: str, pipeline_run: PipelineRun) 
     found = _parents(client, experiment, pipeline_run.key)
     if found:
         return found[0]
-    tags = _lineage(pipeline_run) | {STEP_TAG: "pipeline"}
+    tags = run_tags(pipeline_run, "pipeline")
     if pipeline_run.kubeflow:
         tags["mlflow.note.content"] = f"[The run in Kubeflow Pipelines]({pipeline_run.kubeflow})"
     elif pipeline_run.command:
@@ -347,18 +278,18 @@ def _log_settings(client: "MlflowClient", run_id: str, settings: Section) -> Non
 
 
 def _parents(client: "MlflowClient", experiment: str, key: str) -> list[str]:
-    held = [run for run in _runs(client, experiment, key) if run.data.tags.get(STEP_TAG) == "pipeline"]
-    return [run.info.run_id for run in sorted(held, key=lambda run: (run.info.start_time, run.info.run_id))]
+    parents = [run for run in _runs(client, experiment, key) if run.data.tags.get(STEP_TAG) == "pipeline"]
+    return [run.info.run_id for run in sorted(parents, key=lambda run: (run.info.start_time, run.info.run_id))]
 
 
 def _move_to_parent(client: "MlflowClient", child: str, experiment: str, pipeline_run: PipelineRun) -> None:
     """See that a child is under the parent that all agree on: when it was made, another may just have been made too."""
     parents = _parents(client, experiment, pipeline_run.key)
-    held = client.get_run(child).data.tags["mlflow.parentRunId"]
-    if parents and held != parents[0]:
+    parent = client.get_run(child).data.tags["mlflow.parentRunId"]
+    if parents and parent != parents[0]:
         client.set_tag(child, "mlflow.parentRunId", parents[0])
-        if held in parents:
-            client.delete_run(held)
+        if parent in parents:
+            client.delete_run(parent)
 
 
 def _made_once(client: "MlflowClient", experiment: str, name: str, tags: dict[str, str]) -> str:
@@ -374,25 +305,6 @@ def _made_once(client: "MlflowClient", experiment: str, name: str, tags: dict[st
 def _runs(client: "MlflowClient", experiment: str, key: str) -> list[Any]:
     """The parent and the children of a pipeline run."""
     return list(client.search_runs([experiment], f"tags.`{RUN_TAG}` = '{key}'"))
-
-
-def _lineage(pipeline_run: PipelineRun) -> dict[str, str]:
-    source = f"visage run --recipe {Path(pipeline_run.recipe).stem}"
-    commit = pipeline_run.commit.removesuffix("-dirty")
-    return {
-        # What MLflow's columns Source, Version and Created by show.
-        "mlflow.source.type": "LOCAL" if pipeline_run.root else "JOB",
-        "mlflow.source.name": source,
-        **({"mlflow.source.git.commit": commit} if commit else {}),
-        "mlflow.user": history.account() or "unknown",
-        RUN_TAG: pipeline_run.key,
-        ROOT_TAG: pipeline_run.root,
-        OWNER_TAG: pipeline_run.owner,
-        "visage.recipe": pipeline_run.recipe,
-        "visage.git_commit": pipeline_run.commit,
-        "visage.lock": identity.of_lock(),
-        **({"visage.kubeflow_run": pipeline_run.kubeflow} if pipeline_run.kubeflow else {}),
-    }
 
 
 def _end_quietly(status: str) -> None:

@@ -67,9 +67,9 @@ def _serve(
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    with output.open("ab") as said:
-        os.dup2(said.fileno(), 1)
-        os.dup2(said.fileno(), 2)
+    with output.open("ab") as log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
     sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
     function(*arguments)
 

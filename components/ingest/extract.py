@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-from components.ingest.faces import Taken, labels_of
+from components.ingest.faces import Extraction, labels_of
 from components.ingest.labels import SplitSettings
 from components.photo import Face, PhotoRejected, PhotoSettings, face_of
 from components.storage.by_name import Files
@@ -26,14 +26,14 @@ class FaceExtractor:
     photo: PhotoSettings
     split: SplitSettings
 
-    def take(self, records: list[FaceRecord]) -> Taken:
+    def take(self, records: list[FaceRecord]) -> Extraction:
         """The faces of records with their Examples, and a reject for each whose photo cannot be used."""
-        taken = Taken([], [], [])
+        extraction = Extraction([], [], [])
         for record in records:
-            self._take(record, taken)
-        return taken
+            self._take(record, extraction)
+        return extraction
 
-    def _take(self, record: FaceRecord, taken: Taken) -> None:
+    def _take(self, record: FaceRecord, extraction: Extraction) -> None:
         sha256 = ""
         try:
             version = self.photos.version(record.path)
@@ -41,13 +41,13 @@ class FaceExtractor:
             sha256 = hashlib.sha256(data).hexdigest()
             face = face_of(data, record.box, self.photo)
         except PhotoRejected as why:
-            taken.rejects.append(
+            extraction.rejects.append(
                 Reject(record.source, record.path, record.person, why.reason, why.detail, record.row, sha256)
             )
             return
         labels = labels_of(record, self.split)
-        taken.rows.append((*labels, sha256, version, face.pixels, face.height, face.width))
-        taken.examples.append(encode(example_of(record, face, sha256, labels[-1])))
+        extraction.rows.append((*labels, sha256, version, face.pixels, face.height, face.width))
+        extraction.examples.append(encode(example_of(record, face, sha256, labels[-1])))
 
 
 def example_of(record: FaceRecord, face: Face, sha256: str, fold: int) -> FaceExample:

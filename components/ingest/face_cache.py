@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from components.ingest.examples_index import LISTED, known_faces
 from components.ingest.extract import FaceExtractor, example_of
 from components.ingest.face_tables import COLUMNS, LABELS, faces_of, table_of
-from components.ingest.faces import PLACE, Taken, TakenFace, labels_of, row_of
+from components.ingest.faces import PLACE, ExtractedFace, Extraction, labels_of, row_of
 from components.ingest.spool import read_examples
 from components.photo import Face, PhotoRejected
 from components.storage import files, names
@@ -44,11 +44,11 @@ def stage_known(previous: Path, staging: str, made_by: str, copied: bool) -> boo
     Raises:
         OSError: it cannot be read or written.
     """
-    found = False
+    has_faces = False
     copies: set[str] = set()
     with files.new_file(names.joined(staging, KNOWN)) as file, ipc.new_file(file, LISTED) as written:
         for faces in known_faces(previous, made_by):
-            found = True
+            has_faces = True
             place = names.joined(staging, _SHARDS) if copied else str(previous.absolute())
             for shard in set(faces["file"].unique().to_pylist()) - copies if copied else ():
                 files.copy(str(previous / shard), names.joined(place, shard))
@@ -56,7 +56,7 @@ def stage_known(previous: Path, staging: str, made_by: str, copied: bool) -> boo
             paths = pc.binary_join_element_wise(place, faces["file"], "/")
             number = LISTED.names.index("file")
             written.write_table(faces.set_column(number, LISTED.field(number), paths), max_chunksize=_AT_ONCE)
-    return found
+    return has_faces
 
 
 class FaceCache:
@@ -76,35 +76,37 @@ class FaceCache:
     def __len__(self) -> int:
         return int(self._firsts[-1])
 
-    def take(self, records: list[FaceRecord], taker: FaceExtractor) -> tuple[pa.Table, Taken, list[FaceRecord]]:
-        """Of the records that are known the faces, as the taker would take them, and the records that are not known.
+    def take(
+        self, records: list[FaceRecord], extractor: FaceExtractor
+    ) -> tuple[pa.Table, Extraction, list[FaceRecord]]:
+        """Of the records that are known the faces, as the extractor would take them, and the records that are not known.
 
         First the faces whose Examples lie where they lay, then those whose Example tells something that is no longer so.
         """
-        found = self._found(records, taker.photos)
-        known = [number for number, (row, _) in enumerate(found) if row is not None]
-        before = self._rows([row for row, _ in found if row is not None])
-        told = table_of((labels_of(records[number], taker.split) for number in known), LABELS)
-        versions = pa.array([found[number][1] for number in known], pa.string())
-        now = pa.table([*told.columns, *before.select(_OF_FACE).columns], schema=COLUMNS)
+        matches = self._matches(records, extractor.photos)
+        known_numbers = [number for number, (row, _) in enumerate(matches) if row is not None]
+        before = self._rows([row for row, _ in matches if row is not None])
+        labels = table_of((labels_of(records[number], extractor.split) for number in known_numbers), LABELS)
+        versions = pa.array([matches[number][1] for number in known_numbers], pa.string())
+        now = pa.table([*labels.columns, *before.select(_OF_FACE).columns], schema=COLUMNS)
         now = now.set_column(_VERSION, COLUMNS.field(_VERSION), versions)
-        now, anew = _told_anew(before, now)
-        return now, anew, [record for record, (row, _) in zip(records, found, strict=True) if row is None]
+        now, anew = _with_new_examples(before, now)
+        return now, anew, [record for record, (row, _) in zip(records, matches, strict=True) if row is None]
 
-    def _found(self, records: list[FaceRecord], photos: Files) -> list[tuple[int | None, str]]:
+    def _matches(self, records: list[FaceRecord], photos: Files) -> list[tuple[int | None, str]]:
         """For each record the row of its face, if it is known, and the version of its photo."""
         rows = self._by_path.find([hash((record.path, record.box)) for record in records])
-        candidates = self._rows(rows, _ASKED)
+        candidates = self._rows(rows, _IDENTITY)
         paths, boxes, versions = (candidates[name].to_pylist() for name in ("path", "box", "version"))
-        found: list[tuple[int | None, str]] = []
+        matches: list[tuple[int | None, str]] = []
         for number, record in enumerate(records):
             version = photos.version(record.path)
             is_it = rows[number] >= 0 and (paths[number], _corners(boxes[number])) == (record.path, record.box)
             if is_it and version and versions[number] == version:
-                found.append((rows[number], version))
+                matches.append((rows[number], version))
             else:
-                found.append((self._by_bytes(record, photos), version))
-        return found
+                matches.append((self._by_bytes(record, photos), version))
+        return matches
 
     def _by_bytes(self, record: FaceRecord, photos: Files) -> int | None:
         try:
@@ -114,8 +116,8 @@ class FaceCache:
         (row,) = self._by_content.find([hash((digest, record.box))])
         if row < 0:
             return None
-        (held,) = self._rows([row], _ASKED).to_pylist()
-        return row if (held["sha256"], _corners(held["box"])) == (digest, record.box) else None
+        (candidate,) = self._rows([row], _IDENTITY).to_pylist()
+        return row if (candidate["sha256"], _corners(candidate["box"])) == (digest, record.box) else None
 
     def _rows(self, rows: Sequence[int], columns: Sequence[str] = LISTED.names) -> pa.Table:
         """Rows by their numbers, in that order; for a number below 0 any row."""
@@ -124,13 +126,13 @@ class FaceCache:
         batch_of = np.searchsorted(self._firsts, numbers, side="right") - 1
         parts = [schema.empty_table()]
         for batch in np.unique(batch_of):
-            held = pa.Table.from_batches([self._batches[batch]]).select(list(columns))
-            parts.append(held.take(pa.array(numbers[batch_of == batch] - self._firsts[batch])))
+            part = pa.Table.from_batches([self._batches[batch]]).select(list(columns))
+            parts.append(part.take(pa.array(numbers[batch_of == batch] - self._firsts[batch])))
         back = np.argsort(np.argsort(batch_of, kind="stable"), kind="stable")
         return pa.concat_tables(parts).combine_chunks().take(pa.array(back))
 
 
-_ASKED = ("path", "box", "sha256", "version")
+_IDENTITY = ("path", "box", "sha256", "version")
 
 
 class _Sorted:
@@ -142,10 +144,12 @@ class _Sorted:
 
     def find(self, hashes: list[int]) -> list[int]:
         """The last row with each hash; -1 if there is none."""
-        asked = np.array(hashes, np.int64)
-        places = np.searchsorted(self._hashes, asked, side="right") - 1
-        found = (places >= 0) & (self._hashes[places] == asked) if len(self._hashes) else np.zeros(len(asked), bool)
-        return np.where(found, self._rows[places] if len(self._hashes) else -1, -1).tolist()
+        wanted = np.array(hashes, np.int64)
+        places = np.searchsorted(self._hashes, wanted, side="right") - 1
+        is_match = (
+            (places >= 0) & (self._hashes[places] == wanted) if len(self._hashes) else np.zeros(len(wanted), bool)
+        )
+        return np.where(is_match, self._rows[places] if len(self._hashes) else -1, -1).tolist()
 
 
 def _keys(batch: pa.RecordBatch) -> Iterator[tuple[Any, Any]]:
@@ -169,29 +173,29 @@ def _mapped(place: str) -> list[pa.RecordBatch]:
 
 
 def _batches(file: str) -> list[pa.RecordBatch]:
-    held = ipc.open_file(pa.memory_map(file))
-    return [held.get_batch(number) for number in range(held.num_record_batches)]
+    reader = ipc.open_file(pa.memory_map(file))
+    return [reader.get_batch(number) for number in range(reader.num_record_batches)]
 
 
 _VERSION = COLUMNS.names.index("version")
 _OF_FACE = COLUMNS.names[len(LABELS) :]
 """The columns that do not follow from the record."""
-_TOLD = ["source", "path", "person", "age", "age_class", "gender", "face_score", "fold"]
+_IN_EXAMPLE = ["source", "path", "person", "age", "age_class", "gender", "face_score", "fold"]
 """The columns that an Example tells."""
 
 
-def _told_anew(before: pa.Table, now: pa.Table) -> tuple[pa.Table, Taken]:
+def _with_new_examples(before: pa.Table, now: pa.Table) -> tuple[pa.Table, Extraction]:
     """The faces whose Examples tell what is so, and the others with new Examples."""
-    if now.select(_TOLD).equals(before.select(_TOLD)):
-        return now, Taken([], [], [])
-    told = zip(now.select(_TOLD).to_pylist(), before.select(_TOLD).to_pylist(), strict=True)
-    changed = pa.array([new != old for new, old in told])
+    if now.select(_IN_EXAMPLE).equals(before.select(_IN_EXAMPLE)):
+        return now, Extraction([], [], [])
+    pairs = zip(now.select(_IN_EXAMPLE).to_pylist(), before.select(_IN_EXAMPLE).to_pylist(), strict=True)
+    changed = pa.array([new != old for new, old in pairs])
     faces = faces_of(now.filter(changed))
     rows = [row_of(face)[: -len(PLACE)] for face in faces]
-    return now.filter(pc.invert(changed)), Taken(rows, list(map(_encoded_anew, faces)), [])
+    return now.filter(pc.invert(changed)), Extraction(rows, list(map(_encoded_anew, faces)), [])
 
 
-def _encoded_anew(face: TakenFace) -> bytes:
+def _encoded_anew(face: ExtractedFace) -> bytes:
     (example,) = read_examples([face[-4:]])
     picture = Face(decode(example).jpeg, face.height, face.width, face.pixels)
     return encode(example_of(face.record, picture, face.sha256, face.fold))

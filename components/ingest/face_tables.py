@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
-from components.ingest.faces import PLACE, Place, Row, TakenFace
+from components.ingest.faces import PLACE, ExtractedFace, Place, Row
 from schemas.arrow_files import ipc
 from schemas.record import FaceRecord
 
@@ -39,7 +39,7 @@ COLUMNS = pa.schema(
         "crc": pa.int64(),
     }
 )
-"""The attributes of `FaceRecord` and then of `TakenFace`; `split` is where the example is, `given_split` what the source said."""
+"""The attributes of `FaceRecord`, then of `ExtractedFace`; `split` is its own, `given_split` what its source says."""
 
 LABELS = pa.schema(list(COLUMNS)[: COLUMNS.names.index("sha256")])
 """The first of these columns: those that follow from the record."""
@@ -50,17 +50,17 @@ _OF_RECORD = COLUMNS.names.index("split")
 def table_of(rows: Iterable[Row], schema: pa.Schema = COLUMNS) -> pa.Table:
     """The table of faces, each as `row_of` gives it, or with `LABELS` of records, each as `labels_of` gives it."""
     columns = list(zip(*rows, strict=True)) or [()] * len(schema)
-    return pa.table([pa.array(held, kind) for held, kind in zip(columns, schema.types, strict=True)], schema=schema)
+    return pa.table([pa.array(values, kind) for values, kind in zip(columns, schema.types, strict=True)], schema=schema)
 
 
-def faces_of(table: pa.Table) -> list[TakenFace]:
+def faces_of(table: pa.Table) -> list[ExtractedFace]:
     """The opposite: the faces of a table."""
     columns = [table[name].to_pylist() for name in COLUMNS.names]
     for name in ("box", "own_labels"):
         number = COLUMNS.names.index(name)
-        columns[number] = [None if held is None else tuple(held) for held in columns[number]]
+        columns[number] = [None if value is None else tuple(value) for value in columns[number]]
     records = map(FaceRecord, *columns[:_OF_RECORD])
-    return list(map(TakenFace, records, *columns[_OF_RECORD:]))
+    return list(map(ExtractedFace, records, *columns[_OF_RECORD:]))
 
 
 def places_of(table: pa.Table) -> list[Place]:
@@ -85,12 +85,14 @@ def unpack_faces(blocks: Iterable[bytes]) -> pa.Table:
 
 def parts_of(table: pa.Table, numbers: Sequence[int]) -> Iterator[tuple[int, pa.Table]]:
     """The faces by a number that each of them has; within a part they stay in their order."""
-    held = np.array(numbers, np.int64)
-    if len(held) and (held == held[0]).all():
-        yield int(held[0]), table
+    part_numbers = np.array(numbers, np.int64)
+    if len(part_numbers) and (part_numbers == part_numbers[0]).all():
+        yield int(part_numbers[0]), table
         return
-    order = np.argsort(held, kind="stable")
+    order = np.argsort(part_numbers, kind="stable")
     table = table.take(pa.array(order))
-    found, firsts = np.unique(held[order], return_index=True)
-    for number, first, last in zip(found.tolist(), firsts.tolist(), [*firsts[1:].tolist(), len(held)], strict=True):
+    distinct, firsts = np.unique(part_numbers[order], return_index=True)
+    for number, first, last in zip(
+        distinct.tolist(), firsts.tolist(), [*firsts[1:].tolist(), len(part_numbers)], strict=True
+    ):
         yield number, table.slice(first, last - first)

@@ -18,7 +18,7 @@ from schemas.reject import Reject
 _ROWS = "rows.json"
 
 
-class TakenFace(NamedTuple):
+class ExtractedFace(NamedTuple):
     """A face that was taken from a photo.
 
     Attributes:
@@ -72,16 +72,16 @@ Row = tuple[Any, ...]
 Place = tuple[str, int, int, int]
 """Where an encoded Example lies: its file, its offset there, its length, and its CRC-32C."""
 
-PLACE = TakenFace._fields[-4:]
+PLACE = ExtractedFace._fields[-4:]
 """The attributes of a face that say so."""
 
 by_split_and_picture = itemgetter(
-    *(len(_RECORD) + TakenFace._fields.index(name) - 1 for name in ("split", "pixels")), 0
+    *(len(_RECORD) + ExtractedFace._fields.index(name) - 1 for name in ("split", "pixels")), 0
 )
 """Sorts rows by the split and the digest of the picture; what has both in common by the row of the source."""
 
 
-class Taken(NamedTuple):
+class Extraction(NamedTuple):
     """What became of some records.
 
     Attributes:
@@ -100,7 +100,7 @@ def labels_of(record: FaceRecord, split: SplitSettings) -> tuple[Any, ...]:
     return *_of_record(record), labels.split_of(record, split), labels.fold_of(record, split)
 
 
-def row_of(face: TakenFace) -> Row:
+def row_of(face: ExtractedFace) -> Row:
     return *_of_record(face.record), *face[1:]
 
 

@@ -73,13 +73,13 @@ def build(pipeline: beam.Pipeline, settings: Settings, staging: str, with_known:
         | "records" >> beam.ParDo(ReadRecords(settings, staging)).with_outputs(REJECTS, COUNTED, main=KEPT)
     )
     kept_rows = beam.pvalue.AsSingleton(read[COUNTED] | "rows kept" >> beam.Map(lambda rows: rows[1]))
-    taken = (
+    extracted = (
         read[KEPT]
         | "same batch" >> beam.GroupByKey()  # spreads them over the workers
         | "photos" >> beam.ParDo(ExtractFaces(root, settings, staging, with_known)).with_outputs(REJECTS, main=KEPT)
     )
     single = (
-        taken[KEPT]
+        extracted[KEPT]
         | "by picture" >> beam.ParDo(ByPicture(), kept_rows)
         | "same pictures" >> beam.GroupByKey()
         | "one of a picture" >> beam.ParDo(KeepOne(ingest), kept_rows).with_outputs(REJECTS, LEFT, main=KEPT)
@@ -98,7 +98,7 @@ def build(pipeline: beam.Pipeline, settings: Settings, staging: str, with_known:
         | "shards" >> beam.ParDo(WriteShard(staging))
     )
     rejects = (
-        (read[REJECTS], taken[REJECTS], single[REJECTS], whole[REJECTS])
+        (read[REJECTS], extracted[REJECTS], single[REJECTS], whole[REJECTS])
         | "from everywhere" >> beam.Flatten()
         | "same rows" >> beam.GroupByKey()
         | "rejects" >> beam.ParDo(WriteRejects(staging))
@@ -123,8 +123,8 @@ class ReadRecords(beam.DoFn):
         with errors_reach_driver(self._staging):
             rows, kept = 0, 0
             exclusion = Exclusion.of(self._ingest.exclude, self._ingest.exclude_list)
-            found = records(self._source)
-            while block := list(islice(found, BATCH)):
+            all_records = records(self._source)
+            while block := list(islice(all_records, BATCH)):
                 rejects = [self._reject(record, exclusion) for record in block]
                 batch = [record for record, reject in zip(block, rejects, strict=True) if reject is None]
                 rows, kept = rows + len(block), kept + len(batch)
@@ -135,11 +135,11 @@ class ReadRecords(beam.DoFn):
             yield beam.pvalue.TaggedOutput(COUNTED, (rows, kept))
 
     def _reject(self, record: FaceRecord, exclusion: Exclusion) -> Reject | None:
-        found = labels.reject_of(record, self._ingest.filter)
-        excluded = exclusion.reason(record) if found is None else ""
+        rejection = labels.reject_of(record, self._ingest.filter)
+        excluded = exclusion.reason(record) if rejection is None else ""
         if excluded:
-            found = "excluded", excluded
-        return None if found is None else Reject(record.source, record.path, record.person, *found, record.row)
+            rejection = "excluded", excluded
+        return None if rejection is None else Reject(record.source, record.path, record.person, *rejection, record.row)
 
 
 class ExtractFaces(beam.DoFn):
@@ -151,13 +151,13 @@ class ExtractFaces(beam.DoFn):
         self._staging = staging
         self._with_known = with_known
         self._shared_photos = Shared()
-        self._shared_known = Shared()
+        self._shared_cache = Shared()
 
     def setup(self) -> None:
         with errors_reach_driver(self._staging):
             photos = self._shared_photos.acquire(self._open)
-            self._taker = FaceExtractor(photos, self._settings.photo, self._settings.ingest.split)
-            self._known = self._shared_known.acquire(lambda: FaceCache(self._staging if self._with_known else ""))
+            self._extractor = FaceExtractor(photos, self._settings.photo, self._settings.ingest.split)
+            self._cache = self._shared_cache.acquire(lambda: FaceCache(self._staging if self._with_known else ""))
             self._processes = running(self._staging)
 
     def _open(self) -> Files:
@@ -173,8 +173,8 @@ class ExtractFaces(beam.DoFn):
         with errors_reach_driver(self._staging):
             records = [record for batch in group[1] for record in unpack_records(batch)]
             _opened.inc(len(records))
-            if self._known:
-                faces, anew, others = self._known.take(records, self._taker)
+            if self._cache:
+                faces, anew, others = self._cache.take(records, self._extractor)
                 _known.inc(len(records) - len(others))
                 self._spool.add(anew, len(records) - len(others))
                 yield from _packed(faces)
@@ -184,9 +184,9 @@ class ExtractFaces(beam.DoFn):
                 yield from _packed(table_of(rows))
                 yield from _rejected(rejects)
             else:
-                taken = self._taker.take(records)
-                self._spool.add(taken, len(records))
-                yield from _rejected(taken.rejects)
+                extraction = self._extractor.take(records)
+                self._spool.add(extraction, len(records))
+                yield from _rejected(extraction.rejects)
             if self._spool.is_full:
                 yield from _packed(table_of(self._spool.flush()))
 
@@ -263,9 +263,9 @@ def _part(split: str, faces: pa.Table) -> Iterator[Part]:
         yield split, pc.sum(faces["length"]).as_py(), pack_faces(faces)
 
 
-def _left(taken: pa.Table, kept: pa.Table) -> Iterator[Any]:
-    left = taken.filter(pc.invert(pc.is_in(taken["row"], kept["row"].combine_chunks())))
-    for part in _part(LEFT_OUT, left):
+def _left(faces: pa.Table, kept: pa.Table) -> Iterator[Any]:
+    left_out = faces.filter(pc.invert(pc.is_in(faces["row"], kept["row"].combine_chunks())))
+    for part in _part(LEFT_OUT, left_out):
         yield beam.pvalue.TaggedOutput(LEFT, part)
 
 
@@ -276,10 +276,10 @@ class KeepOne(beam.DoFn):
         self._settle = partial(keep_one, age_tolerance=ingest.age_tolerance)
 
     def process(self, group: tuple[int, Iterable[bytes]], kept_rows: int) -> Iterator[Any]:
-        taken = unpack_faces(group[1])
-        kept, rejects = settled(taken, "pixels", self._settle)
+        faces = unpack_faces(group[1])
+        kept, rejects = settled(faces, "pixels", self._settle)
         yield from _rejected(rejects)
-        yield from _left(taken, kept)
+        yield from _left(faces, kept)
         yield from _by_digest(kept, "sha256", _ranges(kept_rows))
 
 
@@ -287,10 +287,10 @@ class KeepOneSplit(beam.DoFn):
     """Keeps each photo of a range in one split."""
 
     def process(self, group: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
-        taken = unpack_faces(group[1])
-        kept, rejects = settled(taken, "sha256", keep_one_split)
+        faces = unpack_faces(group[1])
+        kept, rejects = settled(faces, "sha256", keep_one_split)
         yield from _rejected(rejects)
-        yield from _left(taken, kept)
+        yield from _left(faces, kept)
         for split in SPLITS:
             yield from _part(split, kept.filter(pc.field("split") == split))
 

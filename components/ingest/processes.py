@@ -39,7 +39,7 @@ ENOUGH = 500
 _running: dict[str, "Processes"] = {}
 
 
-Extracted = tuple[list[Row], list[Reject]]
+RowsAndRejects = tuple[list[Row], list[Reject]]
 """What became of some records: faces, whose Examples are in the spool, and rejects."""
 
 
@@ -53,15 +53,15 @@ def processes(settings: Settings, staging: str, again: bool = False) -> Iterator
     if count < 2 or is_remote(root):
         yield
         return
-    held = Processes(count, (root, settings.source.names_encoding, settings.photo, settings.ingest.split, staging))
-    _running[staging] = held
+    pool = Processes(count, (root, settings.source.names_encoding, settings.photo, settings.ingest.split, staging))
+    _running[staging] = pool
     try:
         if not again:
-            held.start()
+            pool.start()
         yield
     finally:
         del _running[staging]
-        held.close()
+        pool.close()
 
 
 def running(staging: str) -> "Processes | None":
@@ -85,7 +85,7 @@ class Processes:
         self._lock = threading.Lock()
         self._links: list[Connection] = []
         self._idle: queue.SimpleQueue[Connection] = queue.SimpleQueue()
-        self._asking = ThreadPoolExecutor(count)
+        self._threads = ThreadPoolExecutor(count)
 
     def start(self) -> None:
         """Start them, if they are not started yet; they get ready while the caller goes on."""
@@ -93,22 +93,22 @@ class Processes:
             if self._links:
                 return
             pairs = [Pipe() for _ in range(self._count)]
-            theirs = [there.fileno() for _, there in pairs]
-            self._links = [here for here, _ in pairs]
+            theirs = [child_end.fileno() for _, child_end in pairs]
+            self._links = [own_end for own_end, _ in pairs]
             self._process = subprocess.Popen(
                 [sys.executable, "-m", __name__, *map(str, theirs)],
                 stdin=subprocess.DEVNULL,
                 pass_fds=theirs,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             )
-            for _, there in pairs:
-                there.close()
+            for _, child_end in pairs:
+                child_end.close()
             with suppress(OSError):  # if it has ended already, `take` says so
                 self._links[0].send(self._taking)
             for link in self._links:
                 self._idle.put(link)
 
-    def take(self, records: list[FaceRecord]) -> Extracted:
+    def take(self, records: list[FaceRecord]) -> RowsAndRejects:
         """The faces of these records, spooled, and rejects of the others; any number of threads may ask at once.
 
         Raises:
@@ -116,14 +116,14 @@ class Processes:
         """
         self.start()
         parts = [pack_records(records[first :: self._count]) for first in range(self._count)]
-        faces, rejects = zip(*self._asking.map(self._ask, parts), strict=True)
+        faces, rejects = zip(*self._threads.map(self._request, parts), strict=True)
         return list(chain.from_iterable(faces)), list(chain.from_iterable(rejects))
 
-    def _ask(self, part: bytes) -> Extracted:
+    def _request(self, part: bytes) -> RowsAndRejects:
         link = self._idle.get()
         try:
             link.send(part)
-            taken = link.recv()
+            answer = link.recv()
         except (EOFError, OSError) as error:
             raise VisageError(
                 "A process that opened photos has ended, perhaps killed for want of memory.",
@@ -131,13 +131,13 @@ class Processes:
             ) from error
         finally:
             self._idle.put(link)
-        if isinstance(taken, Exception):
-            raise taken
-        return taken
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     def close(self) -> None:
         """Let the processes end, once they are through with what they are at."""
-        self._asking.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False, cancel_futures=True)
         for link in self._links:
             link.close()
         if self._links:
@@ -149,7 +149,7 @@ def main(numbers: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started us hears of it, and closes the pipes
     links = [Connection(int(number)) for number in numbers]
     root, encoding, photo, split, staging = links[0].recv()
-    taker = FaceExtractor(open_files(root, photo.max_bytes, encoding, scratch_folder(staging)), photo, split)
+    extractor = FaceExtractor(open_files(root, photo.max_bytes, encoding, scratch_folder(staging)), photo, split)
     # No process may hold another's pipe, or nobody would notice if that one is killed.
     while len(links) > 1:
         link = links.pop()
@@ -160,22 +160,22 @@ def main(numbers: list[str]) -> None:
             break
         link.close()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        _serve(links[0], taker, staging)
+        _serve(links[0], extractor, staging)
     links[0].close()
     with suppress(ChildProcessError):
         while True:
             os.wait()
 
 
-def _serve(link: Connection, taker: FaceExtractor, staging: str) -> None:
+def _serve(link: Connection, extractor: FaceExtractor, staging: str) -> None:
     while True:
         batch = link.recv()
         try:
             records = unpack_records(batch)
-            taken = taker.take(records)
+            extraction = extractor.take(records)
             spool = Spool(staging, 0)
-            spool.add(taken, len(records))
-            answer: Extracted | Exception = spool.flush(), taken.rejects
+            spool.add(extraction, len(records))
+            answer: RowsAndRejects | Exception = spool.flush(), extraction.rejects
         except Exception as error:  # whatever it is, the worker that asked has to know
             answer = error
         link.send(answer)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import google_crc32c
 
-from components.ingest.faces import Place, Row, Taken, by_split_and_picture
+from components.ingest.faces import Extraction, Place, Row, by_split_and_picture
 from components.storage import files, names
 from schemas.error import VisageError
 
@@ -49,12 +49,12 @@ class Spool:
         self._examples: list[bytes] = []
         self._bytes = self._records = 0
 
-    def add(self, taken: Taken, records: int) -> None:
+    def add(self, extraction: Extraction, records: int) -> None:
         """Add what was taken; `records` is of how many records, known faces and rejects counted, to show how far the work is."""
         self._records += records
-        self._rows += taken.rows
-        self._examples += taken.examples
-        self._bytes += sum(map(len, taken.examples))
+        self._rows += extraction.rows
+        self._examples += extraction.examples
+        self._bytes += sum(map(len, extraction.examples))
 
     @property
     def is_full(self) -> bool:
@@ -125,11 +125,11 @@ def _read(places: list[Place]) -> Iterator[bytes]:
     pieces = _pieces(places)
     if pieces and names.is_remote(pieces[0].file):
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            read = list(pool.map(_read_piece, pieces))
+            contents = list(pool.map(_read_piece, pieces))
     else:
-        read = list(map(_read_piece, pieces))
+        contents = list(map(_read_piece, pieces))
     examples: list[bytes] = [b""] * len(places)
-    for piece, data in zip(pieces, read, strict=True):
+    for piece, data in zip(pieces, contents, strict=True):
         for number in piece.numbers:
             file, offset, length, crc = places[number]
             example = data[offset - piece.first : offset - piece.first + length]
@@ -140,15 +140,15 @@ def _read(places: list[Place]) -> Iterator[bytes]:
 
 
 def _pieces(places: list[Place]) -> list[_Piece]:
-    found: list[_Piece] = []
+    pieces: list[_Piece] = []
     for number, (file, offset, length, _) in sorted(enumerate(places), key=itemgetter(1)):
-        before = found[-1] if found else None
+        before = pieces[-1] if pieces else None
         if before and before.file == file and offset - before.last <= _GAP:
-            found[-1] = before._replace(last=max(before.last, offset + length))
+            pieces[-1] = before._replace(last=max(before.last, offset + length))
             before.numbers.append(number)
         else:
-            found.append(_Piece(file, offset, offset + length, [number]))
-    return found
+            pieces.append(_Piece(file, offset, offset + length, [number]))
+    return pieces
 
 
 def _read_piece(piece: _Piece) -> bytes:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.register import card
+from components.registry.mlflow_server import AS_MODEL_TRAINING
 from components.report import markdown, page
 from schemas.redaction import redact
 
@@ -17,7 +18,7 @@ LONGEST = 5000
 """Letters of a description that MLflow's databases hold: `SqlModelVersion.description` is a VARCHAR(5000). PostgreSQL refuses
 more, SQLite does not look. A letter is one character, however many bytes it takes."""
 
-_REASONS, _REASON, _CELL, _NAME, _TERMS, _COMMAND = 3, 160, 32, 60, 300, 400
+_REASONS, _REASON, _CELL, _NAME, _TERMS, _COMMAND = 3, 175, 30, 50, 300, 300
 """How many reasons are told, and letters of a reason, of a cell, of a source's name, of its terms and of the command."""
 
 _INTENDED = (
@@ -179,10 +180,11 @@ def _data(origin: card.Origin) -> str:
 def _links(location: CardLocation) -> str:
     """Links as MLflow's own pages have them, which hold under any address of the server."""
     at = f"#/experiments/{location.experiment}"
+    files = f"{at}/models/{location.model}/artifacts?{AS_MODEL_TRAINING}"
+    page_of_evaluate = f"{at}/runs/{location.run}/artifacts/evaluation/report.html?{AS_MODEL_TRAINING}"
     return (
-        "With all slices, calibration, age checks, lineage and licence: `artifacts/card.md`, and with plots "
-        f"`artifacts/report.html`, of [the model's files]({at}/models/{location.model}/artifacts); evaluate's page: "
-        f"`evaluation/report.html` of [the run]({at}/runs/{location.run}/artifacts)."
+        "With all groups, calibration, age checks, lineage and licence it is `artifacts/card.md`, and with plots "
+        f"`artifacts/report.html`, of [the model's files]({files}); [evaluate's page]({page_of_evaluate}) shows the worst faces."
     )
 
 

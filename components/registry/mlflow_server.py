@@ -21,6 +21,10 @@ PATIENCE = {
 }
 """Environment variables of MLflow: waits of 4, 8, 16, 32 and 64 seconds; its own defaults go on for four minutes."""
 
+AS_MODEL_TRAINING = "workflowType=machine_learning"
+"""Query of an address in MLflow's user interface. Since its pages have a switch between both, the browser's last choice counts,
+at first language models, and not the tag of the experiment."""
+
 FIRST_ANSWER = 20
 """Seconds that a server has to answer this process for the first time."""
 

@@ -17,8 +17,8 @@ def body(blocks: Iterable[page.Block], between_cells: str = " | ") -> str:
 
 
 WIDE = "\u2003\u200c|"
-"""Between cells, for viewers that set the columns of a table without a space between them, as MLflow's does: a wide space, and a
-character of no width behind it, for spaces at the end of a cell are cut off."""
+"""Between cells, for viewers that set a table without any space, as MLflow's does: a wide space, and a character of no width
+behind it, for spaces at the end of a cell are cut off. A line of such a character then follows each table."""
 
 
 def _block(block: page.Block, between_cells: str) -> str:
@@ -42,7 +42,8 @@ def _table(block: page.Table, between_cells: str) -> str:
     rows = [block.columns, *([page.figure(value) for value in row] for row in block.rows)]
     lines = [f"| {between_cells.join(_plain(str(cell)).replace('|', '/') for cell in row)} |" for row in rows]
     lines.insert(1, f"| {' | '.join(rule)} |")
-    return "\n".join(([block.caption, ""] if block.caption else []) + lines)
+    below = ["", "\u200c"] if between_cells == WIDE else []
+    return "\n".join(([block.caption, ""] if block.caption else []) + lines + below)
 
 
 def _plain(value: str) -> str:

@@ -26,8 +26,8 @@ from pipeline import figures, tracking
 from pipeline.cli.arguments import Commands, add_recipe, add_root
 from pipeline.figures import MlflowTracker
 from pipeline.local import display
+from pipeline.pipeline_run import OWNER_FILE, PipelineRun, git_commit, owner_of
 from pipeline.recipe import Recipe
-from pipeline.tracking import PipelineRun
 from schemas.artifact import Manifest, is_whole, partial_folder, read_manifest
 from schemas.error import VisageError
 from schemas.redaction import redacted
@@ -99,7 +99,7 @@ def run(recipe: Recipe, out: str | None, root: Path) -> None:
         _score_one_photo(console, settings)
         return
     job_identity = identity.of_step(score.STEP, settings, {})
-    around = Surroundings(recipe.name, tracking.git_commit(), os.environ["MLFLOW_TRACKING_URI"], root=root.absolute())
+    around = Surroundings(recipe.name, git_commit(), os.environ["MLFLOW_TRACKING_URI"], root=root.absolute())
     out = out.rstrip("/") or out
     job = _Job(console, recipe.name, settings, job_identity, around, out)
     manifest = job.at_url() if is_remote(out) else job.in_folder()
@@ -130,10 +130,10 @@ class _Job:
             _check_free(final)
         partial = partial_folder(final, self.identity.digest)
         partial.mkdir(parents=True, exist_ok=True)
-        with self._tracked(owner=tracking.owner_of(partial)) as tracker:
+        with self._tracked(owner=owner_of(partial)) as tracker:
             manifest = execute(score.STEP, self.settings, {}, final, tracker, self.around, self.identity)
             figures.record(tracker, score.STEP, manifest, final)
-        (final / tracking.OWNER_FILE).unlink(missing_ok=True)
+        (final / OWNER_FILE).unlink(missing_ok=True)
         return manifest
 
     def at_url(self) -> Manifest:

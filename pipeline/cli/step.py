@@ -21,6 +21,7 @@ from components.step.settings import Section
 from components.storage.names import is_remote
 from pipeline.cli.arguments import Commands
 from pipeline.kubeflow import outputs as kubeflow_outputs
+from pipeline.pipeline_run import PipelineRun, git_commit
 from pipeline.recipe import Recipe
 from schemas.artifact import Manifest, is_whole, partial_folder, read_manifest
 from schemas.error import VisageError
@@ -98,10 +99,10 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
     store = ArtifactStore(arguments.artifact_store, arguments.run, first=first)
     inputs = command.inputs_of(step, _with_stored(arguments, store))
     name = os.environ.get("VISAGE_RECIPE") or recipe.name  # a container is told what its settings come from
-    surroundings = command.surroundings_of(step, settings, name, tracking.git_commit())
+    surroundings = command.surroundings_of(step, settings, name, git_commit())
     key = arguments.run or f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{step.name}"
     link = f"{arguments.kubeflow_ui}/#/runs/details/{key}" if arguments.kubeflow_ui else ""
-    pipeline_run = tracking.PipelineRun(key, name, commit=surroundings.commit, kubeflow=link)
+    pipeline_run = PipelineRun(key, name, commit=surroundings.commit, kubeflow=link)
     tracked = bool(surroundings.tracking_uri) and first
     server = arguments.mlflow_ui or surroundings.tracking_uri
     run_id = ""
@@ -187,7 +188,7 @@ def _end_run(arguments: argparse.Namespace) -> None:
         print("MLFLOW_TRACKING_URI names no server: no run was tracked.")
         return
     recipe = os.environ.get("VISAGE_RECIPE", "")
-    status = tracking.close_by_children(tracking.PipelineRun(arguments.key, recipe), steps)
+    status = tracking.close_by_children(PipelineRun(arguments.key, recipe), steps)
     print(f"{arguments.key}: {status}")
 
 

@@ -6,6 +6,7 @@ import socket
 import sys
 from pathlib import Path
 
+from components.registry.mlflow_server import AS_MODEL_TRAINING
 from pipeline import tracking
 from pipeline.cli.arguments import Commands, add_root
 from schemas.error import VisageError
@@ -43,7 +44,7 @@ def serve(root: Path, port: int) -> None:
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise VisageError(f"Port {port} is in use.", "Choose another with --port.", usage=True)
-    address = f"http://127.0.0.1:{port}/#/experiments?{tracking.AS_MODEL_TRAINING}"
+    address = f"http://127.0.0.1:{port}/#/experiments?{AS_MODEL_TRAINING}"
     print(f"MLflow UI: {address}  (Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     os.execv(sys.executable, [*command, "--backend-store-uri", os.environ["MLFLOW_TRACKING_URI"]])

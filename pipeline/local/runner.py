@@ -31,8 +31,8 @@ from pipeline.local.display import Display
 from pipeline.local.process import WorkerDied, WorkerProcess
 from pipeline.local.run_page import RunPage
 from pipeline.local.worker import Event
+from pipeline.pipeline_run import PipelineRun, git_commit, owner_of
 from pipeline.recipe import Recipe
-from pipeline.tracking import PipelineRun
 from schemas.artifact import Manifest, is_whole, partial_folder, read_manifest
 from schemas.error import VisageError
 from schemas.redaction import redact
@@ -112,10 +112,10 @@ class _Session:
         server = tracking.environment(root)["MLFLOW_TRACKING_URI"]
         names = tuple(step.name for step in steps)
         self.surroundings = Surroundings(
-            recipe.name, tracking.git_commit(), server, root=root, command=redact(command), steps=names
+            recipe.name, git_commit(), server, root=root, command=redact(command), steps=names
         )
         key = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-        commit, owner = self.surroundings.commit, tracking.owner_of(root)
+        commit, owner = self.surroundings.commit, owner_of(root)
         self.pipeline_run = PipelineRun(key, recipe.name, str(root), commit, owner, command=redact(command))
         self.logs = root / "logs" / key
         self.page = RunPage.start(

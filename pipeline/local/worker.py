@@ -19,7 +19,7 @@ from components.step import Step, Surroundings, Tracker, execute, log_setup
 from components.step.identity import Identity
 from components.step.settings import Section
 from pipeline import figures, tracking
-from pipeline.tracking import PipelineRun
+from pipeline.pipeline_run import PipelineRun
 from schemas.artifact import Manifest
 from schemas.error import VisageError
 

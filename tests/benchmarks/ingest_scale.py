@@ -24,7 +24,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from components.ingest.faces import Taken
+from components.ingest.faces import Extraction
 from components.ingest.labels import SplitSettings
 from components.ingest.settings import Settings
 from components.step.settings import build as build_settings
@@ -37,8 +37,8 @@ def main() -> None:
     arguments = parser.parse_args()
     figures: dict[str, float] = {}
     for rows in arguments.rows:
-        with tempfile.TemporaryDirectory() as held:
-            folder = Path(held)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
             write_table(folder / "labels.csv", rows)
             figures[f"worker_{rows}"], examples = alone(run_job, folder)
             figures[f"driver_{rows}"], counted = alone(run_driver, folder)
@@ -82,8 +82,8 @@ def ExtractMadeUpFaces(*arguments: Any) -> Any:  # noqa: N802 - it stands for a 
 
     class Made(ExtractFaces):
         def setup(self) -> None:
-            self._taker = MadeUpFaces(self._settings.ingest.split)  # type: ignore[assignment]
-            self._known, self._processes = FaceCache(""), None
+            self._extractor = MadeUpFaces(self._settings.ingest.split)  # type: ignore[assignment]
+            self._cache, self._processes = FaceCache(""), None
 
     return Made(*arguments)
 
@@ -96,40 +96,40 @@ class MadeUpFaces:
     def __init__(self, split: SplitSettings) -> None:
         self.split = split
 
-    def take(self, records: list[FaceRecord]) -> Taken:
+    def take(self, records: list[FaceRecord]) -> Extraction:
         from components.ingest.extract import example_of
         from components.ingest.faces import labels_of
         from components.photo import Face
         from schemas.example import encode
 
-        taken = Taken([], [], [])
+        extraction = Extraction([], [], [])
         for record in records:
             number = record.row - 1 if record.row % 20 == 1 else record.row
             pixels = hashlib.sha256(b"picture %d" % number).digest()
             photo = record.row // 50 if record.row % 50 < 2 else -record.row
             sha256 = hashlib.sha256(b"photo %d" % photo).hexdigest()
             labels = labels_of(record, self.split)
-            taken.rows.append((*labels, sha256, f"{record.row}-0", pixels, 8, 8))
-            taken.examples.append(encode(example_of(record, Face(pixels[:10], 8, 8, pixels), sha256, labels[-1])))
-        return taken
+            extraction.rows.append((*labels, sha256, f"{record.row}-0", pixels, 8, 8))
+            extraction.examples.append(encode(example_of(record, Face(pixels[:10], 8, 8, pixels), sha256, labels[-1])))
+        return extraction
 
 
 class Shuffle:
     """What goes from one stage to the next, by key, on disk."""
 
     def __init__(self, file: Path) -> None:
-        self._held = sqlite3.connect(file, isolation_level=None)
-        self._held.execute("PRAGMA journal_mode=OFF")
-        self._held.execute("PRAGMA synchronous=OFF")
-        self._held.execute("CREATE TABLE held (stage TEXT, key BLOB, value BLOB)")
-        self._held.execute("CREATE INDEX by_key ON held (stage, key)")
+        self._database = sqlite3.connect(file, isolation_level=None)
+        self._database.execute("PRAGMA journal_mode=OFF")
+        self._database.execute("PRAGMA synchronous=OFF")
+        self._database.execute("CREATE TABLE elements (stage TEXT, key BLOB, value BLOB)")
+        self._database.execute("CREATE INDEX by_key ON elements (stage, key)")
 
     def put(self, stage: str, key: Any, value: Any) -> None:
-        self._held.execute("INSERT INTO held VALUES (?, ?, ?)", (stage, pickle.dumps(key), pickle.dumps(value)))
+        self._database.execute("INSERT INTO elements VALUES (?, ?, ?)", (stage, pickle.dumps(key), pickle.dumps(value)))
 
     def groups(self, stage: str) -> Iterator[tuple[Any, Iterator[Any]]]:
-        for (key,) in self._held.execute("SELECT DISTINCT key FROM held WHERE stage = ?", (stage,)):
-            values = self._held.execute("SELECT value FROM held WHERE stage = ? AND key = ?", (stage, key))
+        for (key,) in self._database.execute("SELECT DISTINCT key FROM elements WHERE stage = ?", (stage,)):
+            values = self._database.execute("SELECT value FROM elements WHERE stage = ? AND key = ?", (stage, key))
             yield pickle.loads(key), (pickle.loads(value) for (value,) in values)
 
 
@@ -140,41 +140,41 @@ def run_job(folder: Path) -> tuple[float, int]:
     settings, staging = settings_of(folder), str(folder / "staging")
     shuffle = Shuffle(folder / "shuffle")
     kept_rows = 0
-    for tag, held in done(job.ReadRecords(settings, staging), [b""]):
+    for tag, output in done(job.ReadRecords(settings, staging), [b""]):
         if tag == job.COUNTED:
-            kept_rows = held[1]
-            shuffle.put("written", "", held)
+            kept_rows = output[1]
+            shuffle.put("written", "", output)
         else:
-            shuffle.put(tag or "batches", *held)
+            shuffle.put(tag or "batches", *output)
     batches = shuffle.groups("batches")
     while bundle := list(islice(batches, _BUNDLE)):
-        taken = done(ExtractMadeUpFaces("", settings, staging, False), bundle)
-        blocks = (held for tag, held in taken if not tag or shuffle.put(tag, *held))  # type: ignore[func-returns-value]
-        for _, held in done(job.ByPicture(), blocks, kept_rows):
-            shuffle.put("pictures", *held)
+        outputs = done(ExtractMadeUpFaces("", settings, staging, False), bundle)
+        blocks = (output for tag, output in outputs if not tag or shuffle.put(tag, *output))  # type: ignore[func-returns-value]
+        for _, output in done(job.ByPicture(), blocks, kept_rows):
+            shuffle.put("pictures", *output)
     sizes: dict[str, int] = {}
     for fn, stage, sides in (
         (job.KeepOne(settings.ingest), "pictures", (kept_rows,)),
         (job.KeepOneSplit(), "photos", ()),
     ):
-        for tag, held in done(fn, shuffle.groups(stage), *sides):
+        for tag, output in done(fn, shuffle.groups(stage), *sides):
             if tag == job.REJECTS:
-                shuffle.put(tag, *held)
+                shuffle.put(tag, *output)
             elif tag == job.LEFT or stage == "photos":
-                sizes[held[0]] = sizes.get(held[0], 0) + held[1]
-                shuffle.put("dealt", "", held)
+                sizes[output[0]] = sizes.get(output[0], 0) + output[1]
+                shuffle.put("dealt", "", output)
             else:
-                shuffle.put("photos", *held)
+                shuffle.put("photos", *output)
     for _, parts in shuffle.groups("dealt"):
-        for _, held in done(job.IntoShards(settings.ingest), parts, sizes):
-            shuffle.put("shards", *held)
+        for _, output in done(job.IntoShards(settings.ingest), parts, sizes):
+            shuffle.put("shards", *output)
     for fn, stage in ((job.WriteShard(staging), "shards"), (job.WriteRejects(staging), job.REJECTS)):
-        for _, held in done(fn, shuffle.groups(stage)):
-            shuffle.put("written", *held)
+        for _, output in done(fn, shuffle.groups(stage)):
+            shuffle.put("written", *output)
     list(done(job.WriteContents(staging), shuffle.groups("written")))
-    found = pieces.read_contents(staging).pieces
-    kept = [piece for split in ("train", "validation", "test") for piece in found[split]]
-    return peak(os.getpid()), sum(pieces.read_shard(staging, piece)[0].examples for piece in kept)
+    by_split = pieces.read_contents(staging).pieces
+    shards = [piece for split in ("train", "validation", "test") for piece in by_split[split]]
+    return peak(os.getpid()), sum(pieces.read_shard(staging, piece)[0].examples for piece in shards)
 
 
 _BUNDLE = 64
@@ -186,9 +186,9 @@ def done(fn: Any, elements: Iterable[Any], *sides: Any) -> Iterator[tuple[str, A
     fn.setup()
     fn.start_bundle()
     for element in elements:
-        for held in fn.process(element, *sides):
-            yield (held.tag, held.value) if hasattr(held, "tag") else ("", held)
-    yield from (("", held.value) for held in fn.finish_bundle() or ())
+        for output in fn.process(element, *sides):
+            yield (output.tag, output.value) if hasattr(output, "tag") else ("", output)
+    yield from (("", output.value) for output in fn.finish_bundle() or ())
 
 
 def peak(process: int) -> float:

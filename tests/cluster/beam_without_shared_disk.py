@@ -137,9 +137,9 @@ class Trial:
                     if kill:
                         with cluster.workers(f"{name}-killed") as pool:
                             killed = driver.run(*on_cluster, meanwhile=killing(pool, lambda: at_work(cluster)))  # noqa: B023
-                        one_message = killed.code == 1 and "Traceback" not in killed.said
+                        one_message = killed.code == 1 and "Traceback" not in killed.output
                         self._report(f"{label}, killed with -9", killed, one_message or killed.code == 0)
-                        print("    " + killed.said.strip().splitlines()[-2])
+                        print("    " + killed.output.strip().splitlines()[-2])
                     with cluster.workers(f"{name}-{workers}") as pool:
                         done = driver.run(*on_cluster)
                         count = pool.log.read_text(errors="replace").count("Starting worker")
@@ -150,7 +150,7 @@ class Trial:
         self.failed += not is_right
         print(f"{label:70} {done.seconds:7.1f} s  {'right' if is_right else 'WRONG'}", flush=True)
         if not is_right:
-            print(done.said)
+            print(done.output)
 
 
 def _spooled(cluster: Cluster) -> bool:

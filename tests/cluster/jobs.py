@@ -95,7 +95,7 @@ class Done:
     """A command that has ended: its exit code, what it said, and how long it took."""
 
     code: int
-    said: str
+    output: str
     seconds: float
 
 

@@ -57,15 +57,15 @@ def test_ingest_goes_on_after_its_workers_were_killed_and_makes_the_local_runner
     at_work = killing(running_workers(), lambda: any("spool" in path.parts for path in cluster.staged()))
     killed = driver.run(*on_cluster, meanwhile=at_work)
     assert killed.code == 1
-    assert is_one_message_of_a_lost_worker(killed.said)
+    assert is_one_message_of_a_lost_worker(killed.output)
 
     running_workers()
     done = driver.run(*on_cluster)
-    assert done.code == 0, done.said
+    assert done.code == 0, done.output
     assert cluster.staged() == []
 
     local = driver.run(*ingest, "--out", str(tmp_path / "local"))
-    assert local.code == 0, local.said
+    assert local.code == 0, local.output
     assert files_of(tmp_path / "cluster") == files_of(tmp_path / "local")
 
 
@@ -78,15 +78,15 @@ def test_score_goes_on_after_its_workers_were_killed_and_gives_the_local_runners
     at_work = killing(running_workers(), lambda: sum("parts" in path.parts for path in cluster.staged()) >= 2)
     killed = driver.run(*on_cluster, meanwhile=at_work)
     assert killed.code == 1
-    assert is_one_message_of_a_lost_worker(killed.said)
+    assert is_one_message_of_a_lost_worker(killed.output)
 
     running_workers()
     done = driver.run(*on_cluster)
-    assert done.code == 0, done.said
-    assert "parts are done already" in done.said
+    assert done.code == 0, done.output
+    assert "parts are done already" in done.output
 
     local = driver.run(*score, "--out", str(tmp_path / "local"))
-    assert local.code == 0, local.said
+    assert local.code == 0, local.output
     assert scores_of(tmp_path / "cluster").equals(scores_of(tmp_path / "local"))
     counts = [json.loads((tmp_path / place / "summary.json").read_text())["photos"] for place in ("cluster", "local")]
     assert counts[0] == counts[1] == len([path for path in faces.rglob("*") if path.is_file()])
@@ -109,5 +109,5 @@ def test_photos_that_only_the_driver_sees_are_one_message_before_any_work(
         *("step", "ingest", "--set", f"source.path={faces}", *cluster.settings, "--out", str(tmp_path / "out"))
     )
     assert done.code == 1
-    assert f"visage: The workers find nothing at {faces}." in done.said or "The workers cannot read" in done.said
-    assert "Traceback" not in done.said
+    assert f"visage: The workers find nothing at {faces}." in done.output or "The workers cannot read" in done.output
+    assert "Traceback" not in done.output

@@ -24,8 +24,8 @@ BLESSED = "evaluate.blessing={min_examples: 1, max_baseline_ratio: 100, min_gend
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     try:
-        with servers(tmp_path_factory.mktemp("servers")) as held:
-            yield held
+        with servers(tmp_path_factory.mktemp("servers")) as running:
+            yield running
     except Unavailable as error:
         pytest.skip(str(error))
 
@@ -34,9 +34,9 @@ def both(tmp_path_factory):
 def server(both, tmp_path_factory):
     """An installation with its server and the pipeline's login."""
     postgres, s3 = both
-    with installed("mlflow", "mlflow", postgres, s3, tmp_path_factory.mktemp("first") / "server") as held:
-        held.make_tables_and_login()
-        yield held
+    with installed("mlflow", "mlflow", postgres, s3, tmp_path_factory.mktemp("first") / "server") as installation:
+        installation.make_tables_and_login()
+        yield installation
 
 
 def started(server: Installation, root: Path, *more: str) -> subprocess.Popen:
@@ -122,13 +122,13 @@ def test_a_description_is_held_up_to_its_longest_however_many_bytes_a_letter_tak
 
 
 def test_one_parent_and_one_child_a_step_though_the_server_was_killed(client):
-    held = runs(client)
-    (parent,) = [run for run in held if run.data.tags["visage.step"] == "pipeline"]
-    children = {run.data.tags["visage.step"]: run for run in held if run is not parent}
-    assert len(held) == 6
+    tracked = runs(client)
+    (parent,) = [run for run in tracked if run.data.tags["visage.step"] == "pipeline"]
+    children = {run.data.tags["visage.step"]: run for run in tracked if run is not parent}
+    assert len(tracked) == 6
     assert set(children) == {"ingest", "validate", "train", "evaluate", "register"}
     assert {run.data.tags["mlflow.parentRunId"] for run in children.values()} == {parent.info.run_id}
-    assert {run.info.status for run in held} == {"FINISHED"}
+    assert {run.info.status for run in tracked} == {"FINISHED"}
     assert parent.data.metrics["train.epochs"] == EPOCHS
 
 
@@ -137,10 +137,10 @@ def test_no_figure_of_an_epoch_is_lost_or_doubled(client, ran):
     (train,) = [run for run in runs(client) if run.data.tags["visage.step"] == "train"]
     (log,) = ran.glob("logs/*/train.log")
     for name in ("loss", "val_loss"):
-        told = re.findall(rf" {name} \(epoch (\d+)\): (\S+)", log.read_text())
+        logged = re.findall(rf" {name} \(epoch (\d+)\): (\S+)", log.read_text())
         there = client.get_metric_history(train.info.run_id, name)
-        assert {int(epoch) for epoch, _ in told} == set(range(1, EPOCHS + 1))
-        assert sorted((str(point.step), f"{point.value:.6g}") for point in there) == sorted(told)
+        assert {int(epoch) for epoch, _ in logged} == set(range(1, EPOCHS + 1))
+        assert sorted((str(point.step), f"{point.value:.6g}") for point in there) == sorted(logged)
 
 
 def champion(client):
@@ -216,8 +216,8 @@ class TestBackup:
         assert "restore into one that is empty" in done.stderr
 
     def test_a_second_backup_copies_only_what_is_new(self, server, backup):
-        told = server.run(sys.executable, BACKUP / "artifacts.py", server.artifacts, backup / "artifacts")
-        assert re.match(r"[1-9]\d* files, 0 of them copied", told)
+        report = server.run(sys.executable, BACKUP / "artifacts.py", server.artifacts, backup / "artifacts")
+        assert re.match(r"[1-9]\d* files, 0 of them copied", report)
         assert len(list(backup.glob("*.dump"))) == 1
 
     def test_only_the_newest_copies_stay(self, server, tmp_path):

@@ -12,6 +12,7 @@ from components.step import Step, Surroundings, Tracker, execute
 from components.step.settings import build
 from components.validate import STEP as VALIDATE
 from pipeline import tracking
+from pipeline.pipeline_run import PipelineRun
 from schemas.error import VisageError
 from tests.components.evaluate.made_up import face, write_estimator, write_examples
 
@@ -60,7 +61,7 @@ def test_its_report_is_in_mlflow_in_the_folder_and_in_the_message(name, artifact
 
 def failing(step: Step, settings: Any, artifacts: dict[str, Path], folder: Path, uri: str) -> str:
     """What a person reads when the step fails."""
-    pipeline_run = tracking.PipelineRun("key", "demo", str(folder))
+    pipeline_run = PipelineRun("key", "demo", str(folder))
     inputs = {name: artifacts[name] for name in step.inputs}
     with pytest.raises(VisageError) as caught, tracking.step_run(pipeline_run, step, settings, Tracker()) as tracker:
         execute(step, settings, inputs, folder / "artifact", tracker, Surroundings(tracking_uri=uri))

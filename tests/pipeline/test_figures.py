@@ -11,6 +11,7 @@ from components.step import Tracker
 from pipeline import figures, tracking
 from pipeline.local import runner
 from pipeline.local.display import Display
+from pipeline.pipeline_run import PipelineRun, git_commit
 from tests.pipeline import toy
 
 
@@ -51,7 +52,7 @@ def test_a_child_holds_settings_metrics_time_and_lineage(client, outcome):
     assert total.data.tags["visage.input.double"] == manifest.inputs["double"]
     assert total.data.tags["visage.recipe"] == "toy"
     assert total.data.tags["visage.lock"] == manifest.lock
-    assert total.data.tags["visage.git_commit"] == tracking.git_commit()
+    assert total.data.tags["visage.git_commit"] == git_commit()
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ def test_the_figures_of_a_run_go_in_as_few_requests_as_mlflow_takes(client, requ
     counts = {f"figure.{number}": float(number) for number in range(1500)}
     reused = {"ingest": "0123abcd", "validate": "4567cdef"}
     all_figures = counts | {"told": "in words"}
-    tracking.close(tracking.PipelineRun("many", "toy"), "FINISHED", all_figures, reused, [toy.Settings()])
+    tracking.close(PipelineRun("many", "toy"), "FINISHED", all_figures, reused, [toy.Settings()])
     assert requests == ["log_batch"] * 3, "a thousand figures and tags a request, and the settings"
     (parent,) = runs(client, "tags.`visage.run` = 'many'")
     assert parent.data.metrics == counts
@@ -90,7 +91,7 @@ def test_what_a_step_counted_goes_in_one_request(client, outcome, requests):
     step, told_already = toy.STEPS[3], 24.0
     counts = {"result": 7, "photos": 12, "share": 0.5, "tried": True, "by": "hand", "groups": {"a": 1}}
     manifest = replace(outcome.manifests["total"], counts=counts)
-    with tracking.step_run(tracking.PipelineRun("counts", "toy"), step, toy.Settings(), Tracker()) as tracker:
+    with tracking.step_run(PipelineRun("counts", "toy"), step, toy.Settings(), Tracker()) as tracker:
         tracker.metric("result", told_already)
         tracker.queue.flush()
         requests.clear()

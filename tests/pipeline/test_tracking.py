@@ -1,7 +1,6 @@
 """What MLflow holds of a pipeline run, and what happens while its server is away."""
 
 import io
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pipeline import dag, tracking
 from pipeline.cli import main
 from pipeline.local import runner
 from pipeline.local.display import Display
+from pipeline.pipeline_run import OWNER_TAG, ROOT_TAG, RUN_TAG, STEP_TAG, PipelineRun, owner_of
 from schemas.artifact import is_whole
 from schemas.error import VisageError
 from tests.cluster.go_servers import free_port, serving
@@ -106,7 +106,7 @@ def test_a_run_that_is_told_to_stop_ends_as_killed_with_its_step(store, tmp_path
     code, output = ended_by(tmp_path, signal.SIGTERM)
     assert code == 130
     assert output == "visage: stopped. The same command goes on from here.\n"
-    query = f"tags.`{tracking.OWNER_TAG}` = '{tracking.owner_of(tmp_path / 'root')}'"
+    query = f"tags.`{OWNER_TAG}` = '{owner_of(tmp_path / 'root')}'"
     assert {run.data.tags["visage.step"]: run.info.status for run in runs(client, query)} == {
         "pipeline": "KILLED",
         "draw": "KILLED",
@@ -116,7 +116,7 @@ def test_a_run_that_is_told_to_stop_ends_as_killed_with_its_step(store, tmp_path
 def test_what_was_killed_without_a_word_is_ended_by_the_next_run_of_its_root_and_no_other(store, tmp_path):
     client, _ = store
     ended_by(tmp_path, signal.SIGKILL)
-    query = f"tags.`{tracking.OWNER_TAG}` = '{tracking.owner_of(tmp_path / 'root')}'"
+    query = f"tags.`{OWNER_TAG}` = '{owner_of(tmp_path / 'root')}'"
     assert {run.info.status for run in runs(client, query)} == {"RUNNING"}
     run(tmp_path / "another root")
     assert {run.info.status for run in runs(client, query)} == {"RUNNING"}
@@ -128,21 +128,11 @@ def test_what_was_killed_without_a_word_is_ended_by_the_next_run_of_its_root_and
 def test_a_run_on_another_host_with_the_same_path_is_not_ended(store, tmp_path):
     client, experiment = store
     root = tmp_path / "root"
-    tags = {tracking.ROOT_TAG: str(root), tracking.OWNER_TAG: "somebody else", tracking.RUN_TAG: "theirs"}
+    tags = {ROOT_TAG: str(root), OWNER_TAG: "somebody else", RUN_TAG: "theirs"}
     theirs = client.create_run(experiment, tags=tags).info.run_id
     run(root)
     assert client.get_run(theirs).info.status == "RUNNING"
     client.set_terminated(theirs)
-
-
-def test_a_copy_of_a_root_is_another_owner_and_a_root_that_was_moved_is_not(tmp_path):
-    (tmp_path / "root").mkdir()
-    mark = tracking.owner_of(tmp_path / "root")
-    assert tracking.owner_of(tmp_path / "root") == mark
-    shutil.copytree(tmp_path / "root", tmp_path / "copy")
-    assert tracking.owner_of(tmp_path / "copy") != mark
-    (tmp_path / "root").rename(tmp_path / "moved")
-    assert tracking.owner_of(tmp_path / "moved") == mark
 
 
 def test_two_first_runs_on_one_store_share_the_experiment(store, monkeypatch):
@@ -163,7 +153,7 @@ class TestStepsInContainers:
     @staticmethod
     def container(step, key, fail=False):
         try:
-            with tracking.step_run(tracking.PipelineRun(key, "toy"), step, toy.Settings(), Tracker()):
+            with tracking.step_run(PipelineRun(key, "toy"), step, toy.Settings(), Tracker()):
                 assert not fail
         except AssertionError:
             pass
@@ -229,7 +219,7 @@ class TestStepsInContainers:
     def test_a_container_that_was_killed_does_not_leave_its_run_open(self, store):
         client, experiment = store
         self.container(dag.STEPS[0], "killed")
-        tags = {tracking.RUN_TAG: "killed", tracking.STEP_TAG: "validate"}
+        tags = {RUN_TAG: "killed", STEP_TAG: "validate"}
         left = client.create_run(experiment, tags=tags).info.run_id
         main(["end-run", "killed", "ingest", "validate"])
         assert client.get_run(left).info.status == "KILLED"
@@ -251,7 +241,7 @@ class TestStepsInContainers:
         key = "-".join(["tries", *ends])
         self.container(dag.STEPS[0], key)
         for number, end in enumerate(ends):
-            tags = {tracking.RUN_TAG: key, tracking.STEP_TAG: "validate"}
+            tags = {RUN_TAG: key, STEP_TAG: "validate"}
             run = client.create_run(experiment, tags=tags, start_time=4_000_000_000_000 + number).info.run_id
             if end != "RUNNING":
                 client.set_terminated(run, end)
@@ -262,7 +252,7 @@ class TestStepsInContainers:
 
     def test_the_run_of_a_step_is_that_of_its_last_try_wherever_it_ran(self, store):
         client, _ = store
-        pipeline_run = tracking.PipelineRun("last-try", "toy")
+        pipeline_run = PipelineRun("last-try", "toy")
         assert tracking.newest_run_of(pipeline_run, dag.STEPS[0]) == ""
         for fail in (True, False):
             self.container(dag.STEPS[0], "last-try", fail)
@@ -272,7 +262,7 @@ class TestStepsInContainers:
 
     def test_a_step_that_was_reused_has_finished(self, store, capsys):
         client, _ = store
-        run = tracking.PipelineRun("reuses", "toy")
+        run = PipelineRun("reuses", "toy")
         parent = tracking.record_reuse(run, dag.STEPS[0], "0123abcd", toy.Settings())
         assert client.get_run(parent).data.params["toy.value"] == "3"
         self.container(dag.STEPS[1], "reuses")
@@ -287,7 +277,7 @@ class TestStepsInContainers:
         main(["end-run", "retried", "ingest"])
         (parent,) = runs(client, "tags.`visage.run` = 'retried' and tags.`visage.step` = 'pipeline'")
         assert parent.info.status == "FAILED"
-        with tracking.step_run(tracking.PipelineRun("retried", "toy"), dag.STEPS[0], toy.Settings(), Tracker()):
+        with tracking.step_run(PipelineRun("retried", "toy"), dag.STEPS[0], toy.Settings(), Tracker()):
             assert client.get_run(parent.info.run_id).info.status == "RUNNING"
         main(["end-run", "retried", "ingest"])
         (parent,) = runs(client, "tags.`visage.run` = 'retried' and tags.`visage.step` = 'pipeline'")
@@ -297,7 +287,7 @@ class TestStepsInContainers:
         client, _ = store
         address = "https://kubeflow.example.com/#/runs/details/linked"
         with tracking.step_run(
-            tracking.PipelineRun("linked", "toy", kubeflow=address), dag.STEPS[0], toy.Settings(), Tracker()
+            PipelineRun("linked", "toy", kubeflow=address), dag.STEPS[0], toy.Settings(), Tracker()
         ) as tracker:
             page = tracking.page_of(tracker.run_id, "https://mlflow.example.com/")
         linked = runs(client, "tags.`visage.run` = 'linked'")
@@ -312,7 +302,7 @@ class TestStepsInContainers:
 
 def test_the_parent_says_by_which_command_and_a_setting_that_it_has_stays(store):
     client, _ = store
-    pipeline_run = tracking.PipelineRun("told", "toy", command="visage run --recipe toy --set toy.value=3")
+    pipeline_run = PipelineRun("told", "toy", command="visage run --recipe toy --set toy.value=3")
     for value in (3, 4):
         with tracking.step_run(pipeline_run, toy.STEPS[0], toy.Settings(toy=toy.ToySettings(value=value)), Tracker()):
             pass

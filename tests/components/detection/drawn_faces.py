@@ -25,6 +25,6 @@ def group(*places: tuple[int, int], size: tuple[int, int] = (1000, 600)) -> Imag
 
 
 def jpeg(photo: Image.Image) -> bytes:
-    held = io.BytesIO()
-    photo.save(held, "JPEG", quality=92)
-    return held.getvalue()
+    file = io.BytesIO()
+    photo.save(file, "JPEG", quality=92)
+    return file.getvalue()

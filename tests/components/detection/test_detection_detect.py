@@ -18,11 +18,11 @@ def find(request):
 class TestDetectors:
     def test_every_face_is_found_once_and_where_it_is(self, find):
         places = [(40, 60), (380, 300), (720, 20)]
-        found = sorted(find(group(*places)), key=lambda held: held.left)
+        found = sorted(find(group(*places)), key=lambda face: face.left)
         assert len(found) == 3
-        for held, (left, top) in zip(found, places, strict=True):
-            assert left <= held.left < held.right <= left + 240 and top <= held.top < held.bottom <= top + 240
-            assert held.right - held.left > 80 and 0.5 <= held.score <= 1
+        for face, (left, top) in zip(found, places, strict=True):
+            assert left <= face.left < face.right <= left + 240 and top <= face.top < face.bottom <= top + 240
+            assert face.right - face.left > 80 and 0.5 <= face.score <= 1
 
     def test_no_face_is_found_where_there_is_none(self, find):
         noise = np.random.default_rng(1).integers(0, 255, (300, 400, 3), np.uint8)
@@ -33,8 +33,8 @@ class TestDetectors:
         assert find(Image.new("RGB", size)) == []
 
     def test_a_large_photo_gives_boxes_in_its_own_pixels(self, find):
-        (held,) = find(group((380, 200)).resize((4000, 2400)))
-        assert 1520 <= held.left < held.right <= 2480 and 800 <= held.top < held.bottom <= 1760
+        (face,) = find(group((380, 200)).resize((4000, 2400)))
+        assert 1520 <= face.left < face.right <= 2480 and 800 <= face.top < face.bottom <= 1760
 
     def test_the_same_photo_gives_the_same_boxes_whatever_was_seen_before_and_on_however_many_threads(self, find):
         photo = group((40, 60), (720, 20))
@@ -56,23 +56,23 @@ class TestDetectors:
 
     @pytest.mark.parametrize("side", [48, 240, 640, 1500])
     def test_a_face_that_fills_the_photo_is_found_at_any_size(self, find, side):
-        (held,) = find(portrait().crop((70, 70, 170, 170)).resize((side, side)))
-        assert held.right - held.left > 0.4 * side
+        (face,) = find(portrait().crop((70, 70, 170, 170)).resize((side, side)))
+        assert face.right - face.left > 0.4 * side
 
     def test_a_face_brings_its_eyes_nose_and_mouth(self, find):
-        (held,) = find(group((380, 200)).resize((2000, 1200)))
-        right_eye, left_eye, nose, right_mouth, left_mouth = held.landmarks
-        assert held.left < right_eye[0] < nose[0] < left_eye[0] < held.right
+        (face,) = find(group((380, 200)).resize((2000, 1200)))
+        right_eye, left_eye, nose, right_mouth, left_mouth = face.landmarks
+        assert face.left < right_eye[0] < nose[0] < left_eye[0] < face.right
         assert right_mouth[0] < left_mouth[0]
-        assert held.top < max(right_eye[1], left_eye[1]) < nose[1] < min(right_mouth[1], left_mouth[1]) < held.bottom
+        assert face.top < max(right_eye[1], left_eye[1]) < nose[1] < min(right_mouth[1], left_mouth[1]) < face.bottom
 
     def test_a_higher_threshold_finds_fewer(self):
         assert detector("fast", 0.99)(group((40, 60))) == []
 
     def test_the_thorough_one_finds_a_face_cut_in_half_and_says_where_its_other_half_would_be(self):
         photo = group((380, 200)).crop((490, 0, 1000, 600))
-        (held,) = detector("thorough", 0.85)(photo)
-        assert held.left < -20 < 20 < held.right
+        (face,) = detector("thorough", 0.85)(photo)
+        assert face.left < -20 < 20 < face.right
         assert detector("fast", 0.85)(photo) == []
 
     def test_the_thorough_one_finds_smaller_faces(self):
@@ -97,7 +97,7 @@ class TestRealPhotos:
     def test_as_many_faces_are_found_as_there_are_and_none_on_the_banner(self, photos, find):
         for row, photo in photos:
             there = int(row["faces"])
-            found = sum(min(held.right - held.left, held.bottom - held.top) >= 20 for held in find(photo))
+            found = sum(min(face.right - face.left, face.bottom - face.top) >= 20 for face in find(photo))
             if there == 7:
                 # Of the selfie the fast one may miss the face that the edge cuts in half.
                 assert found in (6, 7), row["path"]

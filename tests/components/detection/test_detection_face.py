@@ -78,12 +78,12 @@ class TestTheFaceOnAPhotoThatStandsTurned:
         back = TURNS[turn]
         left, top, right, bottom = (photo.transpose(back) if back is not None else photo).getbbox() or (0, 0, 0, 0)
         found = Detection(left, top, right, bottom, 0.9, ((left + 5.0, top + 9.0),))
-        held = found.turned(turn, *photo.size)
-        assert (held.left, held.top, held.right, held.bottom) == (40, 50, 100, 90)
-        assert held.turn == turn
-        (x, y) = held.landmarks[0]
+        turned = found.turned(turn, *photo.size)
+        assert (turned.left, turned.top, turned.right, turned.bottom) == (40, 50, 100, 90)
+        assert turned.turn == turn
+        (x, y) = turned.landmarks[0]
         assert (x, y) == {0: (45, 59), 90: (91, 55), 180: (95, 81), 270: (49, 85)}[turn]
 
     def test_keeps_its_turn_when_it_is_moved_and_scaled(self):
-        held = face().turned(90, 400, 300).scaled(2).moved(1, 2)
-        assert held.turn == 90 and (held.left, held.top) == (2 * (400 - 200) + 1, 2 * 100 + 2)
+        turned = face().turned(90, 400, 300).scaled(2).moved(1, 2)
+        assert turned.turn == 90 and (turned.left, turned.top) == (2 * (400 - 200) + 1, 2 * 100 + 2)

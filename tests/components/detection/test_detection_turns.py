@@ -27,26 +27,26 @@ class TestDrawnFaces:
     @pytest.mark.parametrize("turn", ALL)
     def test_on_a_turned_photo_are_found_where_they_are_and_told_to_be_turned(self, find, turn):
         photo = group((40, 60), (380, 300), (720, 20))
-        upright = sorted((held.left, held.top, held.right, held.bottom) for held in find(photo))
+        upright = sorted((face.left, face.top, face.right, face.bottom) for face in find(photo))
         found = find(photo.transpose(TURNED[turn]))
-        assert {held.turn for held in found} == {turn}
+        assert {face.turn for face in found} == {turn}
         width, height = photo.size
         again = {
-            90: lambda held: (held.top, height - held.right, held.bottom, height - held.left),
-            180: lambda held: (width - held.right, height - held.bottom, width - held.left, height - held.top),
-            270: lambda held: (width - held.bottom, held.left, width - held.top, held.right),
+            90: lambda face: (face.top, height - face.right, face.bottom, height - face.left),
+            180: lambda face: (width - face.right, height - face.bottom, width - face.left, height - face.top),
+            270: lambda face: (width - face.bottom, face.left, width - face.top, face.right),
         }[turn]
         np.testing.assert_allclose(sorted(map(again, found)), upright, atol=4)
 
     def test_upright_are_found_as_without_turns(self, kind, find):
         photo = group((40, 60), (720, 20))
         assert find(photo) == detector(kind, None)(photo)
-        assert {held.turn for held in find(photo)} == {0}
+        assert {face.turn for face in find(photo)} == {0}
 
     def test_are_sought_in_those_turns_only_that_are_named(self, kind):
         photo = group((40, 60), (380, 300)).transpose(TURNED[90])
-        assert {held.turn for held in detector(kind, None, (90,))(photo)} == {90}
-        assert 90 not in {held.turn for held in detector(kind, None, (180, 270))(photo)}
+        assert {face.turn for face in detector(kind, None, (90,))(photo)} == {90}
+        assert 90 not in {face.turn for face in detector(kind, None, (180, 270))(photo)}
 
     def test_are_none_where_there_are_none(self, find):
         noise = np.random.default_rng(1).integers(0, 255, (300, 400, 3), np.uint8)
@@ -57,15 +57,15 @@ class TestDrawnFaces:
         assert list(find(Image.new("RGB", size))) == []
 
     def test_on_a_large_turned_photo_are_given_in_its_own_pixels(self, find):
-        (held,) = find(group((380, 200)).resize((4000, 2400)).transpose(TURNED[90]))
-        assert held.turn == 90
-        assert 2400 - 1760 <= held.left < held.right <= 2400 - 800 and 1520 <= held.top < held.bottom <= 2480
+        (face,) = find(group((380, 200)).resize((4000, 2400)).transpose(TURNED[90]))
+        assert face.turn == 90
+        assert 2400 - 1760 <= face.left < face.right <= 2400 - 800 and 1520 <= face.top < face.bottom <= 2480
 
     def test_are_many_on_a_turned_photo_of_many(self):
         places = [(left, top) for left in range(0, 2640, 240) for top in range(0, 2400, 240)]
         crowd = group(*places, size=(2640, 2400)).transpose(TURNED[180])
         found = detector("thorough", None, ALL)(crowd)
-        assert len(found) == len(places) and {held.turn for held in found} == {180}
+        assert len(found) == len(places) and {face.turn for face in found} == {180}
 
 
 @needs_photos
@@ -88,5 +88,5 @@ class TestRealPhotos:
         plain, find = detector("fast", None), detector("fast", None, ALL)
         for row, photo in photos:
             found = find(photo.transpose(TURNED[turn]))
-            assert {held.turn for held in found} <= {turn}, row["path"]
+            assert {face.turn for face in found} <= {turn}, row["path"]
             assert len(found) == len(plain(photo)), row["path"]

@@ -6,17 +6,17 @@ import pytest
 
 from components.ingest.duplicates import keep_one, keep_one_split, settled
 from components.ingest.face_tables import faces_of, table_of
-from components.ingest.faces import TakenFace, row_of
+from components.ingest.faces import ExtractedFace, row_of
 from schemas.record import FaceRecord
 
 
-def face(path: str, row: int = 0, split: str = "train", **labels: Any) -> TakenFace:
+def face(path: str, row: int = 0, split: str = "train", **labels: Any) -> ExtractedFace:
     known: dict[str, Any] = {"age": 30, "gender": "male"} | labels
     record = FaceRecord(row=row, source="set", path=path, person=f"set:{path}", **known)
-    return TakenFace(record, split, 0, "ab", "", b"pixels", 10, 10, "file", 0, 10, 0)
+    return ExtractedFace(record, split, 0, "ab", "", b"pixels", 10, 10, "file", 0, 10, 0)
 
 
-def one_kept(*faces: TakenFace, tolerance: int = 0) -> tuple[str | None, list[str]]:
+def one_kept(*faces: ExtractedFace, tolerance: int = 0) -> tuple[str | None, list[str]]:
     """Path of the kept row, and the reasons of the others by path."""
     kept_faces, rejects = keep_one(faces, tolerance)
     assert keep_one(reversed(faces), tolerance)[0] == kept_faces, "which row is kept must not hang on the order"

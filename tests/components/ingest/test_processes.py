@@ -48,22 +48,22 @@ def test_the_outcome_is_the_same_with_and_without(tmp_path, monkeypatch):
     source = archive.write()
     ingest(source, tmp_path / "without", "beam.workers=1")
     monkeypatch.setattr(processes, "ENOUGH", 0)
-    asked = []
+    batch_sizes = []
     real = processes.Processes.take
 
     def take(self, records):
-        asked.append(len(records))
+        batch_sizes.append(len(records))
         return real(self, records)
 
     monkeypatch.setattr(processes.Processes, "take", take)
     ingest(source, tmp_path / "with", "beam.workers=3")
-    assert sorted(asked) == [46, 256]
+    assert sorted(batch_sizes) == [46, 256]
     assert shard_bytes(tmp_path / "with") == shard_bytes(tmp_path / "without")
     assert rejects(tmp_path / "with") == rejects(tmp_path / "without")
     source = archive.fill(200, first=600).write()
     ingest(source, tmp_path / "more alone", "beam.workers=1")
     ingest(source, tmp_path / "more", "beam.workers=3", previous=tmp_path / "with")
-    assert sum(asked) == 302 + 202
+    assert sum(batch_sizes) == 302 + 202
     assert shard_bytes(tmp_path / "more") == shard_bytes(tmp_path / "more alone")
 
 
@@ -133,8 +133,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background
 from components.ingest.labels import SplitSettings
 from components.ingest.processes import Processes
 from components.photo import PhotoSettings
-held = Processes(2, ({str(source.parent)!r}, "", PhotoSettings(), SplitSettings(), {str(tmp_path)!r}))
-held.start()
+pool = Processes(2, ({str(source.parent)!r}, "", PhotoSettings(), SplitSettings(), {str(tmp_path)!r}))
+pool.start()
 print("started", flush=True)
 time.sleep(60)
 """

@@ -68,8 +68,10 @@ class TestWhatItTells:
 
     def test_where_the_whole_card_lies_as_links_that_hold_under_any_address_of_the_server(self):
         text = described()
-        assert f"(#/experiments/{'7' * 20}/models/m-{'a' * 32}/artifacts)" in text
-        assert f"(#/experiments/{'7' * 20}/runs/{'b' * 32}/artifacts)" in text
+        as_training = "?workflowType=machine_learning"
+        at = f"#/experiments/{'7' * 20}"
+        assert f"[the model's files]({at}/models/m-{'a' * 32}/artifacts{as_training})" in text
+        assert f"[evaluate's page]({at}/runs/{'b' * 32}/artifacts/evaluation/report.html{as_training})" in text
 
     def test_why_a_model_was_not_blessed(self):
         text = described(blessed=False, reasons=["age MAE 9.0 is above 8.0", "two", "three", "four", "five"])
@@ -153,7 +155,7 @@ class TestItsLength:
         assert sections(longest) == SECTIONS
         assert len(re.findall(r"^\| age: \d+ Ünï", longest, re.MULTILINE)) == 9, "three for each of three figures"
         assert "Age check for 18" in longest
-        assert longest.endswith("/artifacts).\n")
+        assert longest.endswith("shows the worst faces.\n")
         assert len(longest) <= description.LONGEST
         assert len(longest) > 0.9 * description.LONGEST, "else it could tell more"
 

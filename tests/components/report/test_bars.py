@@ -14,8 +14,8 @@ def drawn(series: dict[str, list[int]]) -> ElementTree.Element:
 
 def boxes(svg: ElementTree.Element, colour: str) -> list[tuple[float, ...]]:
     """Left, top, width and height of the bars of a colour; the last one is the legend's."""
-    held = [one for one in svg.iter(f"{SVG}rect") if one.get("fill") == colour]
-    return [tuple(float(one.attrib[name]) for name in ("x", "y", "width", "height")) for one in held][:-1]
+    rectangles = [one for one in svg.iter(f"{SVG}rect") if one.get("fill") == colour]
+    return [tuple(float(one.attrib[name]) for name in ("x", "y", "width", "height")) for one in rectangles][:-1]
 
 
 def texts(svg: ElementTree.Element) -> list[str | None]:

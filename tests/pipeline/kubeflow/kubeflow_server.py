@@ -3,12 +3,15 @@
 It keeps what it is told, in the forms of version 2 of the server's interface, and runs nothing.
 """
 
+# ruff: noqa: N802 - do_GET and its like are what http.server calls
+
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import AbstractContextManager
+from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from tests.pipeline.kubeflow import loopback
+from tests.pipeline.kubeflow.loopback import JsonRequests
 
 IDS = {"experiments": "experiment_id", "runs": "run_id", "recurringruns": "recurring_run_id"}
 LISTS = {"experiments": "experiments", "runs": "runs", "recurringruns": "recurringRuns"}
@@ -37,7 +40,7 @@ class Kubeflow(ThreadingHTTPServer):
         return list(self.kept[kind].values())
 
 
-class Requests(BaseHTTPRequestHandler):
+class Requests(JsonRequests):
     server: Kubeflow
 
     def do_GET(self):
@@ -48,11 +51,11 @@ class Requests(BaseHTTPRequestHandler):
             return self.answer({"multi_user": bool(self.server.token)})
         if kind not in IDS:
             return self.answer({}, 404)
-        asked = parse_qs(urlsplit(self.path).query)
+        query = parse_qs(urlsplit(self.path).query)
         found = self.server.all(kind)
-        for wanted in json.loads(asked["filter"][0])["predicates"] if "filter" in asked else ():
-            found = [held for held in found if held[wanted["key"]] == wanted["stringValue"]]
-        begin = int(asked.get("page_token", ["0"])[0] or 0)
+        for wanted in json.loads(query["filter"][0])["predicates"] if "filter" in query else ():
+            found = [entry for entry in found if entry[wanted["key"]] == wanted["stringValue"]]
+        begin = int(query.get("page_token", ["0"])[0] or 0)
         end = begin + self.server.page
         rest = {"next_page_token": str(end)} if end < len(found) else {}
         return self.answer({LISTS[kind]: found[begin:end], "totalSize": len(found), **rest})
@@ -67,12 +70,12 @@ class Requests(BaseHTTPRequestHandler):
         if self.server.refusal:
             return self.answer({"message": self.server.refusal}, 400)
         self.server.made += 1
-        held = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        held[IDS[kind]] = f"{kind}-{self.server.made}"
+        entry = self.body()
+        entry[IDS[kind]] = f"{kind}-{self.server.made}"
         if kind == "recurringruns":
-            held["status"] = "ENABLED"
-        self.server.kept[kind][held[IDS[kind]]] = held
-        return self.answer(held)
+            entry["status"] = "ENABLED"
+        self.server.kept[kind][entry[IDS[kind]]] = entry
+        return self.answer(entry)
 
     def do_DELETE(self):
         kind, name, _ = self.place()
@@ -88,26 +91,7 @@ class Requests(BaseHTTPRequestHandler):
     def is_stranger(self):
         return bool(self.server.token) and self.headers["Authorization"] != f"Bearer {self.server.token}"
 
-    def answer(self, body, status=200):
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
 
-    def log_message(self, *_):
-        pass
-
-
-@contextmanager
-def serving(port: int = 0) -> Iterator[Kubeflow]:
+def serving(port: int = 0) -> AbstractContextManager[Kubeflow]:
     """A server at this port of the machine, or at one that is free."""
-    with Kubeflow(port) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return loopback.serving(Kubeflow(port))

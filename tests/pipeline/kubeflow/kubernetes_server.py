@@ -3,13 +3,16 @@
 The same tests run against a real server by tests/cluster/apiserver.sh.
 """
 
+# ruff: noqa: N802 - do_GET and its like are what http.server calls
+
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from tests.pipeline.kubeflow import loopback
+from tests.pipeline.kubeflow.loopback import JsonRequests
 
 JOBS = "/apis/batch/v1/namespaces/kubeflow/jobs"
 PODS = "/api/v1/namespaces/kubeflow/pods"
@@ -43,18 +46,18 @@ class Kubernetes(ThreadingHTTPServer):
         )
 
 
-class Requests(BaseHTTPRequestHandler):
+class Requests(JsonRequests):
     server: Kubernetes
 
     def do_GET(self):
-        path, asked = self.begin()
+        path, query = self.begin()
         if path == JOBS:
             self.answer({"kind": "JobList", "apiVersion": "batch/v1", "items": list(self.server.jobs.values())})
         elif path.startswith(JOBS):
-            held = self.server.jobs.get(self.name())
-            self.answer(held) if held else self.fail(404, "not found")
+            job = self.server.jobs.get(self.name())
+            self.answer(job) if job else self.fail(404, "not found")
         elif path == PODS:
-            name, _, value = asked["labelSelector"][0].partition("=")
+            name, _, value = query["labelSelector"][0].partition("=")
             chosen = [pod for pod in self.server.pods if pod["metadata"]["labels"].get(name) == value]
             self.answer({"kind": "PodList", "apiVersion": "v1", "items": chosen})
         elif path.endswith("/log"):
@@ -79,27 +82,27 @@ class Requests(BaseHTTPRequestHandler):
     def do_PATCH(self):
         self.begin()
         change = self.body()
-        held = self.server.jobs[self.name()]
-        held["status"] |= change.get("status", {})
-        if change.get("metadata", {}).get("finalizers", ()) is None and "deletionTimestamp" in held["metadata"]:
+        job = self.server.jobs[self.name()]
+        job["status"] |= change.get("status", {})
+        if change.get("metadata", {}).get("finalizers", ()) is None and "deletionTimestamp" in job["metadata"]:
             del self.server.jobs[self.name()]
-        self.answer(held)
+        self.answer(job)
 
     def do_DELETE(self):
-        _, asked = self.begin()
+        _, query = self.begin()
         if self.name() not in self.server.jobs:
             return self.fail(404, "not found")
-        if asked["propagationPolicy"] == ["Foreground"]:
-            held = self.server.jobs[self.name()]
-            held["metadata"]["deletionTimestamp"] = datetime.now(UTC).isoformat()
-            held["metadata"]["finalizers"] = ["foregroundDeletion"]
+        if query["propagationPolicy"] == ["Foreground"]:
+            job = self.server.jobs[self.name()]
+            job["metadata"]["deletionTimestamp"] = datetime.now(UTC).isoformat()
+            job["metadata"]["finalizers"] = ["foregroundDeletion"]
         else:
             del self.server.jobs[self.name()]
         return self.answer({"kind": "Status", "apiVersion": "v1", "status": "Success"})
 
     def begin(self):
-        asked = urlsplit(self.path)
-        return asked.path, parse_qs(asked.query)
+        address = urlsplit(self.path)
+        return address.path, parse_qs(address.query)
 
     def parse_request(self):
         """Refuse, before anything is done, whoever may not, and everybody while the server is away."""
@@ -109,8 +112,8 @@ class Requests(BaseHTTPRequestHandler):
             self.server.away -= 1
             self.fail(503, "overburdened")
             return False
-        told = self.headers["Authorization"]
-        if told not in (f"Bearer {self.server.token}", f"Bearer {self.server.admin}"):
+        token = self.headers["Authorization"]
+        if token not in (f"Bearer {self.server.token}", f"Bearer {self.server.admin}"):
             self.fail(403, 'jobs.batch is forbidden: User "somebody" cannot create resource "jobs"')
             return False
         return True
@@ -118,34 +121,10 @@ class Requests(BaseHTTPRequestHandler):
     def name(self):
         return urlsplit(self.path).path.removeprefix(f"{JOBS}/").partition("/")[0]
 
-    def body(self):
-        return json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-
     def fail(self, status, message):
         self.answer({"kind": "Status", "apiVersion": "v1", "status": "Failure", "message": message}, status)
 
-    def answer(self, body, status=200):
-        self.send(json.dumps(body).encode(), "application/json", status)
 
-    def send(self, data, kind, status=200):
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_):
-        pass
-
-
-@contextmanager
-def serving() -> Iterator[Kubernetes]:
+def serving() -> AbstractContextManager[Kubernetes]:
     """A server at a free port of the machine."""
-    with Kubernetes() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    return loopback.serving(Kubernetes())

@@ -51,10 +51,10 @@ class Run:
                 "outputFile": str(disk / "tmp/kfp_outputs/output_metadata.json"),
             },
         }
-        for held in executor_input["inputs"]["artifacts"].values():
-            _copy(self._stored(held["artifacts"][0]["uri"]), self._local(disk, held["artifacts"][0]["uri"]))
-        for held in executor_input["outputs"]["artifacts"].values():
-            self._local(disk, held["artifacts"][0]["uri"]).parent.mkdir(parents=True, exist_ok=True)
+        for artifact in executor_input["inputs"]["artifacts"].values():
+            _copy(self._stored(artifact["artifacts"][0]["uri"]), self._local(disk, artifact["artifacts"][0]["uri"]))
+        for artifact in executor_input["outputs"]["artifacts"].values():
+            self._local(disk, artifact["artifacts"][0]["uri"]).parent.mkdir(parents=True, exist_ok=True)
         container = self.pipeline["deploymentSpec"]["executors"][f"exec-{name}"]["container"]
         assert container["command"] == ["visage"]
         filled = self._placeholders(executor_input, disk)
@@ -65,18 +65,18 @@ class Run:
             assert "{{$" not in argument
             arguments.append(argument)
         variables = {entry["name"]: entry["value"] for entry in container["env"]}
-        output = disk / "said"
+        output = disk / "log"
         process = preloaded.visage(arguments, self.place, {**os.environ, **self.environment, **variables}, output)
         while process.is_alive():
             if end_after and end_after in output.read_text():
                 end_after = ""
                 process.terminate()
             process.join(0.05)
-        code, said = process.exitcode, output.read_text()
+        code, log = process.exitcode, output.read_text()
         if code == 0:
             self._publish(name, executor_input, disk)
         shutil.rmtree(disk)
-        return code, said
+        return code, log
 
     def artifact(self, name: str, output: str = "artifact") -> Path:
         """Where the object store has an output of a task."""
@@ -84,11 +84,11 @@ class Run:
 
     def _publish(self, name: str, executor_input: Mapping[str, Any], disk: Path) -> None:
         file = Path(executor_input["outputs"]["outputFile"])
-        told = json.loads(file.read_text())["artifacts"] if file.exists() else {}
-        for output, held in executor_input["outputs"]["artifacts"].items():
-            _copy(self._local(disk, held["artifacts"][0]["uri"]), self.artifact(name, output))
-            if output in told:
-                [shown] = told[output]["artifacts"]
+        reported = json.loads(file.read_text())["artifacts"] if file.exists() else {}
+        for output, artifact in executor_input["outputs"]["artifacts"].items():
+            _copy(self._local(disk, artifact["artifacts"][0]["uri"]), self.artifact(name, output))
+            if output in reported:
+                [shown] = reported[output]["artifacts"]
                 assert shown["uri"] == self._uri(name, output)
                 self.metadata[name, output] = shown["metadata"]
 
@@ -112,15 +112,15 @@ class Run:
     def _outputs(self, name: str) -> dict[str, Any]:
         definitions = self.pipeline["components"][f"comp-{name}"].get("outputDefinitions", {}).get("artifacts", {})
         return {
-            output: {"artifacts": [{"name": output, "type": held["artifactType"], "uri": self._uri(name, output)}]}
-            for output, held in definitions.items()
+            output: {"artifacts": [{"name": output, "type": artifact["artifactType"], "uri": self._uri(name, output)}]}
+            for output, artifact in definitions.items()
         }
 
     def _placeholders(self, executor_input: Mapping[str, Any], disk: Path) -> dict[str, str]:
         filled = {"{{$}}": json.dumps(executor_input)}
         for side in ("inputs", "outputs"):
-            for name, held in executor_input[side]["artifacts"].items():
-                uri = held["artifacts"][0]["uri"]
+            for name, artifact in executor_input[side]["artifacts"].items():
+                uri = artifact["artifacts"][0]["uri"]
                 filled[f"{{{{$.{side}.artifacts['{name}'].uri}}}}"] = uri
                 filled[f"{{{{$.{side}.artifacts['{name}'].path}}}}"] = str(self._local(disk, uri))
         for name, value in executor_input["inputs"]["parameterValues"].items():

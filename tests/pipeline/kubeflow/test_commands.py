@@ -34,13 +34,13 @@ class Night:
     """A run of the pipeline, and what its containers said, by step; of a step that was tried again, all tries."""
 
     run: Run
-    said: dict[str, list[str]] = field(default_factory=dict)
+    logs: dict[str, list[str]] = field(default_factory=dict)
     codes: dict[str, list[int]] = field(default_factory=dict)
 
     def do(self, name: str, end_after: str = "") -> None:
-        code, said = self.run.do(name, end_after)
+        code, log = self.run.do(name, end_after)
         self.codes.setdefault(name, []).append(code)
-        self.said.setdefault(name, []).append(said)
+        self.logs.setdefault(name, []).append(log)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def first(pipeline, place):
         if name == "train":
             night.do(name, end_after="epoch 2 of 6")
         night.do(name)
-        assert night.codes[name][-1] == 0, night.said[name][-1]
+        assert night.codes[name][-1] == 0, night.logs[name][-1]
     night.do("end-run")
     return night
 
@@ -94,7 +94,7 @@ def second(pipeline, place, first):
     night = Night(Run(pipeline, place, "night-2", {}))
     for name in night.run.order():
         night.do(name)
-        assert night.codes[name] == [0], night.said[name]
+        assert night.codes[name] == [0], night.logs[name]
     night.do("end-run")
     return night
 
@@ -114,7 +114,7 @@ def files(folder: Path) -> set[str]:
 
 def test_an_evicted_training_goes_on_from_its_last_epoch_on_a_new_disk(first):
     assert first.codes["train"] == [130, 0]
-    evicted, again = first.said["train"]
+    evicted, again = first.logs["train"]
     assert "epoch 2 of 6" in evicted and "epoch 6 of 6" not in evicted
     assert "goes on after epoch" in again
     assert "epoch 1 of 6" not in again and "epoch 6 of 6" in again
@@ -122,7 +122,7 @@ def test_an_evicted_training_goes_on_from_its_last_epoch_on_a_new_disk(first):
 
 
 def test_a_second_night_on_the_same_photos_reuses_all_that_is_as_it_was(first, second, place):
-    assert [name for name in NAMES if "reused from" in second.said[name][0]] == NAMES
+    assert [name for name in NAMES if "reused from" in second.logs[name][0]] == NAMES
     for name in NAMES:
         assert read_manifest(second.run.artifact(name)) == read_manifest(first.run.artifact(name))
         assert files(second.run.artifact(name)) == files(first.run.artifact(name))
@@ -147,7 +147,7 @@ def test_kubeflow_shows_pages_figures_and_the_model(first, second):
 
 def test_the_run_in_mlflow_has_ended_and_leads_to_kubeflows_and_back(first, second, place):
     client = MlflowClient(f"sqlite:///{place}/mlflow.db")
-    [experiment] = [held.experiment_id for held in client.search_experiments() if held.name == "visage"]
+    [experiment] = [one.experiment_id for one in client.search_experiments() if one.name == "visage"]
     for night in (first, second):
         key = night.run.run_id
         assert night.codes["end-run"] == [0]
@@ -172,10 +172,10 @@ def test_a_run_of_which_a_step_failed_ends_as_failed(pipeline, place, first):
     """As whoever starts the run gives it photos that are not there."""
     run = Run(pipeline, place, "night-3", {})
     run.settings = json.loads(json.dumps(run.settings)) | {"source": {"path": str(place / "missing")}}
-    code, said = run.do("ingest")
-    assert code != 0 and "missing" in said
-    code, said = run.do("end-run")
-    assert (code, said.strip()) == (0, "night-3: FAILED")
+    code, log = run.do("ingest")
+    assert code != 0 and "missing" in log
+    code, log = run.do("end-run")
+    assert (code, log.strip()) == (0, "night-3: FAILED")
 
 
 def test_every_artifact_is_the_local_runners(first, local):
