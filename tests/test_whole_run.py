@@ -253,7 +253,7 @@ def broken(archive: Path, folder: Path, defect: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("defect", "more", "step", "told"),
+    ("defect", "more", "step", "message"),
     [
         ("no .mat", [], "ingest", ".mat"),
         ("cut short", [], "ingest", "imdb.mat"),
