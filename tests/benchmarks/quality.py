@@ -95,6 +95,13 @@ def main() -> None:
     parser.add_argument("--recipe", default="default", help="name of a recipe that comes with Visage")
     parser.add_argument("--protocol", choices=["a", "b", "classes"], default="a")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as `visage run` takes it")
+    parser.add_argument(
+        "--parts",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="of protocol b: these folds only, 1 to 5, for a run of several sittings",
+    )
     parser.add_argument("--at-once", type=int, default=1, metavar="N", help="train so many parts beside each other")
     parser.add_argument("--draw", type=int, default=0, metavar="SEED", help="of the order in which images are drawn")
     parser.add_argument("--images", type=int, help="take no more than this many images: a quick look")
@@ -107,11 +114,15 @@ def main() -> None:
     settings = recipe.load(arguments.recipe, arguments.set).of(STEP)
     faces = drawn_faces(archive(), arguments.draw)
     parts = split(faces[: arguments.images], arguments.protocol, settings.estimator.age)
+    numbers = arguments.parts or range(1, len(parts) + 1)
+    if not set(numbers) <= set(range(1, len(parts) + 1)):
+        parser.error(f"--parts: protocol {arguments.protocol} has parts 1 to {len(parts)}")
     if arguments.keep and (len(parts) > 1 or arguments.keep.exists()):
         parser.error(f"--keep {arguments.keep}: one estimator is kept, in a folder that is not there yet")
     measured = []
-    for number, part_quality in enumerate(qualities(settings, parts, arguments.at_once, arguments.keep), start=1):
-        train, test = parts[number - 1]
+    chosen = [parts[number - 1] for number in numbers]
+    part_qualities = qualities(settings, chosen, arguments.at_once, arguments.keep)
+    for number, (train, test), part_quality in zip(numbers, chosen, part_qualities, strict=True):
         measured.append(part_quality)
         part = f", part {number} of {len(parts)}" if len(parts) > 1 else ""
         print(
@@ -124,7 +135,9 @@ def main() -> None:
     figures = {f"{key}_{field.name}": value for field, value in zip(fields(Quality), rows.mean(axis=0), strict=True)}
     if len(measured) > 1:
         figures[f"{key}_mae_std"] = rows[:, 0].std(ddof=1)
-        print(f"{len(measured)} parts: MAE {rows[:, 0].mean():.2f} +- {figures[f'{key}_mae_std']:.2f} years")
+        print(
+            f"{len(measured)} of {len(parts)} parts: MAE {rows[:, 0].mean():.2f} +- {figures[f'{key}_mae_std']:.2f} years"
+        )
     print(json.dumps({name: None if np.isnan(value) else round(float(value), 4) for name, value in figures.items()}))
 
 

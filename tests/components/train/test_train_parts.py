@@ -60,7 +60,7 @@ def test_the_average_starts_at_the_weights_and_follows_them():
     np.testing.assert_array_equal(average.model.variables[0].numpy(), start)
     followed.variables[0].assign(start + 10)
     average.update(tf.constant(1000))
-    np.testing.assert_allclose(average.model.variables[0].numpy(), start + 1, rtol=1e-5)
+    np.testing.assert_allclose(average.model.variables[0].numpy(), start + 1, atol=1e-5)
 
 
 def test_the_average_of_the_first_steps_follows_closely():
@@ -69,7 +69,7 @@ def test_the_average_of_the_first_steps_follows_closely():
     start = followed.variables[0].numpy()
     followed.variables[0].assign(start + 11)
     average.update(tf.constant(1))
-    np.testing.assert_allclose(average.model.variables[0].numpy(), start + 9, rtol=1e-5)
+    np.testing.assert_allclose(average.model.variables[0].numpy(), start + 9, atol=1e-5)
 
 
 def test_a_checkpoint_brings_back_weights_and_state(tmp_path):
