@@ -74,17 +74,27 @@ def chromium() -> str:
     return program
 
 
-def look(page: Path, width: int = PHONE, *, dark: bool = False) -> RenderedPage:
-    """Open a page from its file, in a frame: a window of Chromium is 500 pixels wide at least."""
+def look(page: Path, width: int = PHONE, *, dark: bool = False, from_memory: bool = False) -> RenderedPage:
+    """Open a page from its file, in a frame: a window of Chromium is 500 pixels wide at least.
+
+    Args:
+        page: its file.
+        width: of the frame, pixels.
+        dark: whether the browser asks for dark pages.
+        from_memory: show it as MLflow does, from memory in a frame that may run scripts and no more.
+    """
     browser = chromium()
     with tempfile.TemporaryDirectory() as folder:
         looked_at = page.with_name(f".looked-at-{os.getpid()}.html")
         frame = Path(folder, "frame.html")
+        text = page.read_text().replace("</body>", _LOOK + "</body>")
+        memory = f'sandbox="allow-scripts" srcdoc="{html.escape(text)}"'
+        source = memory if from_memory else f"src='{looked_at.as_uri()}'"
         frame.write_text(
-            f"<body><pre></pre><iframe width={width} height=800 src='{looked_at.as_uri()}'></iframe><script>"
+            f"<body><pre></pre><iframe width={width} height=800 {source}></iframe><script>"
             "onmessage = event => document.querySelector('pre').textContent = JSON.stringify(event.data)</script>"
         )
-        looked_at.write_text(page.read_text().replace("</body>", _LOOK + "</body>"))
+        looked_at.write_text(text)
         try:
             completed = subprocess.run(
                 [

@@ -75,6 +75,12 @@ def test_a_page_fits_is_whole_and_asks_for_nothing(which, width, request):
     assert all(link.startswith("file:") for link in rendered.links)
 
 
+def test_a_page_that_mlflow_shows_has_no_links_to_pages_that_are_not_there(step_page):
+    assert browser.look(step_page).links
+    from_memory = browser.look(step_page, from_memory=True)
+    assert (from_memory.links, from_memory.images, from_memory.console) == ([], 31, [])
+
+
 def test_a_table_is_sorted_by_what_its_cells_mean(tmp_path):
     cells = ["10.50 (9.00 to 11.00)", "–", "1,000.00", "-2.00 (-4.00 to 0.00)", "7%", "words"]
     page.write(tmp_path / "page.html", "Sorted", [page.Table(["error"], [[cell] for cell in cells])])
