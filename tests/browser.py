@@ -91,8 +91,9 @@ def look(page: Path, width: int = PHONE, *, dark: bool = False, from_memory: boo
         memory = f'sandbox="allow-scripts" srcdoc="{html.escape(text)}"'
         source = memory if from_memory else f"src='{looked_at.as_uri()}'"
         frame.write_text(
-            f"<body><pre></pre><iframe width={width} height=800 {source}></iframe><script>"
+            "<body><pre></pre><script>"
             "onmessage = event => document.querySelector('pre').textContent = JSON.stringify(event.data)</script>"
+            f"<iframe width={width} height=800 {source}></iframe>"
         )
         looked_at.write_text(text)
         try:
@@ -104,6 +105,8 @@ def look(page: Path, width: int = PHONE, *, dark: bool = False, from_memory: boo
                     "--disable-gpu",
                     "--disable-background-networking",
                     "--disable-component-update",
+                    # The page's clock runs ahead of a frame in another process, whose message then comes too late.
+                    "--disable-features=IsolateSandboxedIframes",
                     "--enable-logging=stderr",
                     f"--user-data-dir={folder}/profile",
                     f"--window-size={width + 60},900",
