@@ -259,7 +259,10 @@ class _Csv:
             yield self._malformed(text, column_names)
 
     def _malformed(self, text: str, column_names: Sequence[str]) -> Row:
-        fields = next(csv.reader([text], delimiter=self._delimiter), [])
+        try:
+            fields = next(csv.reader([text], delimiter=self._delimiter), [])
+        except csv.Error as error:
+            return ("",) * len(column_names), f"the row cannot be taken apart ({error}). {_QUOTES}"
         values_by_column = dict(zip(self.columns, map(str.strip, fields), strict=False))
         why = f"the row has {len(fields)} fields, the table has {len(self.columns)} columns: see source.table.delimiter"
         return tuple(values_by_column.get(name, "") for name in column_names), why
@@ -274,7 +277,10 @@ def _delimiter(text: str, usual: str) -> str:
     line = next((line for line in text.splitlines() if line.strip()), "")
 
     def columns(delimiter: str) -> int:
-        return len(next(csv.reader([line], delimiter=delimiter), []))
+        try:
+            return len(next(csv.reader([line], delimiter=delimiter), []))
+        except csv.Error:  # whoever reads the first line tells it
+            return 0
 
     return max((usual, *_DELIMITERS), key=columns)
 
