@@ -13,6 +13,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, BinaryIO, Protocol
 
 from components.ingest.sources.settings import TableSettings
@@ -192,12 +193,15 @@ class _Csv:
 
     def _first_lines(self, text: str) -> tuple[list[str], list[str]]:
         lines = io.StringIO(text, newline="")
+        # The first is read strictly: it must not take the rest of the table for its last column's name.
+        first, second = (csv.reader(lines, delimiter=self._delimiter, strict=strict) for strict in (True, False))
         try:
-            # The first is read strictly: it must not take the rest of the table for its last column's name.
-            first, second = (csv.reader(lines, delimiter=self._delimiter, strict=strict) for strict in (True, False))
-            return next((line for line in first if line), []), next((line for line in second if line), [])
+            columns = next((line for line in first if line), [])
         except csv.Error as error:
             raise VisageError(f"{self._where} is not well-formed: {error}.", _QUOTES) from error
+        with suppress(csv.Error):  # a row is told where it stands
+            return columns, next((line for line in second if line), [])
+        return columns, []
 
     def rows(self, column_names: Sequence[str]) -> Iterator[Row]:
         import pyarrow
