@@ -5,12 +5,37 @@ import gzip
 import lzma
 import tarfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from components.storage.entry import Source
 
+
+class _Bzip2(bz2.BZ2File):
+    """Over damaged data it raises an EOFError; bz2 itself raises an OSError, as if the file could not be read."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        with _damage_is_no_oserror():
+            return super().read(size)
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        with _damage_is_no_oserror():
+            return super().seek(offset, whence)
+
+
+@contextmanager
+def _damage_is_no_oserror() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise EOFError(str(error)) from error
+
+
 PACKINGS: dict[bytes, Any] = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\0": "xz"}
-UNPACK: dict[str, Any] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
+UNPACK: dict[str, Any] = {"gz": gzip.open, "bz2": _Bzip2, "xz": lzma.open}
 PACKED_BY = {"gz": "gzip", "bz2": "bzip2", "xz": "xz"}
 
 _NOT_READ = {

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.photo import PhotoRejected
+from components.storage.by_name import open_files
 from components.storage.entry import Entry
 from components.storage.listing import Listing
 from components.storage.names import shown
@@ -259,6 +260,18 @@ class TestHostileArchives:
         results = outcome(path)
         assert isinstance(results["0.jpg"], bytes) and isinstance(results["1.jpg"], bytes)
         assert "the archive from here on" in results[""]
+
+    @pytest.mark.parametrize("packing", ["gz", "bz2", "xz"])
+    def test_what_comes_before_damaged_data_of_a_packed_tar_is_used(self, tmp_path, packing):
+        path = tarred(tmp_path / "a.tar", {f"{n}.jpg": os.urandom(900_000) for n in range(4)}, packing)
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2 :: 1000] = bytes(len(data[len(data) // 2 :: 1000]))
+        path.write_bytes(data)
+        results = outcome(path)
+        assert isinstance(results["0.jpg"], bytes)
+        assert "the archive from here on" in results[""]
+        with pytest.raises(VisageError, match="cannot be read to its end"):
+            open_files(str(path), MAX_BYTES)
 
     def test_a_damaged_header_in_a_tar_does_not_lose_the_rest_in_silence(self, tmp_path):
         path = tarred(tmp_path / "a.tar", {f"{n}.jpg": jpeg(n) for n in range(4)})
