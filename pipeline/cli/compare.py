@@ -53,12 +53,12 @@ def run(name: str, versions: list[str], examples: Path | None, out: Path | None,
 
     compared = comparison.compare([first, second], ingest)
     console = Console()
-    console.print(f"{compared.faces:,} test faces of {ingest}", highlight=False, soft_wrap=True)
+    console.print(f"{compared.faces:,} test faces of {ingest}", highlight=False, markup=False, soft_wrap=True)
     console.print(_figures(compared, str(first), str(second)))
     console.print(_disagreements(compared.disagreements(_MAX_FACES), str(first), str(second)))
     if out:
         comparison.write(out, compared)
-        console.print(str(out), highlight=False, soft_wrap=True)
+        console.print(str(out), highlight=False, markup=False, soft_wrap=True)
 
 
 def _newest_examples(root: Path) -> Path:

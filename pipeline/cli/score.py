@@ -105,9 +105,9 @@ def run(recipe: Recipe, out: str | None, root: Path) -> None:
     manifest = job.at_url() if is_remote(out) else job.in_folder()
     for name, value in manifest.counts.items():
         text = f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if isinstance(value, float) else value
-        console.print(f"  {name.replace('_', ' '):<18} {text}", highlight=False)
+        console.print(f"  {name.replace('_', ' '):<18} {text}", highlight=False, markup=False)
     for name in ("scores", "summary.html"):
-        console.print(joined(out, name), highlight=False, soft_wrap=True)
+        console.print(joined(out, name), highlight=False, markup=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ class _Job:
             )
         else:
             return False
-        self.console.print(f"{self.out}: {message}", highlight=False, soft_wrap=True)
+        self.console.print(f"{self.out}: {message}", highlight=False, markup=False, soft_wrap=True)
         return is_done
 
     @contextmanager
@@ -235,9 +235,9 @@ def _score_one_photo(console: Console, settings: Settings) -> None:
     with tempfile.TemporaryDirectory(prefix="visage-") as folder:
         faces, rejects = one_photo.score(settings.score, Path(folder))
     for reject in rejects:
-        console.print(f"{photos[0]}: {reject.reason}: {reject.detail}", highlight=False)
+        console.print(f"{photos[0]}: {reject.reason}: {reject.detail}", highlight=False, markup=False)
     if faces and not faces[0]["face_count"]:
-        console.print(f"{photos[0]}: no face found", highlight=False)
+        console.print(f"{photos[0]}: no face found", highlight=False, markup=False)
     elif faces:
         _table(console, faces)
 

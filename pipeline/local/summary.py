@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipeline.local import run_page
@@ -27,7 +28,7 @@ def show(console: Console, outcome: Outcome, root: Path) -> None:
     _show_model(console, registered, metrics)
     _show_scores(console, outcome)
     console.print(f"[bold]Page[/]    {run_page.address(root)}", highlight=False, soft_wrap=True)
-    console.print(f"[bold]MLflow[/]  {_ui_command(root)}", highlight=False, soft_wrap=True)
+    console.print(f"[bold]MLflow[/]  {escape(_ui_command(root))}", highlight=False, soft_wrap=True)
     reused = len(outcome.reused)
     steps = len(outcome.artifacts)
     console.print(f"\n{steps} steps, {reused} reused, {outcome.seconds:.1f} s", highlight=False)
@@ -89,7 +90,9 @@ def _show_scores(console: Console, outcome: Outcome) -> None:
         console.print(f"[bold]Scores[/]  none: {outcome.skipped['score']}", highlight=False)
         return
     console.print(f"[bold]Scores[/]  {_scored(_read(outcome, 'score', 'summary.json'))}", highlight=False)
-    console.print(f"        {_from_here(outcome.artifacts['score'] / 'scores')}", highlight=False, soft_wrap=True)
+    console.print(
+        f"        {_from_here(outcome.artifacts['score'] / 'scores')}", highlight=False, markup=False, soft_wrap=True
+    )
 
 
 def _paragraph(console: Console, text: str) -> None:

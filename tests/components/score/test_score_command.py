@@ -38,6 +38,14 @@ class TestOnePhoto:
         rows, rejects = one_photo.score(ScoreSettings(photos=(str(photo),), model=model), tmp_path / "one")
         assert rows == [] and [reject.reason for reject in rejects] == ["photo_unreadable"]
 
+    def test_its_path_is_printed_as_it_is_though_it_looks_like_markup(self, two_versions, tmp_path, capsys):
+        photo = tmp_path / "album[" / "1900]" / "scan[front].jpg"
+        photo.parent.mkdir(parents=True)
+        photo.write_bytes(jpeg(3)[:200])
+        chosen = [f"score.photos={json.dumps([str(photo)])}", "score.model=visage@champion"]
+        score.run(recipe.load("default", chosen), None, tmp_path)
+        assert f"{photo}: photo_unreadable" in capsys.readouterr().out.replace("\n", "")
+
     def test_an_archive_of_several_wants_a_folder(self, model, tmp_path):
         archive = zipped(tmp_path / "some.zip", {"1.jpg": jpeg(1), "2.jpg": jpeg(2)})
         with pytest.raises(VisageError, match="Where shall their scores go") as raised:
