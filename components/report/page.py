@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from components.storage.names import shown
 from schemas.redaction import redact
 
 if TYPE_CHECKING:
@@ -145,8 +146,8 @@ def write(path: Path, title: str, blocks: Iterable[Block], surround: Surround = 
 
 
 def render(template: str, **variables: Any) -> str:
-    """A template of this package, filled in."""
-    return _environment().get_template(template).render(**variables)
+    """A template of this package, filled in; bytes of a path that are not UTF-8 are written as backslash, x and two digits."""
+    return shown(_environment().get_template(template).render(**variables))
 
 
 def png(figure: Any) -> bytes:

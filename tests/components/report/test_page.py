@@ -1,6 +1,7 @@
 """Pages that stand by themselves."""
 
 import io
+import os
 import re
 from xml.etree import ElementTree
 
@@ -32,6 +33,10 @@ def test_every_text_is_escaped(tmp_path):
     )
     assert "<script>alert" not in text and 'onerror="' not in text
     assert "<title>A &amp; B</title>" in text
+
+
+def test_a_path_that_is_not_utf8_is_shown_as_it_can_be_written(tmp_path):
+    assert r"/photos/caf\xe9" in written(tmp_path, page.Paragraph(os.fsdecode(b"/photos/caf\xe9")))
 
 
 def test_numbers_are_set_to_the_right_and_nothing_is_a_dash(tmp_path):
