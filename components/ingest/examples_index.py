@@ -91,7 +91,9 @@ def known_faces(folder: Path, made_by: str) -> Iterator[pa.Table]:
     """
     for listing in (LISTING, LISTING_LEFT_OUT):
         with suppress(OSError, pa.ArrowInvalid):
-            if (pq.read_schema(folder / listing).metadata or {}).get(b"making") == made_by.encode():
+            schema = pq.read_schema(folder / listing)
+            is_made_so = (schema.metadata or {}).get(b"making") == made_by.encode()
+            if is_made_so and set(LISTED.names) <= set(schema.names):  # another Visage may have listed less
                 yield from (_still_there(folder, listed) for listed in read_parts(folder / listing, LISTED.names))
 
 

@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
@@ -188,7 +189,7 @@ def test_faces_that_were_not_turned_are_not_used_where_they_are_to_be(decoded, t
     assert shard_bytes(tmp_path / "again") == shard_bytes(tmp_path / "turned")
 
 
-@pytest.mark.parametrize("damage", ["shard", "listing", "no listing"])
+@pytest.mark.parametrize("damage", ["shard", "listing", "no listing", "older listing"])
 def test_a_damaged_artifact_costs_time_and_nothing_else(first, source, decoded, tmp_path, damage):
     broken = tmp_path / "broken"
     shutil.copytree(first[1], broken)
@@ -197,6 +198,9 @@ def test_a_damaged_artifact_costs_time_and_nothing_else(first, source, decoded, 
             file.write_bytes(file.read_bytes()[:-20_000])
     elif damage == "listing":
         (broken / "examples.parquet").write_bytes(b"PAR1 no parquet")
+    elif damage == "older listing":  # of a Visage that did not list a column
+        listed = pq.read_table(broken / "examples.parquet")
+        pq.write_table(listed.drop(["version"]), broken / "examples.parquet")
     else:
         (broken / "examples.parquet").unlink()
     ingest(source.write(), tmp_path / "out", previous=broken)
