@@ -118,7 +118,7 @@ def test_what_is_no_picture_costs_only_its_own_row(served):
     assert answer["reject"][0].startswith("not_a_photo: not base64")
     assert answer["reject"][1].startswith("not_a_photo")
     assert answer["reject"][3].startswith("photo_missing")
-    assert answer["reject"][4].startswith("not_a_photo: not base64")  # letters beyond ASCII are another error of Python's
+    assert answer["reject"][4].startswith("not_a_photo: not base64")
     assert pd.isna(answer["reject"][2]) and answer["age"].isna().tolist() == [True, True, False, True, True]
     assert pd.isna(answer["gender"][0])
 
