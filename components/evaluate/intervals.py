@@ -155,7 +155,10 @@ def _share_differences(gaps: np.ndarray, persons: np.ndarray) -> list[Difference
     low, high = tango(
         (gaps > 0).mean(axis=0), (gaps < 0).mean(axis=0), _effective((gaps**2).mean(axis=0) - values**2, sums, faces)
     )
-    return [Difference(*map(float, figures), faces, len(codes)) for figures in zip(values, low, high, strict=True)]
+    return [
+        Difference(float(value), float(least), float(most), faces, len(codes))
+        for value, least, most in zip(values, low, high, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
