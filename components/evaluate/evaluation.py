@@ -123,7 +123,12 @@ def _measure(
     )
     constant = baseline.predictions(faces)
     rows = slices.rows(
-        test_slices, faces, by_slice, {"baseline": constant} | others, settings.blessing.min_slice_examples
+        test_slices,
+        faces,
+        by_slice,
+        {"baseline": constant} | others,
+        settings.blessing.min_slice_examples,
+        champion["differences"] if champion else (),
     )
     of_baseline = metrics.figures(constant)
     return {

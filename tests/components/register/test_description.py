@@ -94,6 +94,9 @@ class TestSlices:
     def test_groups_too_small_to_judge_are_not_among_them(self):
         assert "| age: tiny" not in described(slices=[group("tiny", 40, judged=False), group("old", 9)])
         assert "No group of the test split has enough faces" in described(slices=[group("tiny", 40, judged=False)])
+        few_ages = group("few ages", 40, judged=True, judged_by=["gender_accuracy"])
+        told = described(slices=[few_ages, *(group(f"old {age}", age, gender_accuracy=0.8) for age in (7, 8, 9))])
+        assert "few ages" not in told, "one face of known age does not make a group the worst"
 
     def test_a_figure_that_no_group_has_gets_no_column(self):
         assert "age class right" not in described(slices=[group("old", 9)])
