@@ -91,7 +91,7 @@ def _blocks(metrics: Mapping[str, Any], origin: card.Origin, location: CardLocat
     if len(reasons) > _REASONS:
         reasons = [*reasons[:_REASONS], f"and {len(reasons) - _REASONS:,} more"]
     return [
-        page.Paragraph(card.PURPOSE),
+        page.Paragraph(card.purpose(origin.estimator)),
         page.Paragraph("**Blessed.**" if metrics.get("blessed") else "**Not blessed.**"),
         page.Bullets(reasons),
         page.Heading("Intended use"),

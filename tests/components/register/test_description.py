@@ -66,6 +66,26 @@ class TestWhatItTells:
         assert "`visage run`" in text
         assert "…" not in text
 
+    @pytest.mark.parametrize(
+        ("estimator", "purpose"),
+        [
+            (
+                {},
+                "age (a distribution over 0 to 100 years, given as expected value, spread and 90 % interval) and gender",
+            ),
+            ({"gender": {"head": "none"}, "age": {"lowest": 1}}, "age (a distribution over 1 to 100 years, given as"),
+            (
+                {"age": {"head": "regression", "loss": "squared_error"}},
+                "age (in years, with spread and 90 % interval) and",
+            ),
+            ({"age": {"edges": [30, 50]}}, "one of 3 age classes from 0 to 100 years and gender from"),
+        ],
+    )
+    def test_what_this_very_model_tells(self, estimator, purpose):
+        first = described(made_of=origin(estimator=estimator)).splitlines()[0]
+        assert first.startswith(f"Estimates {purpose}") and first.endswith(" from a photograph of one face.")
+        assert ("gender" in first) == ("gender" not in estimator)
+
     def test_where_the_whole_card_lies_as_links_that_hold_under_any_address_of_the_server(self):
         text = described()
         as_training = "?workflowType=machine_learning"
