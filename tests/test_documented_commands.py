@@ -134,7 +134,8 @@ RULES = (
     Rule(r"visage schema infer .*", says="proposed.pbtxt"),
     Rule(
         r"visage schema (diff|approve) .*",
-        r"visage schema infer artifacts/ingest --out proposed.pbtxt && cp proposed.pbtxt own.pbtxt && \g<0> --schema own.pbtxt",
+        r"([ -e proposed.pbtxt ] || visage schema infer artifacts/ingest --out proposed.pbtxt) && "
+        r"cp proposed.pbtxt own.pbtxt && \g<0> --schema own.pbtxt",
         "there must be a proposal, and the project keeps its schema",
         says="asks for the same as own.pbtxt",
     ),

@@ -1,5 +1,6 @@
 """Metrics on their way to MLflow: the step never waits for the server, and what the server has is neither less nor twice."""
 
+import shutil
 import threading
 
 import pytest
@@ -31,11 +32,9 @@ class Away(MlflowClient):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(tmp_path_factory, empty_registry):
     root = tmp_path_factory.mktemp("root")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", tracking.local_store(root))
-        mlflow_server.client()
+    shutil.copyfile(empty_registry, root / "mlflow.db")
     return tracking.local_store(root)
 
 

@@ -5,6 +5,7 @@ The hosts are processes on loopback that are given what the Job gives its pods.
 
 import json
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -195,7 +196,10 @@ class Hosts:
 
 
 @pytest.mark.slow
-def test_the_train_step_of_the_pipeline_has_two_hosts_train_and_takes_what_they_made(tmp_path, monkeypatch):
+def test_the_train_step_of_the_pipeline_has_two_hosts_train_and_takes_what_they_made(
+    tmp_path, monkeypatch, empty_registry
+):
+    shutil.copyfile(empty_registry, tmp_path / "mlflow.db")
     draw_archive(tmp_path / "photos", photos=200, seed=3)
     changed = [f"source.path={tmp_path / 'photos'}", "score.photos=[]", "train.epochs=1", "train.average=0"]
     profile = {
