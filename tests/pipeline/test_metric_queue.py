@@ -88,7 +88,7 @@ def test_what_is_sent_again_because_the_answer_was_lost_is_there_once(client, ru
 def test_a_server_that_is_away_is_told_of_once_in_the_log(client, queue, caplog):
     queue.metric("loss", 0.5, 1)
     for _ in range(4):
-        assert client.requests.acquire(timeout=60)
+        assert client.requests.acquire(timeout=300)
     assert [record.getMessage() for record in caplog.records].count(
         f"MLflow at {mlflow_server.where()} does not answer as it should: connection refused "
         "The figures are kept, and sent when it does."

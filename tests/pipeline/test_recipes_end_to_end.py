@@ -48,6 +48,7 @@ a regression. The demo's way from photos to scores is described by test_whole_ru
 
 FIVE_POOLINGS = ["estimator.size=96"]
 PUBLISHED = ["estimator.backbone.weights=none"]
+SMALL_BACKBONE = "estimator.backbone={kind: stack, layers: [{filters: 8, pool: 4}]}"
 NARROW = ["estimator.trunk.dense=[32]"]
 FURTHER = {
     "age_class_augmented": FIVE_POOLINGS,
@@ -55,13 +56,15 @@ FURTHER = {
     "age_class_regularised": FIVE_POOLINGS,
     "age_class_vgg16_frozen": PUBLISHED,
     "age_class_vgg16_trainable": PUBLISHED,
-    "dex": PUBLISHED + NARROW,
-    "dex_ensemble": [*PUBLISHED, *NARROW, "ingest.split.folds=2", "train.folds=2"],
+    "dex_ensemble": [SMALL_BACKBONE, *NARROW, "ingest.split.folds=2", "train.folds=2"],
     "face2age_vgg16": PUBLISHED + NARROW,
-    "faceres_mobilenet": PUBLISHED,
+    "faceres_mobilenet": [*PUBLISHED, "train.average=0"],
     "strong": [*PUBLISHED, "estimator.backbone.variant=b0", "estimator.mirror=false", "train.average=0"],
 }
-"""What a recipe needs besides: weights without a network, layers that are not as wide, a size that its layers leave some of."""
+"""What a recipe needs besides: weights without a network, layers that are not as wide, a size that its layers leave some of.
+
+Of the ensemble it is the average that is tried here; its backbone is that of other recipes, which are trained with it.
+"""
 
 
 BLESSED = (

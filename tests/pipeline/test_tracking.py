@@ -178,7 +178,7 @@ class TestStepsInContainers:
     def test_two_at_once_have_one_parent(self, store, tmp_path, monkeypatch):
         client, _ = store
         draw, double = toy.STEPS[:2]
-        both = threading.Barrier(2, timeout=60)
+        both = threading.Barrier(2, timeout=300)
         parents = tracking._parents
 
         def parents_seen_together(client, experiment, key):
@@ -380,7 +380,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_run_is_waited_for(tmp_path, 
     command += ["--artifacts-destination", str(tmp_path / "files")]
 
     def served():
-        return serving(command, port, tmp_path / "server.log", within=180)
+        return serving(command, port, tmp_path / "server.log", within=500)
 
     def killed_and_started():
         with served():
@@ -393,7 +393,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_run_is_waited_for(tmp_path, 
     up, done = threading.Event(), threading.Event()
     server = threading.Thread(target=killed_and_started)
     server.start()
-    assert up.wait(timeout=180)
+    assert up.wait(timeout=500)
     try:
         outcome = run(tmp_path / "root", seconds={"double": 3})
         client = MlflowClient(f"http://127.0.0.1:{port}")

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 def server(tmp_path_factory):
     port = free_port()
     command = [sys.executable, "-m", "apache_beam.runners.portability.local_job_service_main", f"-p={port}"]
-    with serving(command, port, tmp_path_factory.mktemp("server") / "log", within=120) as server:
+    with serving(command, port, tmp_path_factory.mktemp("server") / "log", within=500) as server:
         yield server
 
 

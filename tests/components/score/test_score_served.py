@@ -105,7 +105,7 @@ def test_the_command_line_gives_them_too(scored, registered, tmp_path):
     pd.DataFrame({"image": encoded(photos)}).to_csv(tmp_path / "photos.csv", index=False)
     command = [sys.executable, "-m", "mlflow", "models", "predict", "-m", "models:/visage/1", "--env-manager", "local"]
     command += ["-i", "photos.csv", "-o", "answer.json", "-t", "csv"]
-    subprocess.run(command, env=environment(registered), cwd=tmp_path, check=True, capture_output=True, timeout=300)
+    subprocess.run(command, env=environment(registered), cwd=tmp_path, check=True, capture_output=True, timeout=500)
     assert_same(json.loads((tmp_path / "answer.json").read_text())["predictions"], rows)
 
 

@@ -187,7 +187,7 @@ class Hosts:
     def end(self) -> None:
         try:
             for process in self.processes:
-                process.join(300)
+                process.join(500)
         finally:
             for process in self.processes:
                 preloaded.kill(process)
@@ -222,11 +222,11 @@ def test_the_train_step_of_the_pipeline_has_two_hosts_train_and_takes_what_they_
         try:
             Hosts(job, tmp_path).end()
             cluster.complete(job.metadata.name)
-            step.join(300)
+            step.join(500)
             assert cluster.all() == []
         finally:
             cluster.remove_all()
-            step.join(300)
+            step.join(500)
     ((code, output),) = results
     assert code == 0, output
     assert f"started the Job {job.metadata.name}" in output
