@@ -63,6 +63,7 @@ def kill(process: Any) -> None:
     """Kill -9 a process that was started here, with all that it has started itself."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    process.kill()  # it may not have come as far as having a group of its own
     process.join()
 
 

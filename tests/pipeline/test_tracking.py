@@ -374,6 +374,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_run_is_waited_for(tmp_path, 
     port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")  # waits of 2, 4, 8, 16 and 32 seconds
+    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # several processes for what nobody asks for here
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "8")  # of 64 and 128 too, where the server starts slowly
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}"]

@@ -413,6 +413,7 @@ class TestBadInput:
         ingest = write_examples(tmp_path, train=TRAIN, test=FOUR)
         command = ["--input", "ingest", str(ingest), "--input", "train", str(write_estimator(tmp_path))]
         command += ["--out", str(tmp_path / "evaluated"), "--set", "evaluate.require_blessing=true"]
+        command += ["--set", "evaluate.blessing.fresh_process=false"]
         assert main(STEP, command) == 1
         stderr = capsys.readouterr().err
         assert "visage: The model is not blessed:\n- There are only 4 test examples, 50 are asked for." in stderr
