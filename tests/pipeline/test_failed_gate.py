@@ -30,7 +30,11 @@ def artifacts(tmp_path_factory) -> dict[str, Path]:
 
 _SPLITS = ("train", "validation", "test")
 CASES = {
-    "evaluate": (EVALUATE, ["evaluate.require_blessing=true"], {"report.html", "metrics.json", "age.png"}),
+    "evaluate": (
+        EVALUATE,
+        ["evaluate.require_blessing=true", "evaluate.blessing.fresh_process=false"],
+        {"report.html", "metrics.json", "age.png"},
+    ),
     "validate": (VALIDATE, ["validation.on_anomaly=fail"], {"report.html", "anomalies.json"}),
 }
 
