@@ -1,6 +1,6 @@
 # make env   the environment alone, in .venv, from requirements.lock
 # make run   the main job: draw the demo archive and run the whole pipeline on it
-# make test  ruff, mypy and the test suite
+# make test  ruff, mypy and the test suite (make lint, make suite: one of them)
 # make lock  renew requirements.lock from setup.py, keeping what need not change (needs uv: pip install uv)
 # make upgrade  renew all of requirements.lock
 
