@@ -133,6 +133,7 @@ class _Session:
                 self.surroundings = replace(self.surroundings, champion=champion)
             for step in self.steps:
                 self._step(step)
+            self._end("FINISHED")
         except WorkerDied as error:
             cause = f"its process was ended {error}; if not by a person, perhaps for want of memory (the system's log knows)"
             self._end("FAILED")
@@ -148,7 +149,6 @@ class _Session:
                 self.page.end(run_record.FAILED, str(error))
                 raise
             raise self._failed(error) from error
-        self._end("FINISHED")
         self.page.end(run_record.DONE)
         return self.outcome
 

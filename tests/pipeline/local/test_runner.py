@@ -16,6 +16,7 @@ from rich.console import Console
 from pipeline.local import display, runner
 from pipeline.local.display import Display
 from pipeline.local.process import WorkerProcess
+from pipeline.local.run_record import DONE, FAILED, read_all
 from pipeline.local.runner import Outcome
 from schemas.artifact import MANIFEST, read_manifest
 from schemas.error import VisageError
@@ -131,6 +132,14 @@ def test_a_step_whose_process_is_killed_is_reported_as_such(run, tmp_path):
     with pytest.raises(VisageError, match=r"total failed: its process was ended by signal 9 \(SIGKILL\)"):
         run(tmp_path, fail="total:killed")
     assert not list((tmp_path / "artifacts" / "total").glob(f"[!.]*/{MANIFEST}"))
+
+
+def test_a_run_that_fails_when_its_steps_are_done_is_one_message_and_its_page_says_so(run, tmp_path):
+    with pytest.raises(VisageError, match="MLflow at"):
+        run(tmp_path, steps=toy.NAMED_AT_LENGTH)
+    (record,) = read_all(tmp_path / "logs")
+    assert (record.state, [step.state for step in record.steps]) == (FAILED, [DONE])
+    assert "MLflow at" in record.message
 
 
 def test_two_runs_on_one_root_do_not_step_on_each_other(run, tmp_path):
