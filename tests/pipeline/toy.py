@@ -25,7 +25,7 @@ class ToySettings(Section):
     source: str = external_path("", "a file that is read")
     workers: int = runtime_only(1, "how many at once")
     fail: str = ""
-    seconds: Mapping[str, float] = Field({}, description="how long a step sleeps, by step")
+    seconds: Mapping[str, float] = runtime_only({}, "how long a step sleeps, by step")
     late: str = Field("", description="the step that tells of its progress after its end")
     nothing: bool = False
 
