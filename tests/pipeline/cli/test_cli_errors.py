@@ -63,6 +63,7 @@ WRONG = {
     ],
     "end-run": [("key none", "none"), ("key", "STEP")],
     "labels": [
+        ("--source @none --path folder --out l.csv", "'@none'"),
         ("--source none --path folder --out l.csv", "none"),
         ("--source table --path missing.csv --out l.csv", "missing.csv"),
         ("--source table --path folder --out l.csv", "folder"),
@@ -110,6 +111,7 @@ WRONG = {
         ("picture.jpg --faces none", "none"),
         ("picture.jpg --recipe none", "none"),
         ("picture.jpg --root text.txt", "text.txt"),
+        ("picture.jpg --model @champion", "pipeline-root holds no"),
     ],
     "models": [
         ("--root missing", "missing"),
