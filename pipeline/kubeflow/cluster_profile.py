@@ -17,6 +17,9 @@ from pipeline.dag import STEPS
 from schemas.error import VisageError
 from schemas.redaction import holds_secret
 
+TRAIN_FOLDERS = {"work": "/work", "tmp": "/tmp", "shared-memory": "/dev/shm"}
+"""Folders that hosts of a training have of their own, by the name of the volume."""
+
 _SIZES = {"": 1, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -232,6 +235,8 @@ class ClusterProfile(_Plain):
         for mount in mounts:
             if mounts.count(mount) > 1:
                 raise ValueError(f"two volumes or secrets are mounted at {mount}")
+            if self.train_hosts and mount in TRAIN_FOLDERS.values():
+                raise ValueError(f"hosts that train have a folder of their own at {mount}: mount it elsewhere")
         return self
 
     @model_validator(mode="after")

@@ -135,6 +135,8 @@ def test_what_is_given_on_the_command_line_goes_before_the_file():
         ("volumes: [{claim: a, mount: /data}, {claim: b, mount: /data/}]", "mounted at /data", ""),
         ("secrets: [{name: key}]", "say which variables", ""),
         ("train_hosts: 2", "train_hosts wants artifact_store", ""),
+        ("{train_hosts: 2, artifact_store: s3://x, volumes: [{claim: a, mount: /work}]}", "of their own at /work", ""),
+        ("{train_hosts: 2, artifact_store: s3://x, secrets: [{name: a, files: /tmp/}]}", "of their own at /tmp", ""),
         ("{train_hosts: -1, artifact_store: s3://x}", "train_hosts", ""),
         ("env: {AWS_SECRET_ACCESS_KEY: hunter2}", "make a credential a secret of the cluster", ""),
         ("- image", "must hold settings", ""),
