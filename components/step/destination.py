@@ -23,8 +23,8 @@ def folder_for(out: str) -> Iterator[Path]:
     """The folder in which to make the artifact that is to be `out`.
 
     That is `out` itself, or where `out` is a URL a temporary one: at the end, if all went well, its files are brought there, the
-    manifest last. Whoever sees a manifest there sees a whole artifact. An older artifact gives way to it, and stays where none was
-    made.
+    manifest last. Whoever sees a manifest there sees a whole artifact. An older artifact gives way to it; if none was made, it
+    stays.
 
     Raises:
         VisageError: the URL holds something that no step made; the store cannot be reached, or refuses.
