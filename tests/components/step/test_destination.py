@@ -30,7 +30,7 @@ def write(settings, context):
         (context.output / name).write_text(name)
     if settings.toy.fails:
         raise VisageError("no")
-    return {}
+    return {"names": 12345, "liked": True}
 
 
 STEP = Step("toy", "a toy", Settings, (), write)
@@ -45,7 +45,8 @@ def test_a_url_holds_the_artifact_and_the_next_one_takes_its_place(s3, capsys):
     out = s3.url("artifacts/toy")
     assert run(out) == 0
     assert sorted(files.file_names(out)) == ["a", "b/c", "manifest.json"]
-    assert out in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert out in printed and "  names: 12,345\n  liked: True\n" in printed
     assert run(f"{out}/", names="[d]") == 0
     assert sorted(files.file_names(out)) == ["d", "manifest.json"]
 
