@@ -88,7 +88,8 @@ def run(
         named(name, steps)
     clock = time.monotonic()
     root = root.absolute()
-    with _sole_use(root), WorkerProcess(tracking.environment(root), root / ".workers") as own:
+    environment = tracking.environment(root)
+    with _sole_use(root), WorkerProcess(environment, root / ".workers") as own:
         outcome = _Session(recipe, root, display, set(force), command, process or own, in_order(steps)).run()
     outcome.seconds = time.monotonic() - clock
     return outcome

@@ -35,6 +35,7 @@ WRONG = {
         ("--root text.txt --set source.path=folder", "text.txt"),
         ("--root text.txt/deeper --set source.path=folder", "text.txt"),
         ("--root /proc/visage --set source.path=folder", "/proc/visage"),
+        ("--root 'what?/root' --set source.path=folder", "what?/root has a ?"),
         ("--set source.path=missing --root root", "missing"),
         ("--set source.path= --root root", "source.path"),
     ],
