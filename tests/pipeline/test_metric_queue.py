@@ -113,6 +113,20 @@ def test_one_that_stays_away_is_one_message_when_the_step_is_done(queue):
         queue.flush()
 
 
+def test_an_error_that_nobody_foresaw_holds_nothing_up(client, run_id, queue, monkeypatch):
+    def broken(*arguments, **named):
+        raise RuntimeError("the client is broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "log_batch", broken)
+        queue.metric("loss", 0.5, 1)
+        with pytest.raises(VisageError, match="RuntimeError: the client is broken"):
+            queue.flush()
+    client.there.set()
+    queue.flush()
+    assert points(client, run_id, "loss") == [(1, 0.5)]
+
+
 def test_nothing_to_send_is_nothing_to_wait_for(client, queue):
     queue.flush()
     assert not client.requests.acquire(blocking=False)
