@@ -52,7 +52,7 @@ def start(tracking: str, photos: list[Path], output: Path | str, workers: int = 
     return preloaded.start(_job, arguments, photos[0].parent, os.environ, photos[0].parent / "said")
 
 
-def kill_when(process: Any, happened: Callable[[], bool], patience: float = 120) -> None:
+def kill_when(process: Any, happened: Callable[[], bool], patience: float = 600) -> None:
     """Kill -9 a process once something has happened.
 
     Raises:

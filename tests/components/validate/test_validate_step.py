@@ -392,14 +392,17 @@ class TestDrift:
         )
         assert (counts["anomalies"], counts["drift_age"], counts["drift_gender"]) == (0, 0, 0)
 
-    def test_it_is_from_what_the_champion_was_trained_on(self, reference, write_examples, job, tmp_path):
+    def test_it_is_from_what_the_champion_was_trained_on(
+        self, reference, write_examples, job, tmp_path, empty_registry
+    ):
         files = tmp_path / "champion"
         for name in ("estimator", "statistics"):
             (files / name).mkdir(parents=True)
         (files / "estimator" / "model.keras").write_bytes(b"nobody loads it here")
         shutil.copy(reference, files / "statistics" / "train.pb")
         task = job(write_examples({"train": faces(400)}))
-        with champion_of({name: files / name for name in ("estimator", "statistics")}, files) as version:
+        of_the_champion = {name: files / name for name in ("estimator", "statistics")}
+        with champion_of(of_the_champion, files, empty_registry) as version:
             counts = run(settings(), replace(task, champion=version))
             assert counts["compared_with"] == "visage/1"
             assert "train, face/age: unlike visage/1, Jensen-Shannon divergence 0." in counts["warnings"][0]
