@@ -70,7 +70,7 @@ def _now() -> str:
 
 
 def _write(note: str, job: str) -> None:
-    files.write_bytes(note, f"{job}, at work at {_now()}".encode())
+    files.write_bytes(note, f"{job}, last seen at {_now()}".encode())
 
 
 def _renew(note: str, job: str, ended: threading.Event) -> None:
@@ -96,7 +96,7 @@ def _see_that_nobody_is_at_work(url: str, folder: str, own: str) -> None:
     while time.monotonic() < until:
         time.sleep(PATIENCE / 60)
         if _notes(folder, own) != others:
-            raise VisageError(f"Another job is at work at {url}, {job}.", "Wait for it, or choose another place.")
+            raise VisageError(f"Another job is at work at {url}: {job}.", "Wait for it, or choose another place.")
     for name in others:
         files.remove(joined(folder, name))
 

@@ -113,6 +113,7 @@ def test_photos_are_found_by_listing_and_by_name_in_folders_and_archives(bucket,
             ("b/ä b.jpg", "b/ä b.jpg".encode()),
             ("c.jpg", b"packed"),
         ]
+    assert sorted(names.shown(entry.name) for entry in Listing([f"{bucket}/pho*/*"])) == ["a.jpg", "ä b.jpg"]
     by_name = open_files(photos, 1000, "")
     assert by_name.read("b/ä b.jpg") == "b/ä b.jpg".encode()
     assert by_name.version("a.jpg") and by_name.version("a.jpg") != by_name.version("b/ä b.jpg")

@@ -23,7 +23,7 @@ def test_a_second_job_is_told_who_is_at_work_and_the_first_keeps_the_place(url, 
     monkeypatch.setattr(lease, "RENEWED_EVERY", 0.01)
     with lease.lease(url) as see_that_it_is_kept:
         with (
-            pytest.raises(VisageError, match=r"Another job is at work at memory://.*, begun at .* by process \d+ of "),
+            pytest.raises(VisageError, match=r"Another job is at work at memory://.*: begun at .* by process \d+ of "),
             lease.lease(url),
         ):
             pytest.fail("both jobs hold the place")

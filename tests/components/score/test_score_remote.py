@@ -176,7 +176,7 @@ class TestScoresInABucket:
     def test_another_job_at_work_there_is_one_message(self, s3, two_versions, tmp_path, monkeypatch):
         photos, out = album(s3, "shared", 2), s3.url("shared-out")
         monkeypatch.setattr(lease, "RENEWED_EVERY", 0.01)
-        with lease.lease(out), pytest.raises(VisageError, match=f"Another job is at work at {out}, begun at"):
+        with lease.lease(out), pytest.raises(VisageError, match=f"Another job is at work at {out}: begun at"):
             command(photos, out, tmp_path)
         command(photos, out, tmp_path)
         assert sorted(files.file_names(out)) == WHOLE
