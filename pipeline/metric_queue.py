@@ -91,6 +91,9 @@ class MetricQueue:
             except VisageError as error:
                 self._note(error)
                 continue
+            except Exception as error:  # without this thread `flush` would wait for ever
+                self._note(VisageError(f"MLflow's client does not work: {type(error).__name__}: {error}."))
+                continue
             with self._changed:
                 if self._cause:
                     log.info("MLflow answers again; what was kept is being sent")

@@ -1,5 +1,6 @@
 """Metrics on their way to MLflow: the step never waits for the server, and what the server has is neither less nor twice."""
 
+import shutil
 import threading
 
 import pytest
@@ -31,11 +32,9 @@ class Away(MlflowClient):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(tmp_path_factory, empty_registry):
     root = tmp_path_factory.mktemp("root")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", tracking.local_store(root))
-        mlflow_server.client()
+    shutil.copyfile(empty_registry, root / "mlflow.db")
     return tracking.local_store(root)
 
 
@@ -101,7 +100,7 @@ def test_age_classes_may_be_called_what_mlflow_does_not_take_as_a_name(client, r
 def test_a_server_that_is_away_is_told_of_once_in_the_log(client, queue, caplog):
     queue.metric("loss", 0.5, 1)
     for _ in range(4):
-        assert client.requests.acquire(timeout=60)
+        assert client.requests.acquire(timeout=300)
     assert [record.getMessage() for record in caplog.records].count(
         f"MLflow at {mlflow_server.where()} does not answer as it should: connection refused "
         "The figures are kept, and sent when it does."
@@ -112,6 +111,20 @@ def test_one_that_stays_away_is_one_message_when_the_step_is_done(queue):
     queue.metric("loss", 0.5, 1)
     with pytest.raises(VisageError, match="connection refused"):
         queue.flush()
+
+
+def test_an_error_that_nobody_foresaw_holds_nothing_up(client, run_id, queue, monkeypatch):
+    def broken(*arguments, **named):
+        raise RuntimeError("the client is broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "log_batch", broken)
+        queue.metric("loss", 0.5, 1)
+        with pytest.raises(VisageError, match="RuntimeError: the client is broken"):
+            queue.flush()
+    client.there.set()
+    queue.flush()
+    assert points(client, run_id, "loss") == [(1, 0.5)]
 
 
 def test_nothing_to_send_is_nothing_to_wait_for(client, queue):

@@ -63,10 +63,10 @@ def evaluate(tmp_path: Path):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory) -> Iterator[Path]:
+def store(tmp_path_factory, empty_registry) -> Iterator[Path]:
     """A registry whose version 1 says 3 years too much and is champion."""
     folder = tmp_path_factory.mktemp("champion")
-    with champion_of({"estimator": write_estimator(folder, age_error=3) / "estimator"}, folder):
+    with champion_of({"estimator": write_estimator(folder, age_error=3) / "estimator"}, folder, empty_registry):
         yield folder
 
 

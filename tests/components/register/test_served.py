@@ -86,7 +86,7 @@ print(*model.predict(pandas.DataFrame({"image": rows}))["age"])
     around = os.environ | {"MLFLOW_TRACKING_URI": registered_that_turns}
     command = [sys.executable, "-P", "-c", program, "upright.jpg", "turned.jpg"]
     completed = subprocess.run(
-        command, cwd=tmp_path, env=around, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=tmp_path, env=around, capture_output=True, text=True, timeout=500, check=False
     )
     assert completed.returncode == 0, completed.stderr
     ages = [float(age) for age in completed.stdout.splitlines()[-1].split()]
@@ -176,7 +176,7 @@ print(model.predict(pandas.DataFrame({"image": [image]}))["age"][0])
     bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     command = [sys.executable, "-I", "-S", "-c", program, model]
     completed = subprocess.run(
-        command, cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=300, check=False
+        command, cwd=tmp_path, env=bare, capture_output=True, text=True, timeout=500, check=False
     )
     assert completed.returncode == 0, completed.stderr
     wanted = served.predict(pd.DataFrame({"image": [text(face(5))]}))["age"][0]

@@ -1,5 +1,7 @@
 """`visage models`: who may become champion, and what is kept of it."""
 
+import shutil
+
 import pytest
 
 from components import registry
@@ -9,9 +11,10 @@ from schemas.error import VisageError
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory) -> str:
+def address(tmp_path_factory, empty_registry) -> str:
     """A registry with version 1, blessed, 2, not blessed, and 3, of a Visage that did not say."""
     root = tmp_path_factory.mktemp("registry")
+    shutil.copyfile(empty_registry, root / "mlflow.db")
     address = f"sqlite:///{root / 'mlflow.db'}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", address)
@@ -53,6 +56,27 @@ def test_a_version_that_is_not_blessed_is_promoted_only_by_force_with_a_reason_t
     models.run("history", "visage", "", tmp_path)
     shown = capsys.readouterr().out
     assert "bad for children" in shown and shown.count("rolled back") == 2
+
+
+@pytest.mark.parametrize("action", ["rollback", "list", "history"])
+def test_a_version_that_would_not_be_looked_at_is_refused(action, tmp_path):
+    """`rollback 2` must not pass for the way to version 2."""
+    before = registry.champions("visage")
+    with pytest.raises(VisageError, match=f"{action} takes no version") as caught:
+        models.run(action, "visage", "2", tmp_path)
+    assert ("promote 2" in caught.value.hint) == (action == "rollback")
+    assert registry.champions("visage") == before
+
+
+def test_a_name_is_shown_as_it_is_written(tmp_path, capsys):
+    client().create_registered_model("[faces]")
+    client().create_model_version("[faces]", tmp_path.as_uri(), tags={"visage.recipe": "my [best].yaml"})
+    models.run("list", "[faces]", "", tmp_path)
+    assert "my [best].yaml" in capsys.readouterr().out
+    models.run("promote", "[faces]", "1", tmp_path, "[looked] through :key:", force=True)
+    assert capsys.readouterr().out == "[faces] version 1 is champion\n"
+    models.run("history", "[faces]", "", tmp_path)
+    assert "[looked] through :key:" in capsys.readouterr().out
 
 
 def test_reason_and_force_belong_to_what_changes_the_champion(tmp_path):
