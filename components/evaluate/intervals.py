@@ -244,7 +244,8 @@ def _percentiles(draws: Sequence[np.ndarray], persons: np.ndarray, value: float 
     if value is None or len(np.unique(persons)) < 2 or len(defined) < _MIN_DEFINED * len(resampled):
         return Interval(None, None)
     low, high = np.percentile(defined, [2.5, 97.5])
-    return Interval(float(low), float(high))
+    # What few faces make larger than it is, as the calibration error, is larger still in a resample: fewer faces are different.
+    return Interval(min(float(low), value), max(float(high), value))
 
 
 def share_interval(hits: np.ndarray, persons: np.ndarray) -> Interval:

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import binom
 
 from components.evaluate import intervals
+from components.evaluate.metrics import BY_NAME
 from tests.components.evaluate.predicted import table
 
 
@@ -42,6 +43,18 @@ def test_a_95_percent_interval_holds_the_truth_about_that_often():
         shares += least < 0.657 < most  # P(|N(0, 10)| <= 3)
     assert mean / 200 > 0.9
     assert shares / 200 > 0.9
+
+
+def test_an_interval_holds_its_own_figure():
+    """Of a model whose probabilities are right resamples tell larger calibration errors: of 20 test sets some left it out."""
+    for sample in range(20):
+        rng = np.random.default_rng(sample)
+        female = rng.beta(0.5, 0.5, 200)
+        faces = table(gender=np.where(rng.random(200) < female, "female", "male"), predicted_female=female)
+        faces["predicted_gender"] = np.where(female >= 0.5, "female", "male")
+        (measured,) = intervals.measure(faces, [np.arange(200)], {}, 100, 0, [BY_NAME["gender_ece"]])
+        low, high = ends(measured.intervals["gender_ece"])
+        assert low <= (measured.values["gender_ece"] or 0) <= high
 
 
 def test_a_slice_has_an_interval_of_its_own():
