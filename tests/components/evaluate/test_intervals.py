@@ -89,6 +89,7 @@ def test_differences_of_many_shares_at_once_are_those_of_one_at_a_time():
     ((one, none),) = intervals.share_differences(persons, [pairs])
     (alone,) = intervals.measure(ours, [rows], {"theirs": theirs}, 100, 0)
     assert one == alone.differences["theirs"]["gender_accuracy"]
+    assert one.discordant == (right[0] != right[1]).mean()
     low, high = ends(one)
     assert one.value is not None and low < one.value < high
     assert (none.value, none.faces) == (0, 200)
@@ -128,4 +129,4 @@ def test_shares_of_nobody_have_no_difference():
 
 def test_shares_of_one_person_have_a_difference_and_no_interval():
     one = intervals.Pairs(np.arange(2), np.array([[True], [True]]), np.array([[True], [False]]))
-    assert intervals.share_differences(np.zeros(2, int), [one]) == [[intervals.Difference(0.5, None, None, 2, 1)]]
+    assert intervals.share_differences(np.zeros(2, int), [one]) == [[intervals.Difference(0.5, None, None, 2, 1, 0.5)]]
