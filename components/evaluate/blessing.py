@@ -4,6 +4,9 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
+from components.evaluate.intervals import score_variance
 from components.evaluate.metrics import LOWER_IS_BETTER
 from components.evaluate.settings import BlessingSettings
 
@@ -179,14 +182,26 @@ def _worse(figure: str, difference: Mapping[str, Any]) -> tuple[float, Any, Any]
 
 
 def _persons_needed(difference: Mapping[str, Any], worse: float, high: float, margin: float) -> str:
-    """How many persons would tell, were the difference what it seems: intervals narrow with the root of the number."""
+    """How many persons would tell, were the difference what it seems."""
     persons, needed = difference["persons"], math.inf
     if margin > worse:
-        needed = max(persons * ((high - worse) / (margin - worse)) ** 2, persons + 1)
+        apart = difference.get("discordant")
+        wanted, present = (_variance(worse, end, apart) / (end - worse) ** 2 for end in (margin, high))
+        needed = max(persons * wanted / present, persons + 1)
     if needed > 1e7:
         return ""
     unit = 10 ** max(int(math.log10(needed)) - 1, 0)
     return f" The test set has {persons:,} persons; about {math.ceil(needed / unit) * unit:,} would tell."
+
+
+def _variance(worse: float, end: float, discordant: float | None) -> float:
+    """What an end of an interval lies apart by, squared, times the number of persons, but for a factor.
+
+    That of a mean does not depend on where the end is: its interval narrows with the root of the number.
+    """
+    if discordant is None:
+        return 1
+    return float(score_variance(*map(np.asarray, ((discordant + worse) / 2, (discordant - worse) / 2, end))))
 
 
 def _amount(figure: str, value: float) -> str:

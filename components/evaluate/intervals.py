@@ -47,6 +47,7 @@ class Difference(NamedTuple):
         high: upper end.
         faces: number of faces that both have the figure for.
         persons: number of their persons.
+        discordant: of a share: the part of the faces that only one of both has among it; else None.
     """
 
     value: float | None
@@ -54,6 +55,7 @@ class Difference(NamedTuple):
     high: float | None
     faces: int
     persons: int
+    discordant: float | None = None
 
 
 @dataclass(frozen=True)
@@ -148,16 +150,16 @@ def _share_differences(gaps: np.ndarray, persons: np.ndarray) -> list[Difference
     codes, starts = np.unique(persons[order], return_index=True)
     if not faces:
         return [Difference(None, None, None, 0, 0)] * shares
-    values = gaps.mean(axis=0)
+    values, discordant = gaps.mean(axis=0), (gaps**2).mean(axis=0)
     if len(codes) < 2:
-        return [Difference(float(value), None, None, faces, len(codes)) for value in values]
+        alone = zip(values, discordant, strict=True)
+        return [Difference(float(value), None, None, faces, len(codes), float(apart)) for value, apart in alone]
     sums = np.add.reduceat((gaps - values)[order], starts, axis=0)
-    low, high = tango(
-        (gaps > 0).mean(axis=0), (gaps < 0).mean(axis=0), _effective((gaps**2).mean(axis=0) - values**2, sums, faces)
-    )
+    effective = _effective(discordant - values**2, sums, faces)
+    low, high = tango((gaps > 0).mean(axis=0), (gaps < 0).mean(axis=0), effective)
     return [
-        Difference(float(value), float(least), float(most), faces, len(codes))
-        for value, least, most in zip(values, low, high, strict=True)
+        Difference(float(value), float(least), float(most), faces, len(codes), float(apart))
+        for value, least, most, apart in zip(values, low, high, discordant, strict=True)
     ]
 
 
@@ -244,7 +246,8 @@ def _percentiles(draws: Sequence[np.ndarray], persons: np.ndarray, value: float 
     if value is None or len(np.unique(persons)) < 2 or len(defined) < _MIN_DEFINED * len(resampled):
         return Interval(None, None)
     low, high = np.percentile(defined, [2.5, 97.5])
-    return Interval(float(low), float(high))
+    # What few faces make larger than it is, as the calibration error, is larger still in a resample: fewer faces are different.
+    return Interval(min(float(low), value), max(float(high), value))
 
 
 def share_interval(hits: np.ndarray, persons: np.ndarray) -> Interval:
@@ -300,12 +303,7 @@ def tango(ours: np.ndarray, theirs: np.ndarray, faces: np.ndarray) -> tuple[np.n
     value = ours - theirs
 
     def not_rejected(difference: np.ndarray) -> np.ndarray:
-        # The likeliest share of faces among theirs alone, were this the difference: a root of a quadratic equation.
-        linear = (2 - value) * difference - ours - theirs
-        constant = theirs * difference * (1 - difference)
-        theirs_then = (np.sqrt(np.maximum(linear**2 + 8 * constant, 0)) - linear) / 4
-        variance = 2 * theirs_then + difference * (1 - difference)
-        return faces * (value - difference) ** 2 <= _NORMAL_975**2 * variance
+        return faces * (value - difference) ** 2 <= _NORMAL_975**2 * score_variance(ours, theirs, difference)
 
     ends = []
     for farthest in (-1.0, 1.0):
@@ -320,6 +318,17 @@ def tango(ours: np.ndarray, theirs: np.ndarray, faces: np.ndarray) -> tuple[np.n
 
 _HALVINGS = 40
 """Until an end is found to a billionth."""
+
+
+def score_variance(ours: np.ndarray, theirs: np.ndarray, difference: np.ndarray) -> np.ndarray:
+    """What the difference of a single face varies by, were this the true one; arguments as those of `tango`.
+
+    With the likeliest share of faces among theirs alone that goes with it: a root of a quadratic equation.
+    """
+    linear = (2 - ours + theirs) * difference - ours - theirs
+    constant = theirs * difference * (1 - difference)
+    theirs_then = (np.sqrt(np.maximum(linear**2 + 8 * constant, 0)) - linear) / 4
+    return 2 * theirs_then + difference * (1 - difference)
 
 
 def _none(value: float) -> float | None:

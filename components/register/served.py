@@ -64,8 +64,13 @@ class FaceModel(PythonModel):
             columns = prediction_columns(self.estimator.predict_images(faces), classes.names if classes else ())
             table = table.join(pd.DataFrame(columns, index=positions))
         table = table.reindex(columns=OUTPUT).assign(reject=rejects)
-        # JSON knows null, and no NaN.
-        return table.astype(object).where(table.notna(), None) if len(positions) < len(rows) else table
+        # JSON knows null, and no NaN: where a picture is rejected, and what a model without a gender head tells of all.
+        return pd.DataFrame(
+            {
+                name: column.astype(object).where(column.notna(), None) if column.isna().any() else column
+                for name, column in table.items()
+            }
+        )
 
 
 OUTPUT = ("age", "age_std", "age_low", "age_high", "age_class", "gender", "gender_probability")

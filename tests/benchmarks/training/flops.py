@@ -1,6 +1,7 @@
 """What a network computes, and what cards can."""
 
 import math
+import re
 
 import keras
 
@@ -20,13 +21,13 @@ PEAKS = {
 """FLOP/s by what the card is called: with 16-bit floats, and with float32, for which XLA takes TF32 where the card has it.
 
 Dense, with float32 sums; from NVIDIA's data sheet of each card (those tell twice as much from Ampere on: with sparsity). A longer
-name stands before the one it begins with.
+name stands before the one it begins with; an A10G is no A10, nor an RTX A1000 an A100.
 """
 
 
 def peak(card: str, precision: str) -> float | None:
     """Of a card by its name, in FLOP/s; None for one that is not in the table."""
-    peaks = next((both for name, both in PEAKS.items() if name in card), None)
+    peaks = next((both for name, both in PEAKS.items() if re.search(rf"\b{name}\b", card)), None)
     return peaks[precision == "float32"] if peaks else None
 
 

@@ -78,7 +78,10 @@ def test_the_peak_is_that_of_the_card_and_the_precision():
     assert flops.peak("NVIDIA H100 80GB HBM3", "bfloat16") == 989e12
     assert flops.peak("NVIDIA H100 PCIe", "bfloat16") == 756e12
     assert flops.peak("NVIDIA L40S", "float32") == 183e12
-    assert flops.peak("NVIDIA GeForce GTX 1080", "float32") is None
+    assert flops.peak("NVIDIA A100-SXM4-80GB", "bfloat16") == 312e12
+    assert flops.peak("NVIDIA A10", "bfloat16") == 125e12
+    for other in ("NVIDIA GeForce GTX 1080", "NVIDIA A10G", "NVIDIA RTX A1000"):
+        assert flops.peak(other, "float32") is None, other
 
 
 @pytest.mark.slow

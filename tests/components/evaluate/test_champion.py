@@ -153,6 +153,7 @@ class TestMargin:
         (reason,) = metrics["reasons"]
         assert "too small to judge whether the share of right genders of 87.5% is as good as the 87.5% of" in reason
         assert "may be worse by up to 8.8 points" in reason, "both are wrong about the same faces, but these are forty"
+        assert "about 45 would tell" in reason, "an end z² / (n + z²) of 8 points has 44.2 persons"
 
 
 class TestManySmallSteps:

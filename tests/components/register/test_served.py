@@ -13,14 +13,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from fastapi.testclient import TestClient
-from mlflow.pyfunc import scoring_server
+from mlflow.pyfunc import PythonModelContext, scoring_server
 from PIL import Image
 
 from components import registry
 from components.detection.yunet import WEIGHTS
 from components.estimator import saved
 from components.photo import PhotoSettings, crop_face, open_photo
+from components.register.served import FaceModel
 from tests.components.detection.drawn_faces import jpeg, portrait
+from tests.components.evaluate.made_up import write_estimator
 from tests.components.register.installed import install
 
 
@@ -121,6 +123,20 @@ def test_what_is_no_picture_costs_only_its_own_row(served):
     assert answer["reject"][4].startswith("not_a_photo: not base64")
     assert pd.isna(answer["reject"][2]) and answer["age"].isna().tolist() == [True, True, False, True, True]
     assert pd.isna(answer["gender"][0])
+
+
+def test_what_a_model_does_not_tell_is_null_in_the_answer(tmp_path):
+    """JSON has no NaN; many a reader of it takes none."""
+    model = FaceModel()
+    model.photo = PhotoSettings(size=64)
+    model.estimator = saved.load(write_estimator(tmp_path, gender={"head": "none"}) / "estimator")
+    answer = io.StringIO()
+    scoring_server.predictions_to_json(
+        model.predict(PythonModelContext({}, {}), pd.DataFrame({"image": [text(face(1))]})), answer
+    )
+    (row,) = json.loads(answer.getvalue(), parse_constant=pytest.fail)["predictions"]
+    assert (row["gender"], row["gender_probability"], row["age_class"]) == (None, None, None)
+    assert row["age"] > 0
 
 
 def test_no_file_of_the_server_is_read(ask, tmp_path):

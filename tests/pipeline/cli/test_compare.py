@@ -41,7 +41,7 @@ def test_two_versions_on_the_same_photos(root, capsys):
     (line,) = (line for line in printed.splitlines() if "age: mean absolute error" in line)
     assert "-6." in line or "-7." in line, "the first is about seven years better"
     (line,) = (line for line in printed.splitlines() if "gender: share right" in line)
-    assert "0.000 to 0.000" in line
+    assert "-0.088 to 0.088" in line, "both are right about forty faces, which may not be so of others"
     assert "most apart" in printed
     rows = pq.read_table(out).to_pylist()
     assert len(rows) == 40
