@@ -286,22 +286,34 @@ def _rounded(value: float) -> float:
     return value if value == 0 else round(value, 1 - math.floor(math.log10(abs(value))))
 
 
+def _figure(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no figure: 0 or more is wanted")
+    return value
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for entry in FIGURES:
         parser.add_argument(
             f"--{entry.name}",
-            type=float,
+            type=_figure,
             default=entry.value,
             metavar="X",
             help=f"{entry.unit} (%(default)s, {entry.kind})",
         )
     figure = vars(parser.parse_args())
-    for title, lines in {
-        "What is needed": table(figure),
-        "What breaks first": breaks_first(figure),
-        "Where the figures come from": origins(figure),
-    }.items():
+    try:
+        sections = {
+            "What is needed": table(figure),
+            "What breaks first": breaks_first(figure),
+            "Where the figures come from": origins(figure),
+        }
+    except ZeroDivisionError:
+        zeros = ", ".join(f"--{name}" for name, value in figure.items() if value == 0)
+        parser.error(f"with 0 nothing can be computed: {zeros}")
+    for title, lines in sections.items():
         print(f"## {title}\n\n" + "\n".join(lines) + "\n")
 
 

@@ -69,9 +69,14 @@ def git_commit() -> str:
     """
     if os.environ.get("VISAGE_GIT_COMMIT"):
         return os.environ["VISAGE_GIT_COMMIT"]
-    command = ["git", "-C", str(imports.PROJECT), "describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"]
-    try:
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(imports.PROJECT), *arguments]
         return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", "setup.py")  # else the repository is that of whoever has it installed
+        return git("describe", "--always", "--abbrev=40", "--dirty", "--exclude=*")
     except (OSError, subprocess.SubprocessError):
         return ""
 

@@ -40,7 +40,17 @@ _ABOUT = (
 
 
 def local_store(root: Path) -> str:
-    """Tracking URI of the store under a pipeline root."""
+    """Tracking URI of the store under a pipeline root.
+
+    Raises:
+        VisageError: no such address can name it.
+    """
+    if "?" in str(root):  # what follows it would be options, and the store lie in another place
+        raise VisageError(
+            f"The pipeline root {root} has a ? in its path, which the address of MLflow's store cannot have.",
+            "Name another with --root, or a server with MLFLOW_TRACKING_URI.",
+            usage=True,
+        )
     return f"sqlite:///{root / 'mlflow.db'}"
 
 
@@ -60,9 +70,13 @@ def use_store(root: Path) -> None:
 
 
 def environment(root: Path) -> dict[str, str]:
-    """MLflow's own environment variables that steps are run with; what is set already stays."""
-    given = {"MLFLOW_TRACKING_URI": local_store(root), **PATIENCE}
-    return {name: os.environ.get(name) or value for name, value in given.items()}
+    """MLflow's own environment variables that steps are run with; what is set already stays.
+
+    Raises:
+        VisageError: none is set that names a store, and none can be under that root.
+    """
+    store = os.environ.get("MLFLOW_TRACKING_URI") or local_store(root)
+    return {"MLFLOW_TRACKING_URI": store} | {name: os.environ.get(name) or value for name, value in PATIENCE.items()}
 
 
 @contextmanager

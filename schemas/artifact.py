@@ -70,15 +70,22 @@ def read_manifest(folder: Path) -> Manifest:
     """
     _recover(folder)
     try:
-        content = json.loads((folder / MANIFEST).read_text())
-        # Another version of Visage may have written more.
-        field_names = {attribute.name for attribute in fields(Manifest)}
-        return Manifest(**{name: value for name, value in content.items() if name in field_names})
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+        return from_plain(json.loads((folder / MANIFEST).read_text()))
+    except (OSError, ValueError, TypeError) as error:
         raise VisageError(
             f"{folder} is not a finished artifact: its {MANIFEST} is missing or damaged.",
             "Name a folder that a step wrote to the end, or run that step again.",
         ) from error
+
+
+def from_plain(content: Any) -> Manifest:
+    """A manifest from plain data; what another version of Visage has written more is passed over.
+
+    Raises:
+        TypeError: it is none.
+    """
+    names = [attribute.name for attribute in fields(Manifest) if attribute.name in content]
+    return Manifest(**{name: content[name] for name in names})
 
 
 def as_text(manifest: Manifest) -> str:

@@ -56,6 +56,11 @@ def test_every_folder_of_components_is_a_step_or_a_room():
     assert folders | files <= ROOMS | {step.name for step in STEPS}
 
 
+def test_every_folder_with_modules_is_a_package_or_an_installation_would_lack_it():
+    """setup.py finds packages by their `__init__`; an editable installation, as all others here, does not notice."""
+    assert not {file.parent for file in modules() if not (file.parent / "__init__.py").is_file()}
+
+
 def test_no_module_is_called_like_a_library():
     library_names = {name.lower() for name in BESIDE | sys.stdlib_module_names}
     named = [file for file in modules() if file.stem not in ("__init__", "__main__")]

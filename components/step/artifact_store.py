@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from components.step.step import Step
 from components.storage import files, names
@@ -59,7 +59,7 @@ class ArtifactStore:
             VisageError: the place cannot be read.
         """
         record = self._record(step, fingerprint)
-        return Manifest(**record["manifest"]) if record else None
+        return record["manifest"] if record else None
 
     def fetch(self, step: Step, fingerprint: str, final: Path) -> bool:
         """Make an artifact that is kept the folder `final`; whether it was there, whole.
@@ -139,14 +139,19 @@ class ArtifactStore:
         if not names.is_remote(where):
             shutil.rmtree(names.local(where), ignore_errors=True)  # the folders that held it
 
-    def _record(self, step: Step, fingerprint: str) -> dict:
+    def _record(self, step: Step, fingerprint: str) -> dict[str, Any]:
+        """What is kept of an artifact: `manifest`, `folder` and `files`; nothing where it is not there."""
         file = f"{self.place}/artifacts/{step.name}/{fingerprint[:16]}.json"
         with self._explained():
             try:
                 record = json.loads(files.read_bytes(file))
+                record = {name: record[name] for name in ("manifest", "folder", "files")}
+                record["manifest"] = artifact.from_plain(record["manifest"])
             except FileNotFoundError:
                 return {}
-        return record if record["manifest"]["fingerprint"] == fingerprint else {}
+            except (ValueError, LookupError, TypeError) as error:
+                raise ValueError(f"{file} is damaged") from error
+        return record if record["manifest"].fingerprint == fingerprint else {}
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:

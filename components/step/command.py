@@ -108,7 +108,7 @@ def report(manifest: Manifest, out: str) -> None:
     print(f"{manifest.step}: done in {manifest.seconds:.1f} s, in {out}")
     for name, value in manifest.counts.items():
         if isinstance(value, int | float | str):
-            print(f"  {name}: {value:,}" if isinstance(value, int) else f"  {name}: {value}")
+            print(f"  {name}: {value:,}" if type(value) is int else f"  {name}: {value}")
 
 
 def main(step: Step, argv: Sequence[str] | None = None) -> int:

@@ -23,7 +23,8 @@ def folder_for(out: str) -> Iterator[Path]:
     """The folder in which to make the artifact that is to be `out`.
 
     That is `out` itself, or where `out` is a URL a temporary one: at the end, if all went well, its files are brought there, the
-    manifest last. Whoever sees a manifest there sees a whole artifact. An older artifact gives way.
+    manifest last. Whoever sees a manifest there sees a whole artifact. An older artifact gives way to it; if none was made, it
+    stays.
 
     Raises:
         VisageError: the URL holds something that no step made; the store cannot be reached, or refuses.
@@ -32,20 +33,26 @@ def folder_for(out: str) -> Iterator[Path]:
         yield Path(names.local(out)).absolute()
         return
     out = out.rstrip("/")
+    half = names.joined(out, _HALF)
     with remote.explaining(out):
-        if next(files.file_names(out), None) is not None and not _is_ours(out):
+        was_half = files.exists(half)
+        is_ours = was_half or files.exists(names.joined(out, MANIFEST))
+        if not is_ours and next(files.file_names(out), None) is not None:
             raise VisageError(
                 f"{out} holds something that no step made.", "Name a place that is new or empty.", usage=True
             )
-        files.write_bytes(names.joined(out, _HALF), b"")  # before hours of work: can this be written to?
+        files.write_bytes(half, b"")  # before hours of work: can this be written to?
     with tempfile.TemporaryDirectory(prefix="visage-") as temporary:
-        folder = Path(temporary) / names.basename(out)
+        folder, is_made = Path(temporary) / names.basename(out), False
         try:
             yield folder
-        except BaseException:
-            with suppress(OSError):
-                files.remove(names.joined(out, _HALF))
-            raise
+            is_made = (folder / MANIFEST).is_file()
+        finally:
+            if not is_made and not was_half:  # else the file says whose the rest is that an earlier try has left
+                with suppress(OSError):
+                    files.remove(half)
+        if not is_made:
+            return
         try:
             _bring(folder, out)
         except OSError as error:
@@ -53,10 +60,6 @@ def folder_for(out: str) -> Iterator[Path]:
                 f"The artifact cannot be brought to {out}: {error.strerror or error}.",
                 "See that the store answers and lets you write, then run it again.",
             ) from error
-
-
-def _is_ours(out: str) -> bool:
-    return any(files.exists(names.joined(out, name)) for name in (MANIFEST, _HALF))
 
 
 def _bring(folder: Path, out: str) -> None:
@@ -67,8 +70,7 @@ def _bring(folder: Path, out: str) -> None:
         others = (name for name in files.file_names(out) if name not in {*artifact_files, _HALF})
         while some := list(islice(others, 1000)):
             list(pool.map(files.remove, (names.joined(out, name) for name in some)))
-    if MANIFEST in artifact_files:
-        _bring_one(folder, out, MANIFEST)
+    _bring_one(folder, out, MANIFEST)
     files.remove(names.joined(out, _HALF))
 
 

@@ -88,12 +88,33 @@ def load_yaml(text: str, where: str) -> dict[str, Any]:
         VisageError: the text is not YAML, or not a mapping.
     """
     try:
-        values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
+        values = _from_yaml(text) or {}
+    except ValueError as error:
         raise VisageError(f"{where} is not valid YAML: {error}", usage=True) from error
     if not isinstance(values, dict):
         raise VisageError(f"{where} must hold settings as `section: {{key: value}}`.", usage=True)
     return values
+
+
+class _Loader(yaml.SafeLoader):
+    """Takes what looks like a day for a text: no setting is a day, and folders are called so."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML has it
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+
+
+def _from_yaml(text: str) -> Any:
+    """Plain data of a YAML document.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        return yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a number that is none is no YAMLError
+        raise ValueError(str(error)) from error
 
 
 def dotted(section: BaseModel) -> dict[str, Any]:
@@ -125,8 +146,8 @@ def _parse(override: str) -> dict[str, Any]:
     if not equals or not key.strip():
         raise VisageError(f"--set {override}: write it as section.key=value, for instance train.epochs=5.", usage=True)
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+        value = _from_yaml(text)
+    except ValueError as error:
         raise VisageError(f"--set {override}: the value is not valid YAML: {error}", usage=True) from error
     if not text.strip():
         value = ""  # an empty text, for every setting; YAML's null is written null

@@ -5,13 +5,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from components import registry
 from pipeline import tracking
 from pipeline.cli.arguments import Commands, add_root
 from pipeline.cli.models import reference
+from pipeline.cli.terminal import plain_console
 from schemas.artifact import is_whole, read_manifest
 from schemas.error import VisageError
 
@@ -52,13 +52,13 @@ def run(name: str, versions: list[str], examples: Path | None, out: Path | None,
     from components.evaluate import comparison
 
     compared = comparison.compare([first, second], ingest)
-    console = Console()
-    console.print(f"{compared.faces:,} test faces of {ingest}", highlight=False, soft_wrap=True)
+    console = plain_console()
+    console.print(f"{compared.faces:,} test faces of {ingest}", soft_wrap=True)
     console.print(_figures(compared, str(first), str(second)))
     console.print(_disagreements(compared.disagreements(_MAX_FACES), str(first), str(second)))
     if out:
         comparison.write(out, compared)
-        console.print(str(out), highlight=False, soft_wrap=True)
+        console.print(str(out), soft_wrap=True)
 
 
 def _newest_examples(root: Path) -> Path:

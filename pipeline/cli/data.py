@@ -40,18 +40,17 @@ def _labels(arguments: argparse.Namespace) -> None:
     from components.ingest import labels
     from pipeline import recipe
 
-    source = [f"source.kind={arguments.source}", f"source.path={json.dumps(arguments.path)}"]
+    source = [f"source.kind={json.dumps(arguments.source)}", f"source.path={json.dumps(arguments.path)}"]
     chosen = recipe.load(arguments.recipe, [*source, *arguments.set]).settings
     labels.write_labels(chosen.source, chosen.ingest.filter, chosen.ingest.split, arguments.out)
 
 
 def _demo_data(arguments: argparse.Namespace) -> None:
-    from rich.console import Console
-
+    from pipeline.cli.terminal import plain_console
     from pipeline.demo.archive import draw_archive
     from pipeline.local import display
 
-    console = Console()
+    console = plain_console()
     with display.for_console(console) as screen:
         screen.started("draw")
         archive = draw_archive(
@@ -62,7 +61,7 @@ def _demo_data(arguments: argparse.Namespace) -> None:
         )
         screen.ended("draw", "reused" if archive["reused"] else "done")
     summary = f"{archive['rows']:,} rows of {archive['persons']:,} persons and an album of {archive['album']['photos']:,} photos"
-    console.print(f"{arguments.out}: {summary}", highlight=False)
+    console.print(f"{arguments.out}: {summary}")
 
 
 def _download(arguments: argparse.Namespace) -> None:

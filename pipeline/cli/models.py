@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Column, Table
 
 from components import registry
 from components.registry import ModelVersion
 from pipeline import tracking
 from pipeline.cli.arguments import Commands, add_root
+from pipeline.cli.terminal import plain_console
 from schemas.error import VisageError
 
 _ACTIONS = ("list", "show", "history", "persons", "promote", "rollback")
@@ -31,7 +31,9 @@ def add(commands: Commands) -> None:
     """Add `visage models`."""
     parser = commands.add("models", _models, "list, show, promote or roll back the registered versions", _EPILOG)
     parser.add_argument("action", nargs="?", default="list", choices=_ACTIONS)
-    parser.add_argument("version", nargs="?", default="", metavar="VERSION", help="a number, or @ALIAS")
+    parser.add_argument(
+        "version", nargs="?", default="", metavar="VERSION", help="of show, persons and promote: a number, or @ALIAS"
+    )
     parser.add_argument("--reason", default="", metavar="TEXT", help="of promote and rollback, kept in the history")
     parser.add_argument("--force", action="store_true", help="promote a version that is not blessed; needs a reason")
     parser.add_argument("--name", default="visage", help="of the registered model (default: visage)")
@@ -46,13 +48,16 @@ def run(action: str, name: str, version: str, root: Path, reason: str = "", *, f
     """List the versions of a model, show one, its persons or its champions, make one champion, or the one before it again.
 
     Raises:
-        VisageError: there is no such model or version, the registry does not answer, or the version to be promoted is not
-            blessed and that is not forced with a reason.
+        VisageError: there is no such model or version, the registry does not answer, the action takes no version, or the one to
+            be promoted is not blessed and that is not forced with a reason.
     """
     if (force and action != "promote") or (reason and action not in ("promote", "rollback")):
         raise VisageError(f"{action} takes no {'--force' if force else '--reason'}.", usage=True)
+    if version and action not in ("show", "persons", "promote"):
+        hint = f"`visage models promote {version}` makes that version champion." if action == "rollback" else ""
+        raise VisageError(f"{action} takes no version.", hint, usage=True)
     tracking.use_store(root)
-    console = Console()
+    console = plain_console()
     if action == "list":
         _list(console, registry.versions(name))
     elif action == "show":
@@ -64,10 +69,10 @@ def run(action: str, name: str, version: str, root: Path, reason: str = "", *, f
     elif action == "promote":
         chosen = registry.resolve(reference(name, version or "@challenger"))
         champion = registry.promote(str(chosen), _why_promoted(chosen, reason, force))
-        console.print(f"{champion.name} version {champion.version} is champion", highlight=False)
+        console.print(f"{champion.name} version {champion.version} is champion")
     else:
         champion = registry.rollback(name, reason or "visage models rollback")
-        console.print(f"{champion.name} version {champion.version} is champion again", highlight=False)
+        console.print(f"{champion.name} version {champion.version} is champion again")
 
 
 def _why_promoted(version: ModelVersion, reason: str, force: bool) -> str:
@@ -118,13 +123,13 @@ def _show(console: Console, version: ModelVersion) -> None:
     console.print(table)
     _print_history(console, version.name)
     if version.description:
-        console.print(f"\n{version.description}", markup=False, highlight=False)
+        console.print(f"\n{version.description}")
 
 
 def _print_history(console: Console, name: str) -> None:
     history = Table("champions", "", "when", "by", "why", box=None)
     for entry in registry.champions(name):
-        history.add_row(f"version {entry.version}", entry.what, entry.when, entry.who, escape(entry.why))
+        history.add_row(f"version {entry.version}", entry.what, entry.when, entry.who, entry.why)
     console.print(history)
 
 

@@ -12,10 +12,10 @@ def add(commands: Commands) -> None:
 
 
 def _recipes(arguments: argparse.Namespace) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from pipeline import recipe
+    from pipeline.cli.terminal import plain_console
 
     if arguments.name:
         print(recipe.as_yaml(recipe.load(arguments.name)), end="")
@@ -23,4 +23,4 @@ def _recipes(arguments: argparse.Namespace) -> None:
     table = Table("recipe", "what it is", box=None)
     for name in recipe.names():
         table.add_row(name, recipe.load(name).description)
-    Console().print(table)
+    plain_console().print(table)

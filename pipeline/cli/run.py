@@ -33,7 +33,7 @@ def _run(arguments: argparse.Namespace) -> None:
     chosen = recipe.load(arguments.recipe, arguments.set)
     parts = ["visage", "run", "--recipe", arguments.recipe, "--root", str(arguments.root)]
     parts += [part for setting in arguments.set for part in ("--set", setting)]
-    console = Console()
+    console = Console(emoji=False)
     console.print(f"Page    {run_page.address(arguments.root)}", highlight=False, soft_wrap=True)
     with display.for_console(console) as screen:
         outcome = runner.run(chosen, arguments.root, screen, force=arguments.force, command=shlex.join(parts))

@@ -24,6 +24,7 @@ from components.step.settings import Section, dotted, marked_fields
 from components.storage.names import absolute, is_remote, joined
 from pipeline import figures, tracking
 from pipeline.cli.arguments import Commands, add_recipe, add_root
+from pipeline.cli.terminal import plain_console
 from pipeline.figures import MlflowTracker
 from pipeline.local import display
 from pipeline.pipeline_run import OWNER_FILE, PipelineRun, git_commit, owner_of
@@ -63,7 +64,8 @@ def _score(arguments: argparse.Namespace) -> None:
     from pipeline import recipe
 
     photos = [photo if "://" in photo else str(Path(photo).absolute()) for photo in arguments.photos]
-    chosen = [f"score.photos={json.dumps(photos)}", f"score.model={arguments.model}", f"score.faces={arguments.faces}"]
+    model = json.dumps(arguments.model)
+    chosen = [f"score.photos={json.dumps(photos)}", f"score.model={model}", f"score.faces={arguments.faces}"]
     run(recipe.load(arguments.recipe, [*chosen, *arguments.set]), arguments.out, arguments.root)
 
 
@@ -94,7 +96,7 @@ def run(recipe: Recipe, out: str | None, root: Path) -> None:
         _demand_one_photo(settings)
     tracking.use_store(root)
     os.environ.update(tracking.environment(root))
-    console = Console()
+    console = plain_console()
     if out is None:
         _score_one_photo(console, settings)
         return
@@ -105,9 +107,9 @@ def run(recipe: Recipe, out: str | None, root: Path) -> None:
     manifest = job.at_url() if is_remote(out) else job.in_folder()
     for name, value in manifest.counts.items():
         text = f"{value:,}" if isinstance(value, int) else f"{value:,.1f}" if isinstance(value, float) else value
-        console.print(f"  {name.replace('_', ' '):<18} {text}", highlight=False)
+        console.print(f"  {name.replace('_', ' '):<18} {text}")
     for name in ("scores", "summary.html"):
-        console.print(joined(out, name), highlight=False, soft_wrap=True)
+        console.print(joined(out, name), soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -173,7 +175,7 @@ class _Job:
             )
         else:
             return False
-        self.console.print(f"{self.out}: {message}", highlight=False, soft_wrap=True)
+        self.console.print(f"{self.out}: {message}", soft_wrap=True)
         return is_done
 
     @contextmanager
@@ -235,9 +237,9 @@ def _score_one_photo(console: Console, settings: Settings) -> None:
     with tempfile.TemporaryDirectory(prefix="visage-") as folder:
         faces, rejects = one_photo.score(settings.score, Path(folder))
     for reject in rejects:
-        console.print(f"{photos[0]}: {reject.reason}: {reject.detail}", highlight=False)
+        console.print(f"{photos[0]}: {reject.reason}: {reject.detail}")
     if faces and not faces[0]["face_count"]:
-        console.print(f"{photos[0]}: no face found", highlight=False)
+        console.print(f"{photos[0]}: no face found")
     elif faces:
         _table(console, faces)
 
@@ -251,4 +253,4 @@ def _table(console: Console, faces: list[dict[str, Any]]) -> None:
         age = f"{face['age']:.1f}" + (f" ({face['age_class']})" if face["age_class"] else "")
         table.add_row(str(face["face_index"] + 1), age, between, gender, box)
     console.print(table)
-    console.print(f"by {faces[0]['model_name']} version {faces[0]['model_version']}", highlight=False)
+    console.print(f"by {faces[0]['model_name']} version {faces[0]['model_version']}")

@@ -107,7 +107,7 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
     server = arguments.mlflow_ui or surroundings.tracking_uri
     run_id = ""
     run_context = nullcontext() if arguments.run or not tracked else tracking.parent_run(pipeline_run)
-    with folder_for(arguments.out) as out, run_context:
+    with run_context, folder_for(arguments.out) as out:
         work = _Work(step, settings, inputs, out, surroundings, store)
         reused = not reason and work.reuse()
         if reused:

@@ -6,16 +6,20 @@ With its defaults it is what a pipeline is compiled with that is given no file.
 import re
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from posixpath import normpath
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, create_model, field_validator, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, create_model, model_validator
 
 from components.step import settings
 from components.step.settings import Section
 from pipeline.dag import STEPS
 from schemas.error import VisageError
 from schemas.redaction import holds_secret
+
+TRAIN_FOLDERS = {"work": "/work", "tmp": "/tmp", "shared-memory": "/dev/shm"}
+"""Folders that hosts of a training have of their own, by the name of the volume."""
 
 _SIZES = {"": 1, "M": 1e6, "G": 1e9, "T": 1e12, "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -217,21 +221,29 @@ class ClusterProfile(_Plain):
     links: Links = Links()
     steps: _Pods = Field(_Pods(), description=f"of each step: {', '.join(step.name for step in STEPS)}")
 
-    @field_validator("env")
-    @classmethod
-    def _no_secrets(cls, value: Mapping[str, str]) -> Mapping[str, str]:
-        if holds_secret(dict(value)):
+    @model_validator(mode="after")
+    def _env_holds_no_secret(self) -> Self:
+        """A file of credentials in a folder of the pod may be named, as by GOOGLE_APPLICATION_CREDENTIALS."""
+        folders = [*self.image_folders, *self._mounts()]
+        values = {
+            name: value
+            for name, value in self.env.items()
+            if not any(PurePosixPath(normpath(value)).is_relative_to(folder) for folder in folders)
+        }
+        if holds_secret(values):
             raise ValueError(
-                "everybody can read what stands here; make a credential a secret of the cluster, and name it under secrets"
+                "env: everybody can read what stands here; make a credential a secret of the cluster, and name it under secrets"
             )
-        return value
+        return self
 
     @model_validator(mode="after")
     def _mounts_differ(self) -> Self:
-        mounts = [volume.mount for volume in self.volumes] + [secret.files for secret in self.secrets if secret.files]
+        mounts = self._mounts()
         for mount in mounts:
             if mounts.count(mount) > 1:
                 raise ValueError(f"two volumes or secrets are mounted at {mount}")
+            if self.train_hosts and mount in TRAIN_FOLDERS.values():
+                raise ValueError(f"hosts that train have a folder of their own at {mount}: mount it elsewhere")
         return self
 
     @model_validator(mode="after")
@@ -241,6 +253,10 @@ class ClusterProfile(_Plain):
                 "train_hosts wants artifact_store: what the hosts train from, and what they have trained, goes by way of it"
             )
         return self
+
+    def _mounts(self) -> list[str]:
+        """Folders at which the pods have volumes and secrets."""
+        return [volume.mount for volume in self.volumes] + [secret.files for secret in self.secrets if secret.files]
 
     def pod(self, step: str) -> Pod:
         """What the pod of a step is given."""

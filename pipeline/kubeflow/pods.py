@@ -1,5 +1,6 @@
 """A cluster profile on the tasks of a pipeline, as kfp and kfp-kubernetes write it."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline.kubeflow.cluster_profile import ClusterProfile, Pod, seconds
@@ -18,10 +19,8 @@ def set_up(task: Any, pod: Pod, profile: ClusterProfile) -> None:
     for name, value in profile.env.items():
         task.set_env_variable(name, value)
     for secret in profile.secrets:
-        if secret.env:
-            kubernetes.use_secret_as_env(
-                task, secret_name=secret.name, secret_key_to_env={key: name for name, key in secret.env.items()}
-            )
+        for variables in _by_key(secret.env):
+            kubernetes.use_secret_as_env(task, secret_name=secret.name, secret_key_to_env=variables)
         if secret.files:
             kubernetes.use_secret_as_volume(task, secret_name=secret.name, mount_path=secret.files)
     for volume in profile.volumes:
@@ -42,6 +41,17 @@ def set_up(task: Any, pod: Pod, profile: ClusterProfile) -> None:
             backoff_factor=pod.retries.factor,
             backoff_max_duration=f"{seconds(pod.retries.longest)}s",
         )
+
+
+def _by_key(env: Mapping[str, str]) -> list[dict[str, str]]:
+    """The variables of a secret by its keys, as kfp takes them: in more than one mapping where several get one key."""
+    mappings: list[dict[str, str]] = []
+    for name, key in env.items():
+        mapping = next((mapping for mapping in mappings if key not in mapping), None)
+        if mapping is None:
+            mappings.append(mapping := {})
+        mapping[key] = name
+    return mappings
 
 
 def _place(task: Any, pod: Pod) -> None:

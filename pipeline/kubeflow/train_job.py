@@ -13,7 +13,7 @@ from typing import Any
 
 from components.step.settings import Section
 from components.train.hosts import HOSTS
-from pipeline.kubeflow.cluster_profile import ClusterProfile, Pod, seconds
+from pipeline.kubeflow.cluster_profile import TRAIN_FOLDERS, ClusterProfile, Pod, seconds
 from schemas.artifact import Manifest
 
 SERVICE = "visage-train"
@@ -111,7 +111,7 @@ def command(settings: Section, run: str, store: str, inputs: Mapping[str, Manife
         arguments += ["--stored", name, input_manifest.fingerprint]
     if kubeflow:
         arguments += ["--kubeflow-ui", kubeflow]
-    return [*arguments, "--out", "/work/trained"]
+    return [*arguments, "--out", f"{TRAIN_FOLDERS['work']}/trained"]
 
 
 def _slug(text: str, longest: int) -> str:
@@ -124,11 +124,7 @@ def _pod_spec(profile: ClusterProfile, pod: Pod, recipe: str) -> dict[str, Any]:
         {"name": "tmp", "emptyDir": {}},
         {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": "2Gi"}},
     ]
-    mounts = [
-        {"name": "work", "mountPath": "/work"},
-        {"name": "tmp", "mountPath": "/tmp"},
-        {"name": "shared-memory", "mountPath": "/dev/shm"},
-    ]
+    mounts = [{"name": name, "mountPath": folder} for name, folder in TRAIN_FOLDERS.items()]
     for number, volume in enumerate(profile.volumes):
         volumes.append({"name": f"claim-{number}", "persistentVolumeClaim": {"claimName": volume.claim}})
         mounts.append({"name": f"claim-{number}", "mountPath": volume.mount})

@@ -88,7 +88,8 @@ def run(
         named(name, steps)
     clock = time.monotonic()
     root = root.absolute()
-    with _sole_use(root), WorkerProcess(tracking.environment(root), root / ".workers") as own:
+    environment = tracking.environment(root)
+    with _sole_use(root), WorkerProcess(environment, root / ".workers") as own:
         outcome = _Session(recipe, root, display, set(force), command, process or own, in_order(steps)).run()
     outcome.seconds = time.monotonic() - clock
     return outcome
@@ -133,6 +134,7 @@ class _Session:
                 self.surroundings = replace(self.surroundings, champion=champion)
             for step in self.steps:
                 self._step(step)
+            self._end("FINISHED")
         except WorkerDied as error:
             cause = f"its process was ended {error}; if not by a person, perhaps for want of memory (the system's log knows)"
             self._end("FAILED")
@@ -148,7 +150,6 @@ class _Session:
                 self.page.end(run_record.FAILED, str(error))
                 raise
             raise self._failed(error) from error
-        self._end("FINISHED")
         self.page.end(run_record.DONE)
         return self.outcome
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipeline.local import run_page
@@ -27,7 +28,7 @@ def show(console: Console, outcome: Outcome, root: Path) -> None:
     _show_model(console, registered, metrics)
     _show_scores(console, outcome)
     console.print(f"[bold]Page[/]    {run_page.address(root)}", highlight=False, soft_wrap=True)
-    console.print(f"[bold]MLflow[/]  {_ui_command(root)}", highlight=False, soft_wrap=True)
+    console.print(f"[bold]MLflow[/]  {escape(_ui_command(root))}", highlight=False, soft_wrap=True)
     reused = len(outcome.reused)
     steps = len(outcome.artifacts)
     console.print(f"\n{steps} steps, {reused} reused, {outcome.seconds:.1f} s", highlight=False)
@@ -79,17 +80,20 @@ def _show_quality(console: Console, metrics: dict[str, Any]) -> None:
 
 def _show_model(console: Console, registered: dict[str, Any], metrics: dict[str, Any]) -> None:
     alias = f"alias {registered['alias']}" if registered["alias"] else "no alias"
-    console.print(f"[bold]Model[/]   {registered['name']} version {registered['version']}, {alias}", highlight=False)
+    console.print(
+        f"[bold]Model[/]   {escape(registered['name'])} version {registered['version']}, {alias}", highlight=False
+    )
     if not metrics["blessed"]:
         _paragraph(console, f"not blessed: {' '.join(metrics['reasons'])}")
 
 
 def _show_scores(console: Console, outcome: Outcome) -> None:
     if "score" in outcome.skipped:
-        console.print(f"[bold]Scores[/]  none: {outcome.skipped['score']}", highlight=False)
+        console.print(f"[bold]Scores[/]  none: {escape(outcome.skipped['score'])}", highlight=False)
         return
-    console.print(f"[bold]Scores[/]  {_scored(_read(outcome, 'score', 'summary.json'))}", highlight=False)
-    console.print(f"        {_from_here(outcome.artifacts['score'] / 'scores')}", highlight=False, soft_wrap=True)
+    console.print(f"[bold]Scores[/]  {escape(_scored(_read(outcome, 'score', 'summary.json')))}", highlight=False)
+    path = _from_here(outcome.artifacts["score"] / "scores")
+    console.print(f"        {path}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _paragraph(console: Console, text: str) -> None:

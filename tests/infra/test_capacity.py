@@ -52,6 +52,17 @@ def test_a_figure_that_is_given_is_said_to_be():
     assert "| `core_hour` | 0.02 USD | given |" in printed("--core_hour", "0.02")
 
 
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf", "much"])
+def test_a_figure_that_is_none_is_one_message(value):
+    process = subprocess.run([sys.executable, str(SCRIPT), f"--deadline={value}"], capture_output=True, text=True)
+    assert process.returncode == 2
+    assert "--deadline" in process.stderr and "Traceback" not in process.stderr
+
+
+def test_prices_and_waits_may_be_nothing():
+    assert row(printed("--core_hour", "0", "--latency", "0"), "cores, USD")[3] == "0"
+
+
 @pytest.mark.parametrize(
     ("name", "module", "constant"), [("at_once", "files", "_AT_ONCE"), ("part_faces", "plan", "PART")]
 )

@@ -85,6 +85,20 @@ def test_every_service_is_restricted_limited_and_of_a_version(compose):
         assert re.search(r":(v?\d[\w.-]*)\}?$", service["image"]), name
 
 
+def test_the_backup_may_be_written_by_those_who_write_it_and_read_by_nobody_else(compose):
+    """Docker makes a folder of the machine that is not there as root's, for everybody to read."""
+    services = compose["services"]
+    folder = services["backup-folder"]
+    assert folder["command"] == ["sh", "-euc", "chown 10001:10001 /backup; chmod 700 /backup"]
+    assert (folder["user"], folder["cap_add"]) == ("0:0", ["CHOWN", "FOWNER"])
+    (mount,) = folder["volumes"]
+    writers = {name for name, service in services.items() if mount in service.get("volumes", []) and service != folder}
+    assert writers == {"backup-database", "backup-artifacts"}
+    for name in writers:
+        assert services[name]["user"] == "10001:10001"
+        assert services[name]["depends_on"]["backup-folder"] == {"condition": "service_completed_successfully"}
+
+
 def test_mlflow_asks_who_comes(compose):
     command = compose["services"]["mlflow"]["command"]
     assert command[command.index("--app-name") + 1] == "basic-auth"

@@ -202,6 +202,23 @@ def test_mlflow_asks_who_comes(builds):
     assert {rule["host"] for rule in ingress["spec"]["rules"]} == {*ingress["spec"]["tls"][0]["hosts"]}
 
 
+def test_mlflow_answers_to_every_name_by_which_it_is_asked(builds):
+    """That of its own namespace, and the longer one that is it from Kubeflow's, which the policy lets in."""
+    from mlflow.server.security_utils import is_allowed_host_header
+
+    for build in ("overlays/single-node", "overlays/production"):
+        (rule,) = named(builds[build], "NetworkPolicy")["mlflow"]["spec"]["ingress"]
+        let_in = [
+            source["namespaceSelector"]["matchLabels"] for source in rule["from"] if "namespaceSelector" in source
+        ]
+        assert {"kubernetes.io/metadata.name": "kubeflow"} in let_in
+        data = [manifest["data"] for manifest in named(builds[build], "ConfigMap").values()]
+        (allowed,) = [values["MLFLOW_SERVER_ALLOWED_HOSTS"] for values in data if "PGHOST" in values]
+        namespace = named(builds[build], "Service")["mlflow"]["metadata"]["namespace"]
+        for host in ("mlflow:5000", f"mlflow.{namespace}.svc:5000"):
+            assert is_allowed_host_header(allowed.split(","), host), f"{host} in {build}"
+
+
 def test_the_commands_of_visage_and_their_recipes_are_right(builds, tmp_path):
     for build, objects in builds.items():
         jobs = build.startswith("jobs/")

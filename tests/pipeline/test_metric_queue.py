@@ -85,6 +85,18 @@ def test_what_is_sent_again_because_the_answer_was_lost_is_there_once(client, ru
     assert points(client, run_id, "loss") == [(1, 0.5), (2, 0.25)]
 
 
+def test_age_classes_may_be_called_what_mlflow_does_not_take_as_a_name(client, run_id, queue):
+    client.there.set()
+    for value, name in enumerate(("60+", "<18", ">18", "0\u201317", "(25, 32)", "a/b", "..", "a//", "under 30")):
+        queue.metric(f"age_class/{name}/age_mae", value, None)
+    queue.flush()
+    metrics = client.get_run(run_id).data.metrics
+    assert sorted(metrics.values()) == list(range(9)), "none is refused, and no two have one name"
+    assert metrics["age_class/60 plus sign/age_mae"] == 0
+    assert metrics["age_class/less-than sign 18/age_mae"] == 1
+    assert metrics["age_class/under 30/age_mae"] == 8
+
+
 def test_a_server_that_is_away_is_told_of_once_in_the_log(client, queue, caplog):
     queue.metric("loss", 0.5, 1)
     for _ in range(4):
@@ -99,6 +111,20 @@ def test_one_that_stays_away_is_one_message_when_the_step_is_done(queue):
     queue.metric("loss", 0.5, 1)
     with pytest.raises(VisageError, match="connection refused"):
         queue.flush()
+
+
+def test_an_error_that_nobody_foresaw_holds_nothing_up(client, run_id, queue, monkeypatch):
+    def broken(*arguments, **named):
+        raise RuntimeError("the client is broken")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(client, "log_batch", broken)
+        queue.metric("loss", 0.5, 1)
+        with pytest.raises(VisageError, match="RuntimeError: the client is broken"):
+            queue.flush()
+    client.there.set()
+    queue.flush()
+    assert points(client, run_id, "loss") == [(1, 0.5)]
 
 
 def test_nothing_to_send_is_nothing_to_wait_for(client, queue):

@@ -1,8 +1,12 @@
 """What a pipeline run is known by: the owner of its root, and its tags."""
 
 import shutil
+import subprocess
 
-from pipeline.pipeline_run import PipelineRun, owner_of, run_tags
+import pytest
+
+from components.step import imports
+from pipeline.pipeline_run import PipelineRun, git_commit, owner_of, run_tags
 
 
 def test_tags_begin_with_what_people_look_for_and_end_with_what_only_the_pipeline_reads():
@@ -12,6 +16,35 @@ def test_tags_begin_with_what_people_look_for_and_end_with_what_only_the_pipelin
     shown = [name for name in run_tags(run, "train") if not name.startswith("mlflow.")]
     assert shown[:4] == ["visage.step", "visage.recipe", "visage.git_commit", "visage.kubeflow_run"]
     assert shown[-2:] == ["visage.lock", "visage.owner"]
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository of somebody's, with one file, in which the project lies in a folder of its own."""
+    monkeypatch.delenv("VISAGE_GIT_COMMIT", raising=False)
+    monkeypatch.setattr(imports, "PROJECT", tmp_path / "libraries")
+    (tmp_path / "libraries").mkdir()
+    (tmp_path / "libraries" / "setup.py").write_text("")
+    (tmp_path / "theirs.py").write_text("")
+
+    def git(*arguments: str) -> str:
+        named = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.com"]
+        command = ["git", "-C", str(tmp_path), *named, *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    git("init", "--quiet")
+    git("add", "theirs.py")
+    git("commit", "--quiet", "--message", "theirs")
+    return git
+
+
+def test_the_commit_is_that_of_the_projects_checkout_and_of_no_repository_that_it_is_installed_in(repository):
+    assert git_commit() == ""
+    repository("add", "libraries")
+    repository("commit", "--quiet", "--message", "ours")
+    assert git_commit() == repository("rev-parse", "HEAD")
+    (imports.PROJECT / "setup.py").write_text("changed")
+    assert git_commit() == repository("rev-parse", "HEAD") + "-dirty"
 
 
 def test_a_copy_of_a_root_is_another_owner_and_a_root_that_was_moved_is_not(tmp_path):

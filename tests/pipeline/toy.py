@@ -97,6 +97,12 @@ def compare(settings: ComparingSettings, context: StepContext) -> Mapping[str, A
     return {"champion": str(context.champion)}
 
 
+def name_at_length(settings: Settings, context: StepContext) -> Mapping[str, Any]:
+    """What is counted has a name that is long enough for MLflow, and with the step's own before it too long."""
+    (context.output / "result").write_text("0")
+    return {"x" * 248: 0}
+
+
 def accept(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     (context.output / "accepted").write_text("yes")
     return {}
@@ -122,6 +128,8 @@ COMPARING = (
     Step("compare", "compares", ComparingSettings, ("draw",), compare, reads_champion=True),
     Step("double", "doubles", Settings, ("draw", "compare"), double, gates=("compare",)),
 )
+
+NAMED_AT_LENGTH = (Step("names", "names at length", Settings, (), name_at_length),)
 
 ASKED_FIRST = (
     STEPS[0],

@@ -114,11 +114,12 @@ def test_base64_may_have_line_breaks(served):
 
 
 def test_what_is_no_picture_costs_only_its_own_row(served):
-    answer = served.predict(pd.DataFrame({"image": ["no base64!", text(b"nothing"), text(face(1)), ""]}))
+    answer = served.predict(pd.DataFrame({"image": ["no base64!", text(b"nothing"), text(face(1)), "", "café"]}))
     assert answer["reject"][0].startswith("not_a_photo: not base64")
     assert answer["reject"][1].startswith("not_a_photo")
     assert answer["reject"][3].startswith("photo_missing")
-    assert pd.isna(answer["reject"][2]) and answer["age"].isna().tolist() == [True, True, False, True]
+    assert answer["reject"][4].startswith("not_a_photo: not base64")
+    assert pd.isna(answer["reject"][2]) and answer["age"].isna().tolist() == [True, True, False, True, True]
     assert pd.isna(answer["gender"][0])
 
 

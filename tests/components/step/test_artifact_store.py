@@ -1,5 +1,6 @@
 """What a step leaves at a place that outlives its machine: a folder, or a bucket of a server on loopback."""
 
+import json
 import os
 import time
 from contextlib import suppress
@@ -57,6 +58,23 @@ def test_an_artifact_is_fetched_as_it_was_kept(place, manifest, tmp_path):
     assert ArtifactStore(place).fetch(STEP, manifest.fingerprint, tmp_path / "fetched")
     assert content(tmp_path / "fetched") == content(tmp_path / "made")
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "store") == ["fetched", "made"]
+
+
+def test_an_artifact_that_another_version_has_said_more_of_is_one_all_the_same(place, manifest, tmp_path):
+    ArtifactStore(place).keep(STEP, tmp_path / "made", manifest)
+    record = f"{place}/artifacts/writes/{manifest.fingerprint[:16]}.json"
+    content = json.loads(files.read_bytes(record))
+    content["manifest"]["weather"] = "fair"
+    files.write_bytes(record, json.dumps(content).encode())
+    assert ArtifactStore(place).manifest_of(STEP, manifest.fingerprint) == manifest
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"manifest": {}}'])
+def test_a_record_that_is_none_is_one_message(place, manifest, tmp_path, content):
+    ArtifactStore(place).keep(STEP, tmp_path / "made", manifest)
+    files.write_bytes(f"{place}/artifacts/writes/{manifest.fingerprint[:16]}.json", content.encode())
+    with pytest.raises(VisageError, match=r"artifact store .* cannot be used: .*\.json is damaged"):
+        ArtifactStore(place).manifest_of(STEP, manifest.fingerprint)
 
 
 def test_an_artifact_of_another_fingerprint_is_not_the_one(place, manifest, tmp_path):

@@ -30,7 +30,7 @@ def write(settings, context):
         (context.output / name).write_text(name)
     if settings.toy.fails:
         raise VisageError("no")
-    return {}
+    return {"names": 12345, "liked": True}
 
 
 STEP = Step("toy", "a toy", Settings, (), write)
@@ -45,7 +45,8 @@ def test_a_url_holds_the_artifact_and_the_next_one_takes_its_place(s3, capsys):
     out = s3.url("artifacts/toy")
     assert run(out) == 0
     assert sorted(files.file_names(out)) == ["a", "b/c", "manifest.json"]
-    assert out in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert out in printed and "  names: 12,345\n  liked: True\n" in printed
     assert run(f"{out}/", names="[d]") == 0
     assert sorted(files.file_names(out)) == ["d", "manifest.json"]
 
@@ -75,6 +76,29 @@ def test_of_a_step_that_failed_there_is_no_artifact_and_the_one_before_stays(s3)
     assert run(s3.url("failed/toy")) == 0
     assert run(s3.url("failed/toy"), fails="true") == 1
     assert sorted(files.file_names(s3.url("failed/toy"))) == ["a", "b/c", "manifest.json"]
+
+
+def test_what_was_left_half_brought_there_is_still_ours_when_the_next_try_fails(s3, monkeypatch):
+    out = s3.url("half/toy")
+    with monkeypatch.context() as patch:
+        patch.setattr(files, "copy", lambda source, target: (_ for _ in ()).throw(OSError(5, "the store is gone")))
+        files.write_bytes(f"{out}/.partial", b"")
+        files.write_bytes(f"{out}/a", b"a")
+        assert run(out) == 1
+    assert run(out, fails="true") == 1
+    assert run(out) == 0
+    assert sorted(files.file_names(out)) == ["a", "b/c", "manifest.json"]
+
+
+def test_a_step_that_had_nothing_to_do_takes_nothing_away(s3):
+    out = s3.url("nothing/toy")
+    with folder_for(out):
+        pass
+    assert list(files.file_names(out)) == []
+    assert run(out) == 0
+    with folder_for(out) as folder:
+        folder.mkdir()
+    assert sorted(files.file_names(out)) == ["a", "b/c", "manifest.json"]
 
 
 def test_what_no_step_made_is_not_touched(s3, capsys):

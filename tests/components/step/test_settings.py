@@ -62,7 +62,7 @@ def test_a_section_that_becomes_another_kind_keeps_what_the_other_has_too():
     assert build(Everything, recipe, ["train.net.bias=true"]).train.net == Small(width=3)
 
 
-@pytest.mark.parametrize("path", ["/tmp/a #1", "plain", " blank "])
+@pytest.mark.parametrize("path", ["/tmp/a #1", "plain", " blank ", "2026-11-27", "2026-99-01"])
 def test_a_text_is_taken_as_it_stands(path):
     assert build(Everything, {}, [f"source.path={path}"]).source.path == path
 
@@ -100,6 +100,8 @@ def test_settings_cannot_be_changed_afterwards():
         ("train.net={kind: large, deepth: 3}", ["there is no setting train.net.deepth", "train.net.depth"]),
         ("train.epochs", ["--set train.epochs", "section.key=value"]),
         ("train.epochs=[1", ["not valid YAML"]),
+        ("train.epochs=0x_", ["not valid YAML"]),
+        (f"train.epochs={'[' * 5000}", ["not valid YAML"]),
     ],
 )
 def test_a_wrong_setting_is_one_message_with_the_nearest_valid_names(override, parts):
@@ -110,10 +112,14 @@ def test_a_wrong_setting_is_one_message_with_the_nearest_valid_names(override, p
         assert part in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["a: [1", "- a list", "just words"])
+@pytest.mark.parametrize("text", ["a: [1", "- a list", "just words", "a: 0x_"])
 def test_a_recipe_that_is_no_mapping_is_refused(text):
     with pytest.raises(VisageError, match=r"my\.yaml"):
         load_yaml(text, "my.yaml")
+
+
+def test_a_folder_that_is_called_like_a_day_is_no_day():
+    assert load_yaml("source: {path: 2026-11-27}", "x") == {"source": {"path": "2026-11-27"}}
 
 
 def test_an_empty_recipe_is_the_default():

@@ -153,6 +153,23 @@ class TestAnomalies:
         assert caught.value.exit_code == 1
         assert len(read(task)["anomalies"]) == 1, "one thing that is wrong is told once"
 
+    def test_numbers_written_as_text_are_held_against_their_domain_too(self, write_examples, job):
+        task = job(write_examples({"test": [raw(face(n), face__age=[b"300" if n else b"-1"]) for n in range(42)]}))
+        with pytest.raises(VisageError) as caught:
+            run(settings(), task)
+        assert "face/age: 42 of 42 examples have it as STRING, where the schema wants INT" in caught.value.message
+        assert "face/age: 41 of 42 examples have a value above 100, the highest allowed: 300" in caught.value.message
+        assert "face/age: 1 of 42 examples have a value below 0, the lowest allowed: -1" in caught.value.message
+
+    def test_words_that_a_schema_allows_within_a_feature_count_as_those_beside_it(
+        self, write_examples, job, edited_schema
+    ):
+        schema = edited_schema('domain: "gender"', 'string_domain { value: "female" value: "male" }')
+        task = job(write_examples({"test": [*faces(40), face(1, gender="woman")]}))
+        with pytest.raises(VisageError) as caught:
+            run(settings(f"validation.schema_file={schema}"), task)
+        assert "face/gender: 1 of 41 examples have a value other than female or male: woman" in caught.value.message
+
     def test_the_message_names_photos_and_the_way_on(self, write_examples, job):
         task = job(write_examples({"train": faces(40) + [face(n, age=127) for n in range(501, 506)]}, shards=1))
         with pytest.raises(VisageError) as caught:

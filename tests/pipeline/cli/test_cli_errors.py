@@ -35,6 +35,7 @@ WRONG = {
         ("--root text.txt --set source.path=folder", "text.txt"),
         ("--root text.txt/deeper --set source.path=folder", "text.txt"),
         ("--root /proc/visage --set source.path=folder", "/proc/visage"),
+        ("--root 'what?/root' --set source.path=folder", "what?/root has a ?"),
         ("--set source.path=missing --root root", "missing"),
         ("--set source.path= --root root", "source.path"),
     ],
@@ -63,6 +64,7 @@ WRONG = {
     ],
     "end-run": [("key none", "none"), ("key", "STEP")],
     "labels": [
+        ("--source @none --path folder --out l.csv", "'@none'"),
         ("--source none --path folder --out l.csv", "none"),
         ("--source table --path missing.csv --out l.csv", "missing.csv"),
         ("--source table --path folder --out l.csv", "folder"),
@@ -110,6 +112,7 @@ WRONG = {
         ("picture.jpg --faces none", "none"),
         ("picture.jpg --recipe none", "none"),
         ("picture.jpg --root text.txt", "text.txt"),
+        ("picture.jpg --model @champion", "pipeline-root holds no"),
     ],
     "models": [
         ("--root missing", "missing"),

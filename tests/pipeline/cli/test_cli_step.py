@@ -8,8 +8,13 @@ import pytest
 from mlflow import MlflowClient
 from PIL import Image
 
-from pipeline.cli import main
+from components.storage import files
+from pipeline import tracking
+from pipeline.cli import main, parser, step
 from schemas.artifact import read_manifest
+from schemas.error import VisageError
+from tests.components.storage.conftest import s3, s3_client  # noqa: F401 - fixtures
+from tests.pipeline import toy
 
 PASSWORD = "hunter2hunter2"
 
@@ -90,6 +95,23 @@ def test_a_step_that_fails_says_where_its_run_in_mlflow_is(tmp_path, monkeypatch
     assert match
     run = MlflowClient(f"sqlite:///{tmp_path}/mlflow.db").get_run(match[1])
     assert (run.data.tags["visage.step"], run.info.status) == ("ingest", "FAILED")
+
+
+def test_of_a_step_whose_artifact_cannot_be_brought_to_its_url_no_run_has_finished(s3, tmp_path, monkeypatch):  # noqa: F811
+    def gone(source: str, target: str) -> None:
+        raise OSError(5, "the store is gone")
+
+    store = tracking.local_store(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    monkeypatch.setattr(files, "copy", gone)
+    arguments = parser().parse_args(["step", "draw", "--out", s3.url("steps/draw")])
+    with pytest.raises(VisageError, match=r"cannot be brought to .* the store is gone"):
+        step.run(toy.STEPS[0], toy.recipe(), arguments)
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
+    assert experiment
+    (parent,) = client.search_runs([experiment.experiment_id], "tags.`visage.step` = 'pipeline'")
+    assert parent.info.status == "FAILED"
 
 
 @pytest.mark.parametrize(

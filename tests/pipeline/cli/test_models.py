@@ -58,6 +58,27 @@ def test_a_version_that_is_not_blessed_is_promoted_only_by_force_with_a_reason_t
     assert "bad for children" in shown and shown.count("rolled back") == 2
 
 
+@pytest.mark.parametrize("action", ["rollback", "list", "history"])
+def test_a_version_that_would_not_be_looked_at_is_refused(action, tmp_path):
+    """`rollback 2` must not pass for the way to version 2."""
+    before = registry.champions("visage")
+    with pytest.raises(VisageError, match=f"{action} takes no version") as caught:
+        models.run(action, "visage", "2", tmp_path)
+    assert ("promote 2" in caught.value.hint) == (action == "rollback")
+    assert registry.champions("visage") == before
+
+
+def test_a_name_is_shown_as_it_is_written(tmp_path, capsys):
+    client().create_registered_model("[faces]")
+    client().create_model_version("[faces]", tmp_path.as_uri(), tags={"visage.recipe": "my [best].yaml"})
+    models.run("list", "[faces]", "", tmp_path)
+    assert "my [best].yaml" in capsys.readouterr().out
+    models.run("promote", "[faces]", "1", tmp_path, "[looked] through :key:", force=True)
+    assert capsys.readouterr().out == "[faces] version 1 is champion\n"
+    models.run("history", "[faces]", "", tmp_path)
+    assert "[looked] through :key:" in capsys.readouterr().out
+
+
 def test_reason_and_force_belong_to_what_changes_the_champion(tmp_path):
     with pytest.raises(VisageError, match="list takes no --force"):
         models.run("list", "visage", "", tmp_path, force=True)

@@ -97,6 +97,23 @@ def test_the_volumes_example_mounts_claims_and_secrets_into_every_pod(tmp_path):
         )
 
 
+def test_variables_that_get_the_same_key_of_a_secret_all_get_it(tmp_path):
+    variables = {"AWS_ACCESS_KEY_ID": "key", "MINIO_ACCESS_KEY": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
+    profile = ClusterProfile.model_validate({"secrets": [{"name": "bucket", "env": variables}]})
+    compile_pipeline(recipe.load("default"), profile, tmp_path / "visage.yaml")
+    for pod in documents(tmp_path / "visage.yaml")[1]["platforms"]["kubernetes"]["deploymentSpec"][
+        "executors"
+    ].values():
+        given = {entry["envVar"]: entry["secretKey"] for each in pod["secretAsEnv"] for entry in each["keyToEnv"]}
+        assert given == variables
+
+
+def test_a_file_of_credentials_may_be_named_where_a_secret_is_mounted():
+    env = {"GOOGLE_APPLICATION_CREDENTIALS": "/etc/gcs/key.json"}
+    profile = {"env": env, "secrets": [{"name": "gcs", "files": "/etc/gcs"}]}
+    assert ClusterProfile.model_validate(profile).env == env
+
+
 def test_retries_are_a_steps_own(tmp_path):
     out = tmp_path / "visage.yaml"
     profile = cluster_profile.load(BUCKET, {"steps": {"score": {"retries": {"count": 0}}}})
@@ -135,8 +152,11 @@ def test_what_is_given_on_the_command_line_goes_before_the_file():
         ("volumes: [{claim: a, mount: /data}, {claim: b, mount: /data/}]", "mounted at /data", ""),
         ("secrets: [{name: key}]", "say which variables", ""),
         ("train_hosts: 2", "train_hosts wants artifact_store", ""),
+        ("{train_hosts: 2, artifact_store: s3://x, volumes: [{claim: a, mount: /work}]}", "of their own at /work", ""),
+        ("{train_hosts: 2, artifact_store: s3://x, secrets: [{name: a, files: /tmp/}]}", "of their own at /tmp", ""),
         ("{train_hosts: -1, artifact_store: s3://x}", "train_hosts", ""),
         ("env: {AWS_SECRET_ACCESS_KEY: hunter2}", "make a credential a secret of the cluster", ""),
+        ("{env: {TOKEN: /a/../hunter2}, image_folders: [/a]}", "make a credential a secret of the cluster", ""),
         ("- image", "must hold settings", ""),
         ("image: [", "is not valid YAML", ""),
     ],

@@ -92,6 +92,11 @@ def test_credentials_are_on_no_page_and_in_no_record(tmp_path):
     assert RUNNING in text(tmp_path)
 
 
+def test_a_name_that_is_not_utf8_is_shown_with_its_bytes(tmp_path):
+    started(tmp_path, command="visage run --root \udcff")
+    assert "visage run --root \\udcff" in text(tmp_path)
+
+
 @pytest.mark.parametrize("upright", ["level", "upright"])
 def test_every_input_of_a_step_is_a_line_of_the_graph(tmp_path, upright):
     started(tmp_path)

@@ -17,6 +17,7 @@ from rich.console import Console
 from pipeline.local import display, runner
 from pipeline.local.display import Display
 from pipeline.local.process import WorkerProcess
+from pipeline.local.run_record import DONE, FAILED, read_all
 from pipeline.local.runner import Outcome
 from schemas.artifact import MANIFEST, read_manifest
 from schemas.error import VisageError
@@ -134,6 +135,14 @@ def test_a_step_whose_process_is_killed_is_reported_as_such(run, tmp_path):
     with pytest.raises(VisageError, match=r"total failed: its process was ended by signal 9 \(SIGKILL\)"):
         run(tmp_path, fail="total:killed")
     assert not list((tmp_path / "artifacts" / "total").glob(f"[!.]*/{MANIFEST}"))
+
+
+def test_a_run_that_fails_when_its_steps_are_done_is_one_message_and_its_page_says_so(run, tmp_path):
+    with pytest.raises(VisageError, match="MLflow at"):
+        run(tmp_path, steps=toy.NAMED_AT_LENGTH)
+    (record,) = read_all(tmp_path / "logs")
+    assert (record.state, [step.state for step in record.steps]) == (FAILED, [DONE])
+    assert "MLflow at" in record.message
 
 
 def test_two_runs_on_one_root_do_not_step_on_each_other(run, tmp_path):
@@ -273,7 +282,9 @@ def test_killed_at_any_moment_the_next_run_completes_and_takes_nothing_half_writ
     for step in (NAMES[0], NAMES[-1]):
         process = subprocess.Popen([sys.executable, script, root, step])
         artifacts = root / "artifacts" / step
-        wait_for(lambda here=artifacts: list(here.glob(".*.partial/half")))
+        while not list(artifacts.glob(".*.partial/half")):
+            assert process.poll() is None
+            time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert not list(artifacts.glob(f"[!.]*/{MANIFEST}")), "killed in the middle of the step"
@@ -282,10 +293,3 @@ def test_killed_at_any_moment_the_next_run_completes_and_takes_nothing_half_writ
     assert outcome.reused[:1] == ["draw"]
     assert not list(root.glob("artifacts/*/.*.partial"))
     assert not list(root.glob("artifacts/*/*/half"))
-
-
-def wait_for(condition, seconds=300):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)

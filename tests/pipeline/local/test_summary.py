@@ -12,9 +12,9 @@ GENDER = "Gender is right for 46.6%; 70.0% is asked for."
 
 def test_why_a_model_is_not_blessed_stands_in_sentences_under_its_name():
     screen = io.StringIO()
-    registered = {"name": "visage", "version": "1", "alias": "challenger"}
+    registered = {"name": "visage [new]", "version": "1", "alias": "challenger"}
     summary._show_model(Console(file=screen, width=80), registered, {"blessed": False, "reasons": [AGE, GENDER]})
     first, *reasons = screen.getvalue().splitlines()
-    assert first == "Model   visage version 1, alias challenger"
+    assert first == "Model   visage [new] version 1, alias challenger"
     assert all(line.startswith("        ") and len(line) < 80 for line in reasons)
     assert " ".join(line.strip() for line in reasons) == f"not blessed: {AGE} {GENDER}"
