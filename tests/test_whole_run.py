@@ -267,6 +267,15 @@ def broken(archive: Path, folder: Path, defect: str) -> Path:
     return copy
 
 
+@pytest.fixture
+def empty_root(tmp_path, empty_registry) -> Path:
+    """A root without a run; its store is there already."""
+    root = tmp_path / "root"
+    root.mkdir()
+    shutil.copyfile(empty_registry, root / "mlflow.db")
+    return root
+
+
 @pytest.mark.parametrize(
     ("defect", "more", "step", "message"),
     [
@@ -278,12 +287,9 @@ def broken(archive: Path, folder: Path, defect: str) -> Path:
     ],
 )
 def test_bad_input_is_one_message_that_names_step_log_and_the_way_on(
-    archive, tmp_path, empty_registry, defect, more, step, message
+    archive, tmp_path, empty_root, defect, more, step, message
 ):
-    root = tmp_path / "root"
-    root.mkdir()
-    shutil.copyfile(empty_registry, root / "mlflow.db")
-    code, _, errors = run(broken(archive, tmp_path, defect), root, *more)
+    code, _, errors = run(broken(archive, tmp_path, defect), empty_root, *more)
     assert code in (1, 2)
     assert f"The step {step} failed" in errors
     assert message in errors
@@ -292,7 +298,7 @@ def test_bad_input_is_one_message_that_names_step_log_and_the_way_on(
     assert "Traceback" not in errors
 
 
-def test_a_folder_that_does_not_exist_is_wrong_usage(tmp_path):
-    code, _, errors = run(tmp_path / "nowhere", tmp_path / "root")
+def test_a_folder_that_does_not_exist_is_wrong_usage(tmp_path, empty_root):
+    code, _, errors = run(tmp_path / "nowhere", empty_root)
     assert code == 2
     assert "nowhere" in errors
