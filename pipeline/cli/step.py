@@ -19,7 +19,7 @@ from components.step.identity import Identity, of_step
 from components.step.reuse import behind_the_champion
 from components.step.settings import Section
 from components.storage.names import is_remote
-from pipeline.cli.arguments import Commands
+from pipeline.cli.arguments import Commands, local_path
 from pipeline.kubeflow import outputs as kubeflow_outputs
 from pipeline.pipeline_run import PipelineRun, git_commit
 from pipeline.recipe import Recipe
@@ -69,7 +69,7 @@ def add(commands: Commands) -> None:
     cluster.add_argument(
         "--executor-input", default="", metavar="JSON", help="Kubeflow's own word on inputs and outputs"
     )
-    cluster.add_argument("--page", type=Path, metavar="FILE", help="where Kubeflow takes the step's page from")
+    cluster.add_argument("--page", type=local_path, metavar="FILE", help="where Kubeflow takes the step's page from")
     parser = commands.add(
         "end-run", _end_run, "end the MLflow run of a pipeline run whose steps ran alone, as a cluster does"
     )
