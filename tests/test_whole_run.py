@@ -208,6 +208,7 @@ def test_one_photo_is_a_table_for_a_person(archive, finished):
     assert "by visage version 1" in output
 
 
+@pytest.mark.timeout(1800)  # seven starts, each with its imports
 def test_killed_in_every_step_the_same_command_completes_with_the_same_counts(archive, finished, tmp_path):
     root = tmp_path / "root"
     for step in NAMES:
@@ -215,9 +216,7 @@ def test_killed_in_every_step_the_same_command_completes_with_the_same_counts(ar
             command(archive, root), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         here = root / "artifacts" / step
-        deadline = time.monotonic() + 240
         while not list(here.glob(".*.partial")):
-            assert time.monotonic() < deadline, f"{step} never began"
             assert process.poll() is None, f"the run ended before {step} began"
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
