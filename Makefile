@@ -1,6 +1,6 @@
 # make env   the environment alone, in .venv, from requirements.lock
 # make run   the main job: draw the demo archive and run the whole pipeline on it
-# make test  ruff, mypy and the test suite
+# make test  ruff, mypy and the test suite (make lint, make suite: one of them)
 # make lock  renew requirements.lock from setup.py, keeping what need not change (needs uv: pip install uv)
 # make upgrade  renew all of requirements.lock
 
@@ -10,7 +10,7 @@ DEMO := pipeline-root/demo-archive
 LOCK := uv pip compile setup.py --all-extras --universal --python-version 3.11 \
   --custom-compile-command "make lock" -o requirements.lock
 
-.PHONY: env run test lint lock upgrade clean
+.PHONY: env run test lint suite lock upgrade clean
 .DEFAULT_GOAL := run
 
 env: .venv/.ready
@@ -28,9 +28,11 @@ lint: env
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
+test: lint suite
+
 # Two at once, each file on one of them: what a file's tests share is expensive. More would want more memory than a laptop has.
 # In the order of tests/conftest.py, not by the number of a file's tests.
-test: lint
+suite: env
 	.venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lock:

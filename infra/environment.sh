@@ -4,7 +4,8 @@
 # Takes the newest Python that TensorFlow Data Validation has wheels for on this machine: 3.13 or 3.12 where glibc is
 # 2.39 or later (Ubuntu 24.04, Debian 13), else 3.11. uv installs where it is on the PATH (and brings a Python where
 # none fits), else pip does. All that is missing is told at once, before anything is installed.
-# Bytecode is compiled now: without it the first import of TensorFlow takes ten seconds instead of four.
+# Bytecode is compiled now: without it the first import of TensorFlow takes ten seconds instead of four. pip would compile
+# on one core, package by package.
 set -eu
 folder=$1
 extras=$2
@@ -105,6 +106,8 @@ if [ $installer = uv ]; then
     uv pip install --quiet --compile-bytecode --python "$folder/bin/python" -c requirements.lock -e ".[$extras]"
 else
     "$python" -m venv --clear "$folder"
-    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check -c requirements.lock -e ".[$extras]"
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -c requirements.lock -e ".[$extras]"
+    # Some packages bring files that are Python of another version, or templates: they do not compile, and need not.
+    "$folder/bin/python" -m compileall -qq -j 0 "$folder/lib" || true
 fi
 "$folder/bin/python" -m compileall -q pipeline components schemas

@@ -1,8 +1,10 @@
 """Metrics and tags of a step on their way to MLflow: the step does not wait for the server, and the server may be away."""
 
 import logging
+import re
 import threading
 import time
+import unicodedata
 from typing import TYPE_CHECKING
 
 from components.registry.mlflow_server import explaining_mlflow_errors
@@ -42,7 +44,7 @@ class MetricQueue:
         """Have a metric sent; `step` is the epoch, None for a figure without a course."""
         from mlflow.entities import Metric
 
-        self._put(Metric(name, float(value), time.time_ns() // 1_000_000, step or 0))
+        self._put(Metric(name_for_mlflow(name), float(value), time.time_ns() // 1_000_000, step or 0))
 
     def tag(self, name: str, value: str) -> None:
         """Have a tag set."""
@@ -114,3 +116,17 @@ class MetricQueue:
             metrics = [item for item in batch if isinstance(item, Metric)]
             tags = [item for item in batch if isinstance(item, RunTag)]
             self._client.log_batch(self._run_id, metrics=metrics, tags=tags)
+
+
+def name_for_mlflow(name: str) -> str:
+    """A metric's name as MLflow takes it: signs that it refuses are written out, `60+` as `60 plus sign`.
+
+    The name of an age class stands in it as the user chose it, and one that is refused would keep all later metrics back.
+    """
+    return "/".join(re.sub(r"[^\w.\- :]|^\.+$|^$", _written_out, part) for part in name.split("/"))
+
+
+def _written_out(refused: re.Match[str]) -> str:
+    names = [unicodedata.name(sign, f"character {ord(sign)}").lower() for sign in refused[0]]
+    before, after = (" " * place for place in (refused.start() > 0, refused.end() < len(refused.string)))
+    return f"{before}{' '.join(names) or 'nothing'}{after}"

@@ -117,7 +117,7 @@ def look(page: Path, width: int = PHONE, *, dark: bool = False, from_memory: boo
                 ],
                 capture_output=True,
                 text=True,
-                timeout=240,
+                timeout=500,
                 check=True,
             )
         finally:

@@ -5,6 +5,10 @@ import sys
 
 import pytest
 
+from tests.components.register.registries import empty_registry, model_artifacts, registered, registered_that_turns
+
+__all__ = ["empty_registry", "model_artifacts", "registered", "registered_that_turns"]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with slow tests come first: of two processes neither waits long at the end for the other."""

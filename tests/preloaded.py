@@ -25,7 +25,9 @@ LIBRARIES = (
 )
 
 
-def visage(arguments: Sequence[str], folder: Path, environment: Mapping[str, str], output: Path) -> Any:
+def visage(
+    arguments: Sequence[str], folder: Path, environment: Mapping[str, str], output: Path, errors: Path | None = None
+) -> Any:
     """Start a `visage` command, its words as given, as a process with a group of its own; gives the process.
 
     Args:
@@ -33,8 +35,9 @@ def visage(arguments: Sequence[str], folder: Path, environment: Mapping[str, str
         folder: where it starts.
         environment: all that it has.
         output: file that takes what it says.
+        errors: file that takes what it says on standard error; None: the same.
     """
-    return start(_visage, (list(arguments),), folder, environment, output)
+    return start(_visage, (list(arguments),), folder, environment, output, errors)
 
 
 def start(
@@ -43,12 +46,15 @@ def start(
     folder: Path,
     environment: Mapping[str, str],
     output: Path,
+    errors: Path | None = None,
 ) -> Any:
     """Start a process that calls a function of a module, with arguments that can be pickled, as `visage` does a command."""
-    output.write_text("")
+    files = (output, errors or output)
+    for file in files:
+        file.write_text("")
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(list(LIBRARIES))  # without effect once it runs
-    process = server.Process(target=_serve, args=(function, arguments, folder, dict(environment), output))
+    process = server.Process(target=_serve, args=(function, arguments, folder, dict(environment), files))
     process.start()
     return process
 
@@ -57,19 +63,24 @@ def kill(process: Any) -> None:
     """Kill -9 a process that was started here, with all that it has started itself."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+    process.kill()  # it may not have come as far as having a group of its own
     process.join()
 
 
 def _serve(
-    function: Callable[..., object], arguments: tuple[Any, ...], folder: Path, environment: dict[str, str], output: Path
+    function: Callable[..., object],
+    arguments: tuple[Any, ...],
+    folder: Path,
+    environment: dict[str, str],
+    files: tuple[Path, Path],
 ) -> None:
     os.setsid()
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    with output.open("ab") as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
+    for number, file in enumerate(files, 1):
+        with file.open("ab") as log:
+            os.dup2(log.fileno(), number)
     sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
     function(*arguments)
 

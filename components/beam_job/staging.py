@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from components.beam_job.settings import BeamSettings
-from components.storage.names import is_remote
+from components.storage import names
+from schemas.error import VisageError
 
 
 def staging_place(settings: BeamSettings, output: Path, job: str) -> str:
@@ -15,8 +16,13 @@ def staging_place(settings: BeamSettings, output: Path, job: str) -> str:
         settings: of the job.
         output: folder of the artifact in the making.
         job: name of the job, the same when it is started again: the step and its artifact's fingerprint.
+
+    Raises:
+        VisageError: it is a `file://` of another machine.
     """
     if not settings.staging:
         return str(output.absolute() / "staging")
-    root = settings.staging.rstrip("/")
-    return f"{root}/{job}" if is_remote(root) else str(Path(root).absolute() / job)
+    try:
+        return names.joined(names.absolute(settings.staging), job)
+    except ValueError as error:
+        raise VisageError(f"{error} (beam.staging).", usage=True) from error

@@ -174,8 +174,12 @@ class AgeSettings(Section):
         inside = [self.lowest, *self.edges, self.highest + 1]
         if sorted(set(inside)) != inside:
             raise ValueError("edges must rise, between lowest and highest")
+        if self.classes and not self.edges:
+            raise ValueError("classes want edges, the ages at which they part: without them every year is a class")
         if self.classes and len(self.classes) != len(self.edges) + 1:
             raise ValueError(f"{len(self.edges)} edges make {len(self.edges) + 1} classes, not {len(self.classes)}")
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError(f"two classes have one name: {', '.join(self.classes)}")
         return self
 
     @property

@@ -50,8 +50,8 @@ SCHEMA = pa.schema(
 `threshold`: years that somebody must be; `rule`: `challenge` or `probability`; `at`: the challenge age in years or the
 probability that is asked for; `group`: `all`, `female` or `male`; `minors`, `near_minors`, `adults`: numbers of faces; shares
 with their 95 % intervals by person, null where there is no such face, the ends also where all are of one person; `baseline_`
-and `champion_`: the shares of these at the same setting; `_difference`: ours minus the champion's, on the faces that both
-tell and drawn in pairs. What is the champion's is null where there is none that may be compared.
+and `champion_`: the shares of these at the same setting; `_difference`: ours minus the champion's, of the faces
+that both tell. What is the champion's is null where there is none that may be compared.
 """
 
 Setting = tuple[str, float]
@@ -78,21 +78,21 @@ class Sides:
         return pd.factorize(self.ours["person"])[0]
 
 
-def table(sides: Sides, check_settings: AgeCheckSettings, resamples: int, seed: int) -> list[dict[str, Any]]:
+def table(sides: Sides, check_settings: AgeCheckSettings) -> list[dict[str, Any]]:
     """The shares for every threshold, rule and gender; see `SCHEMA`. Nothing where no age is known.
 
     Args:
         sides: the predictions for the faces.
         check_settings: thresholds and rules.
-        resamples: of the bootstrap of differences.
-        seed: of it.
     """
     persons = sides.persons
     rows: list[dict[str, Any]] = []
     pairs: list[Pairs] = []
     paired: list[tuple[list[dict[str, Any]], str]] = []
-    for threshold in check_settings.thresholds:
+    for threshold in dict.fromkeys(check_settings.thresholds):
         settings = list(_settings(threshold, check_settings))
+        if not settings:  # above the highest challenge age, and no probability is tried
+            continue
         for group, people in _people(sides.ours, threshold).items():
             counts = {whom: len(people[whom]) for whom in SHARES.values()}
             group_rows = [
@@ -112,7 +112,7 @@ def table(sides: Sides, check_settings: AgeCheckSettings, resamples: int, seed: 
                     pairs.append(Pairs(of, *both))
                     paired.append((group_rows, name))
             rows += group_rows
-    for (group_rows, name), differences in zip(paired, share_differences(persons, pairs, resamples, seed), strict=True):
+    for (group_rows, name), differences in zip(paired, share_differences(persons, pairs), strict=True):
         for row, difference in zip(group_rows, differences, strict=True):
             row |= _ends_of(f"{name}_difference", difference)
     return rows
@@ -123,9 +123,7 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     pq.write_table(pa.Table.from_pylist([dict(row) for row in rows], schema=SCHEMA), path)
 
 
-def read_off(
-    rows: Sequence[Mapping[str, Any]], sides: Sides, check_settings: AgeCheckSettings, resamples: int, seed: int
-) -> list[dict[str, Any]]:
+def read_off(rows: Sequence[Mapping[str, Any]], sides: Sides, check_settings: AgeCheckSettings) -> list[dict[str, Any]]:
     """For every threshold, rule, gender and wanted false acceptance: where to set the check.
 
     `at` is the lowest challenge age or probability from which on the share of near minors that pass is no larger than wanted, by
@@ -137,8 +135,6 @@ def read_off(
         rows: as `table` gives them.
         sides: the predictions for the faces.
         check_settings: thresholds, rules and the wanted false acceptances.
-        resamples: of the bootstrap of differences.
-        seed: of it.
     """
     operating_points = []
     for (threshold, rule, group), group_rows in pd.DataFrame(list(rows), columns=SCHEMA.names).groupby(
@@ -153,7 +149,7 @@ def read_off(
                 by = f"{CHAMPION}near_minors_passed_high"
                 row |= _set_at(f"{CHAMPION}at", group_rows, by, f"{CHAMPION}{REFUSED}", false_acceptance)
             operating_points.append(row)
-    _add_costs(operating_points, sides, resamples, seed)
+    _add_costs(operating_points, sides)
     return operating_points
 
 
@@ -164,7 +160,7 @@ def passed(faces: pd.DataFrame, threshold: int, rule: str, at: float) -> np.ndar
     return (faces[at_least_column(threshold)] >= at).to_numpy()
 
 
-def _add_costs(operating_points: Sequence[dict[str, Any]], sides: Sides, resamples: int, seed: int) -> None:
+def _add_costs(operating_points: Sequence[dict[str, Any]], sides: Sides) -> None:
     """Add how many more adults are refused than by the champion, each at its own setting for the same false acceptance."""
     if sides.champion is None:
         return
@@ -181,7 +177,7 @@ def _add_costs(operating_points: Sequence[dict[str, Any]], sides: Sides, resampl
         ]
         compared.append(row)
         pairs.append(Pairs(adults, *both))
-    for row, (difference,) in zip(compared, share_differences(sides.persons, pairs, resamples, seed), strict=True):
+    for row, (difference,) in zip(compared, share_differences(sides.persons, pairs), strict=True):
         row |= _ends_of(f"at_{REFUSED}_difference", difference)
 
 

@@ -61,7 +61,8 @@ def compare(
     if not both.any():
         raise VisageError(f"No test face of {ingest} suits the photo settings of both versions.")
     first, second = first[both].reset_index(drop=True), second[both].reset_index(drop=True)
-    figures = {name: (metrics.figures(first)[name], metrics.figures(second)[name]) for name in metrics.BY_NAME}
+    of_first, of_second = metrics.figures(first), metrics.figures(second)
+    figures = {name: (of_first[name], of_second[name]) for name in metrics.BY_NAME}
     all_differences = differences(first, second, RESAMPLES, SEED)
     alike = measurements[0].classes == measurements[1].classes
     fair = {name for name, pair in figures.items() if None not in pair and (alike or not name.startswith("age_class"))}

@@ -67,13 +67,9 @@ def evaluate(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     baseline = Baseline.of(index.get(TRAIN, []), classes)
     measured = _measure(faces, classes, baseline, against, evaluate_settings)
     sides = age_checks.Sides(faces, baseline.predictions(faces, thresholds), against[0].faces if against else None)
-    checks = age_checks.table(sides, evaluate_settings.age_checks, evaluate_settings.resamples, evaluate_settings.seed)
+    checks = age_checks.table(sides, evaluate_settings.age_checks)
     age_checks.write(context.output / AGE_CHECKS, checks)
-    measured |= {
-        "age_checks": age_checks.read_off(
-            checks, sides, evaluate_settings.age_checks, evaluate_settings.resamples, evaluate_settings.seed
-        )
-    }
+    measured |= {"age_checks": age_checks.read_off(checks, sides, evaluate_settings.age_checks)}
     if evaluate_settings.blessing.fresh_process:
         measured["fresh_process"] = fresh_process.objection(trained, predictions.examples(folder, shards), faces)
     reasons = objections(measured, evaluate_settings.blessing)
@@ -127,7 +123,12 @@ def _measure(
     )
     constant = baseline.predictions(faces)
     rows = slices.rows(
-        test_slices, faces, by_slice, {"baseline": constant} | others, settings.blessing.min_slice_examples
+        test_slices,
+        faces,
+        by_slice,
+        {"baseline": constant} | others,
+        settings.blessing.min_slice_examples,
+        champion["differences"] if champion else (),
     )
     of_baseline = metrics.figures(constant)
     return {

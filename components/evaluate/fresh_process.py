@@ -46,6 +46,7 @@ def objection(estimator: Path, examples: Iterable[FaceExample], faces: pd.DataFr
         faces: what was predicted of them, in their order.
     """
     jpegs = [example.jpeg for example in islice(examples, FACES)]
+    packages = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
     with tempfile.TemporaryDirectory(prefix="visage-") as scratch:
         answer = Path(scratch) / "predictions.json"
         try:
@@ -53,8 +54,7 @@ def objection(estimator: Path, examples: Iterable[FaceExample], faces: pd.DataFr
                 [sys.executable, "-c", _PROGRAM, str(estimator.absolute()), str(answer)],
                 input="".join(f"{base64.b64encode(jpeg).decode()}\n" for jpeg in jpegs),
                 cwd=scratch,
-                env=os.environ
-                | {"PYTHONPATH": str(PROJECT), "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
+                env=os.environ | {"PYTHONPATH": packages, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"},
                 capture_output=True,
                 text=True,
                 timeout=_TIMEOUT_SECONDS,

@@ -222,7 +222,10 @@ def _basis(measured: Mapping[str, Any]) -> str:
     if measured["champion"] and measured["champion"]["compared"]:
         basis += f"The champion is version {measured['champion']['version']}, on the same faces. "
     bootstrap = measured["bootstrap"]
-    return basis + f"Intervals: bootstrap of persons, {bootstrap['resamples']:,} resamples, seed {bootstrap['seed']}."
+    return (
+        f"{basis}Intervals, by person: of shares Wilson's and Tango's, of others a bootstrap of {bootstrap['resamples']:,} "
+        f"resamples, seed {bootstrap['seed']}."
+    )
 
 
 def _with_interval(row: Mapping[str, Any], name: str) -> str:

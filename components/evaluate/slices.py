@@ -1,6 +1,6 @@
 """Slices: for whom the estimator is good and for whom it is not."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from components.evaluate.intervals import Measured
-from components.evaluate.metrics import figures
+from components.evaluate.metrics import BY_NAME, figures
 from schemas.record import LABEL
 
 MAX_VALUES = 40
@@ -86,8 +86,12 @@ def rows(
     measured: Sequence[Measured],
     others: Mapping[str, pd.DataFrame],
     min_examples: int,
+    compared: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """What metrics.json tells of every slice.
+
+    Of a slice whose faces are many, those of which a figure can be told may be few: `figure_faces` has their number for each of
+    `WORST_BY`, and `judged_by` the figures that have enough of them.
 
     Args:
         face_slices: the slices.
@@ -95,14 +99,13 @@ def rows(
         measured: of each slice.
         others: what the baseline and, where it can be compared, the champion say of the same faces.
         min_examples: slices with fewer are too small to judge.
+        compared: figures in which the champion may be held against the model.
     """
     return [
         {
             "slice": face_slice.name,
             "value": face_slice.value,
-            "examples": len(face_slice.rows),
-            "persons": (persons := int(faces["person"].iloc[face_slice.rows].nunique())),
-            "judged": len(face_slice.rows) >= min_examples and persons >= 2,
+            **_counts(faces.iloc[face_slice.rows], min_examples),
             **slice_measured.values,
             **{f"{name}_low": ends.low for name, ends in slice_measured.intervals.items()},
             **{f"{name}_high": ends.high for name, ends in slice_measured.intervals.items()},
@@ -110,19 +113,36 @@ def rows(
             "champion_differences": {
                 name: difference._asdict()
                 for name, difference in slice_measured.differences.get("champion", {}).items()
+                if name in compared
             },
         }
         for face_slice, slice_measured in zip(face_slices, measured, strict=True)
     ]
 
 
+def _counts(faces: pd.DataFrame, min_examples: int) -> dict[str, Any]:
+    """How many faces and persons a slice has, and whether they are enough."""
+    known = {name: faces["person"][BY_NAME[name].known(faces)] for name in WORST_BY}
+    return {
+        "examples": len(faces),
+        "persons": int(faces["person"].nunique()),
+        "judged": _is_enough(faces["person"], min_examples),
+        "figure_faces": {name: len(persons) for name, persons in known.items()},
+        "judged_by": [name for name, persons in known.items() if _is_enough(persons, min_examples)],
+    }
+
+
+def _is_enough(persons: pd.Series, min_examples: int) -> bool:
+    return len(persons) >= min_examples and persons.nunique() >= 2
+
+
 def worst(slice_rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """By figure, the slice in which it is worst of those that are not too small; none where there is no such slice."""
     worst_rows = {}
     for name in WORST_BY:
-        judgeable = [row for row in slice_rows if row["judged"] and row[name] is not None]
+        judgeable = [row for row in slice_rows if name in row["judged_by"]]
         if judgeable:
             row = (max if name == "age_mae" else min)(judgeable, key=lambda row: row[name])
-            columns = ("slice", "value", "examples", name, f"{name}_low", f"{name}_high")
-            worst_rows[name] = {key: row[key] for key in columns}
+            columns = ("slice", "value", name, f"{name}_low", f"{name}_high")
+            worst_rows[name] = {key: row[key] for key in columns} | {"examples": row["figure_faces"][name]}
     return worst_rows

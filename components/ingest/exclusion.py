@@ -55,15 +55,30 @@ class Exclusion:
 def _paths(file: str) -> frozenset[tuple[str, str]]:
     try:
         with places.stream(file) as opened:
-            table: Any = pq.read_table(opened) if file.lower().endswith(".parquet") else csv.read_csv(opened)
-    except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-        raise VisageError(f"ingest.exclude_list: {file} cannot be read: {error}", _HINT, usage=True) from error
-    if "path" not in table.column_names:
-        raise VisageError(
-            f"ingest.exclude_list: {file} has no column path, but {', '.join(table.column_names)}.", _HINT, usage=True
-        )
-    if "likely_wrong" in table.column_names:
-        table = table.filter(table["likely_wrong"].cast(pa.bool_()).fill_null(False))
-    texts = table["path"].cast(pa.string()).to_pylist()
-    sources = table["source"].cast(pa.string()).to_pylist() if "source" in table.column_names else [""] * len(texts)
+            table: Any = (
+                pq.read_table(opened) if file.lower().endswith(".parquet") else csv.read_csv(opened, **_AS_TEXT)
+            )
+        _check_columns(file, table.column_names)
+        if "likely_wrong" in table.column_names:
+            table = table.filter(table["likely_wrong"].cast(pa.bool_()).fill_null(False))
+        texts = table["path"].cast(pa.string()).to_pylist()
+        sources = table["source"].cast(pa.string()).to_pylist() if "source" in table.column_names else [""] * len(texts)
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise VisageError(f"ingest.exclude_list: {file} cannot be read: {error}.", _HINT, usage=True) from error
     return frozenset((source or "", path) for source, path in zip(sources, texts, strict=True) if path)
+
+
+_AS_TEXT = {"convert_options": csv.ConvertOptions(column_types={"path": pa.string(), "source": pa.string()})}
+"""A name in a CSV is not to be read as a number: 007 would become 7."""
+
+
+def _check_columns(file: str, columns: Sequence[str]) -> None:
+    if "path" not in columns:
+        raise VisageError(
+            f"ingest.exclude_list: {file} has no column path, but {', '.join(columns)}.", _HINT, usage=True
+        )
+    for name in ("path", "source", "likely_wrong"):
+        if columns.count(name) > 1:
+            raise VisageError(
+                f"ingest.exclude_list: {file} has {columns.count(name)} columns {name}.", _HINT, usage=True
+            )

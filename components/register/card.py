@@ -6,17 +6,15 @@ measure is left out, never made up.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from components.report import markdown, page
-from schemas.record import SPLITS
+from schemas.record import MAX_AGE, SPLITS
 
-PURPOSE = (
-    "Estimates age (a distribution over 0 to 100 years, given as expected value, spread and 90 % interval) and gender from a "
-    "photograph of one face."
-)
+PURPOSE = "Estimates the age, and as a rule the gender, from a photograph of one face."
+"""Of all versions of a registered model, whose recipes may differ; of one version see `purpose`."""
 
 INTENDED = (
     "Sorting and describing dated or undated photo archives: how old the people in them look, as figures of groups.",
@@ -98,12 +96,14 @@ class Origin:
         counts: that each step put into its manifest, by step.
         lineage: fingerprints and commits, by name.
         command: that made it; empty where it is not known.
+        estimator: settings of the estimator; what they leave out is as in the default recipe.
     """
 
     source: Mapping[str, Any]
     counts: Mapping[str, Mapping[str, Any]]
     lineage: Mapping[str, str]
     command: str = ""
+    estimator: Mapping[str, Any] = field(default_factory=dict)
 
 
 PLOTS = {
@@ -150,7 +150,7 @@ def blocks(metrics: Mapping[str, Any], origin: Origin) -> list[page.Block]:
     """
     blessed = bool(metrics.get("blessed"))
     return [
-        page.Paragraph(PURPOSE),
+        page.Paragraph(purpose(origin.estimator)),
         page.Paragraph("Blessed." if blessed else "Not blessed.", "good" if blessed else "bad"),
         page.Bullets(list(metrics.get("reasons") or ())),
         page.Heading("Intended use"),
@@ -185,6 +185,19 @@ def blocks(metrics: Mapping[str, Any], origin: Origin) -> list[page.Block]:
         page.Heading("Licence"),
         page.Paragraph(LICENCE),
     ]
+
+
+def purpose(estimator: Mapping[str, Any]) -> str:
+    """What a model tells of a face, a sentence, by the settings of its estimator."""
+    age, gender = estimator.get("age") or {}, estimator.get("gender") or {}
+    years = f"{age.get('lowest', 0)} to {age.get('highest', MAX_AGE)} years"
+    if age.get("edges"):
+        told = f"one of {len(age['edges']) + 1} age classes from {years}"
+    elif age.get("head") == "regression":
+        told = "age (in years, with spread and 90 % interval)"
+    else:
+        told = f"age (a distribution over {years}, given as expected value, spread and 90 % interval)"
+    return f"Estimates {told}{'' if gender.get('head') == 'none' else ' and gender'} from a photograph of one face."
 
 
 def _section(title: str, table: page.Table) -> list[page.Block]:

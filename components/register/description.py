@@ -91,7 +91,7 @@ def _blocks(metrics: Mapping[str, Any], origin: card.Origin, location: CardLocat
     if len(reasons) > _REASONS:
         reasons = [*reasons[:_REASONS], f"and {len(reasons) - _REASONS:,} more"]
     return [
-        page.Paragraph(card.PURPOSE),
+        page.Paragraph(card.purpose(origin.estimator)),
         page.Paragraph("**Blessed.**" if metrics.get("blessed") else "**Not blessed.**"),
         page.Bullets(reasons),
         page.Heading("Intended use"),
@@ -120,7 +120,11 @@ def _worst_slices(slices: Sequence[Mapping[str, Any]]) -> list[page.Block]:
     measured = [by for by in _WORST_BY if any(slice_metrics.get(by[0]) is not None for slice_metrics in judged)]
     for name, _, more_is_worse in measured:
         ranked = sorted(
-            (slice_metrics for slice_metrics in judged if slice_metrics.get(name) is not None),
+            (
+                slice_metrics
+                for slice_metrics in judged
+                if slice_metrics.get(name) is not None and name in slice_metrics.get("judged_by", (name,))
+            ),
             key=lambda slice_metrics: slice_metrics[name],
             reverse=more_is_worse,
         )

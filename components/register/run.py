@@ -50,7 +50,8 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     tags = _figures(metrics) | blessed | lineage | best  # MLflow lists them in this order
     counts = {step: manifest.counts for step, manifest in manifests.items()}
     source = manifests["ingest"].settings.get("source") or {}
-    origin = card.Origin(source, counts, lineage, _command(context))
+    estimator = manifests["train"].settings.get("estimator") or {}
+    origin = card.Origin(source, counts, lineage, _command(context), estimator)
 
     version = registry.find(name, FINGERPRINT, context.fingerprint) if context.fingerprint else None
     with _mlflow_run() as run_id:

@@ -1,7 +1,7 @@
 """A scoring job whose output is a URL: what `components.step.execute` does for a folder of this machine.
 
-There is no renaming in a store: the scores are written in their place, and the manifest comes last. Two jobs at once at one URL
-are not held apart; they would do the same parts twice.
+There is no renaming in a store: the scores are written in their place, and the manifest comes last. There are no locks either: a
+lease keeps two jobs at one URL apart.
 """
 
 import tempfile
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from components.score import STEP, pinned, run
+from components.score import STEP, lease, pinned, run
 from components.score.settings import Settings
 from components.step import StepContext, Surroundings, Tracker
 from components.step.execute import manifest_of
@@ -58,13 +58,13 @@ def check_free(url: str, step_identity: Identity) -> None:
     try:
         with run.explaining_errors(url):
             begun = pinned.read(url)
-            free = begun is not None or next(files.file_names(url), None) is None
+            free = begun is not None or all(name.startswith(f"{lease.FOLDER}/") for name in files.file_names(url))
     except ValueError as error:
         raise VisageError(f"{error}.", "Name another place with --out, or remove it.", usage=True) from error
     if begun and begun.fingerprint != step_identity.digest:
         raise VisageError(
-            f"{url} holds another job, begun at {begun.started} and interrupted: of other photos, settings or another version "
-            "of Visage.",
+            f"{url} holds another job, begun at {begun.started} and interrupted, unless it is at work still: of other photos, "
+            "settings or another version of Visage.",
             "Give that job's command again, name another place with --out, or remove what is there.",
             usage=True,
         )
@@ -85,14 +85,15 @@ def execute(
         step_identity: the step's identity.
 
     Raises:
-        VisageError: as the step, or the store does not answer.
+        VisageError: as the step, another job is at work there, or the store does not answer.
     """
-    started, clock = datetime.now(UTC), time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="visage-") as nowhere:
-        context = StepContext({}, Path(nowhere), None, tracker, step_identity.digest, **vars(surroundings))
-        counts = run.score(url, settings, context)
-    manifest = manifest_of(STEP, step_identity, counts, started, time.monotonic() - clock)
-    with run.explaining_errors(url):
+    with run.explaining_errors(url), lease.lease(url) as see_that_it_is_kept:
+        started, clock = datetime.now(UTC), time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="visage-") as nowhere:
+            context = StepContext({}, Path(nowhere), None, tracker, step_identity.digest, **vars(surroundings))
+            counts = run.score(url, settings, context, see_that_it_is_kept)
+        manifest = manifest_of(STEP, step_identity, counts, started, time.monotonic() - clock)
+        see_that_it_is_kept()
         files.write_bytes(joined(url, MANIFEST), as_text(manifest).encode())
-    run.clear_up(url, settings)
+        run.clear_up(url, settings)
     return manifest

@@ -10,6 +10,9 @@ from PIL import Image, ImageDraw, ImageFont
 SIDE = 320
 """Longer side of a picture on the page, pixels."""
 
+_LONGEST_NAME = 4096
+"""Letters: an archive can give a file a longer name than a JPEG's comment can hold."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -50,5 +53,5 @@ class Picture:
             pen.rectangle(pen.textbbox(at, label, font=font), fill="#222222")
             pen.text(at, label, fill="#ffd400", font=font)
         written = io.BytesIO()
-        drawn.save(written, "JPEG", quality=85, comment=self.name.encode())
+        drawn.save(written, "JPEG", quality=85, comment=self.name[:_LONGEST_NAME].encode())
         return written.getvalue()

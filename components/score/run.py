@@ -6,7 +6,7 @@ import logging
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ from components.step import StepContext, Tracker
 from components.step.resources import cores
 from components.storage import files
 from components.storage.listing import Listing
-from components.storage.names import absolute, is_remote, joined
+from components.storage.names import absolute, is_remote, joined, shown
 from schemas.artifact import MANIFEST
 from schemas.error import VisageError
 from schemas.redaction import redacted
@@ -64,13 +64,16 @@ def run(settings: Settings, context: StepContext) -> Mapping[str, Any]:
     return counts
 
 
-def score(output: str, settings: Settings, context: StepContext) -> Mapping[str, Any]:
+def score(
+    output: str, settings: Settings, context: StepContext, before_replacing: Callable[[], None] = lambda: None
+) -> Mapping[str, Any]:
     """Score the photos that the settings name; what the work needed stays until `clear_up`.
 
     Args:
         output: folder or URL that the scores go to.
         settings: of the step.
         context: of the step; its own output is not written to.
+        before_replacing: called before what lies at the output is replaced by the scores; may raise.
 
     Returns:
         Counts and figures for a manifest.
@@ -80,7 +83,7 @@ def score(output: str, settings: Settings, context: StepContext) -> Mapping[str,
     """
     with explaining_errors(output):
         if not _is_scored(output):
-            _score(output, settings, context)
+            _score(output, settings, context, before_replacing)
         summary = json.loads(files.read_bytes(joined(output, SUMMARY)))
     counts = {name: summary[name] for name in _COUNTS if summary[name] is not None}
     return counts | {"warnings": len(summary["warnings"])}
@@ -108,8 +111,7 @@ def clear_up(output: str, settings: Settings) -> None:
         begun = pinned.read(output)
         if begun:
             files.remove_folder(_room(output, settings, begun))
-        if not is_remote(output):  # at a URL another job may be at work there, which nothing holds off
-            files.remove_folder(joined(output, _STAGING))
+        files.remove_folder(joined(output, _STAGING))
         pinned.remove(output)
 
 
@@ -129,7 +131,7 @@ def explaining_errors(output: str) -> Iterator[None]:
         ) from error
 
 
-def _score(output: str, settings: Settings, context: StepContext) -> None:
+def _score(output: str, settings: Settings, context: StepContext, before_replacing: Callable[[], None]) -> None:
     with redirect_stderr(io.StringIO()):  # TFDV says there, at every import, that there is no IPython
         from components.score import drift
     from components.beam_job.counters import counters
@@ -164,6 +166,7 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
             counted = counters(beam_job.run(pipeline), "score")
     seconds = time.monotonic() - clock
 
+    before_replacing()
     for name in (MANIFEST, SUMMARY):  # of an earlier job at a URL, whose scores are replaced now
         files.remove(joined(output, name))
     collected = summary.collect(
@@ -179,7 +182,7 @@ def _score(output: str, settings: Settings, context: StepContext) -> None:
         "model_run": version.run_id,
         "precision": begun.precision,
         "started": begun.started,
-        "inputs": redacted(score_settings.photos),
+        "inputs": redacted([shown(place) for place in score_settings.photos]),
         **summary.figures(collected),
         "seconds": round(seconds, 1),
         "photos_per_second": round((plan.files - plan.files_in(done)) / seconds, 1),

@@ -21,7 +21,7 @@ class Source:
 
     Attributes:
         kind: `folder` for files by their names, else the kind of archive.
-        place: absolute path or URL; of a folder without a slash at its end.
+        place: absolute path or URL; of a folder without a slash at its end, unless it is the root.
         packing: compression around a tar: `gz`, `bz2`, `xz` or none.
     """
 

@@ -66,7 +66,7 @@ class Listing:
     def _entries(self, path: str) -> Iterator[Entry]:
         if path.rstrip("/") in self._folders:
             entries = contents.of_remote_folder(path) if is_remote(path) else contents.of_folder(path)
-            yield from self._in(Source("folder", path.rstrip("/")), entries)
+            yield from self._in(Source("folder", path.rstrip("/") or "/"), entries)
         elif is_picture_name(path) or not (is_remote(path) or Path(path).is_file()):
             yield from self._single(path)
         else:
@@ -116,10 +116,10 @@ class Listing:
         self._seen.add(digest)
         entry = contents.of_file(os.fsencode(path))
         if no_photo:
-            entry = replace(entry, reason="not_a_photo", detail=no_photo)
+            entry = replace(entry, reason="not_a_photo", detail=names.shown(no_photo))
         elif names.is_url(path) and (why := remote.objection(path)):
             entry = replace(entry, reason="photo_missing", detail=why)
-        yield from self._in(Source("folder", path.rpartition("/")[0]), [entry])
+        yield from self._in(Source("folder", names.parent(path)), [entry])
 
     def _is_inside(self, path: str) -> bool:
         """Whether a path lies in one of the folders that are listed."""

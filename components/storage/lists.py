@@ -5,7 +5,7 @@ import csv
 import io
 import os
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from components.storage import folders, names
 from schemas.error import VisageError
@@ -36,7 +36,7 @@ def paths(place: str, file: BinaryIO) -> Iterator[str]:
     Raises:
         VisageError: it is no such list.
     """
-    folder = place.rpartition("/")[0]
+    folder = names.parent(place)
     for written in _written(place, file):
         if written.strip():
             yield _absolute(folder, written)
@@ -120,6 +120,24 @@ def _of_parquet(place: str, file: BinaryIO) -> Iterator[str]:
         if column != _COLUMN and len(columns) > 1:
             raise VisageError(f"{place} has no column `{_COLUMN}`, but {', '.join(columns)}.", usage=True)
         for batch in table.iter_batches(columns=[column]):
-            yield from (os.fsdecode(value) for value in batch.column(0).to_pylist() if value)
+            yield from (os.fsdecode(value) for value in _as_bytes(batch.column(0)) if value)
+    except _NoText as kind:
+        raise VisageError(f"{place} is no list of paths: its column {column} holds {kind}.", usage=True) from kind
     except (pa.ArrowException, IndexError) as error:
         raise VisageError(f"{place} is no Parquet file that can be read: {error}", usage=True) from error
+
+
+class _NoText(Exception):
+    """Values that are no text; the text says of which type they are."""
+
+
+def _as_bytes(values: Any) -> list[bytes | None]:
+    """Texts of an Arrow array, as bytes: what calls itself text may hold names that are not UTF-8."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    try:
+        return values.cast(pa.large_binary()).to_pylist()
+    except pa.ArrowNotImplementedError as error:
+        raise _NoText(values.type) from error

@@ -46,6 +46,12 @@ def absolute(place: str) -> str:
     return place if is_remote(place) else os.path.abspath(place)  # noqa: PTH100 (resolve() would follow links)
 
 
+def parent(path: str) -> str:
+    """The folder of a file, by its path from the root or its URL."""
+    folder = path.rpartition("/")[0]
+    return folder or "/" if path.startswith("/") else folder
+
+
 def joined(place: str, name: str) -> str:
     """A name under a place; the place itself if the name is empty."""
     return f"{place.rstrip('/')}/{name}" if name and place else name or place

@@ -64,6 +64,8 @@ def check(place: str) -> None:
 def list_files(place: str) -> Iterator[StoredFile]:
     """All files that a URL means: what fits a pattern, what is under a folder, or the file itself; as they come.
 
+    With a pattern, a file's name is its URL.
+
     Raises:
         VisageError: such URLs cannot be read here, or the store does not answer.
     """
@@ -73,8 +75,7 @@ def list_files(place: str) -> Iterator[StoredFile]:
         if file:
             yield file
         elif glob.has_magic(place):
-            fixed = _fixed(place)
-            yield from (file._replace(name=names.joined(fixed, file.name)) for file in _fitting(place))
+            yield from (file for _, file in _fitting(place))
         else:
             yield from under(place)
 
@@ -131,12 +132,28 @@ def under(place: str) -> Iterator[StoredFile]:
     with as_oserror(place):
         if "s3" in _protocols(store):
             yield from _pages_of_s3(store, path)
-            return
-        for folder, _, files in store.walk(path, detail=True):
-            inside = folder.removeprefix(path).strip("/")
-            for name, details in sorted(files.items()):
-                if details["type"] == "file":
-                    yield _stored_file(names.joined(inside, name), details)
+        else:
+            yield from _by_folder(store, path)
+
+
+def _by_folder(store: Any, path: str) -> Iterator[StoredFile]:
+    """Without fsspec's own `walk`, which passes over a folder that cannot be listed as if there were nothing in it."""
+    waiting = [(path, "")]
+    while waiting:
+        folder, inside = waiting.pop()
+        try:
+            listing = store.ls(folder, detail=True)
+        except FileNotFoundError:  # in a store a folder is there as long as something is in it
+            continue
+        below = []
+        for details in sorted(listing, key=lambda details: details["name"]):
+            place = details["name"].rstrip("/")
+            name = inside if place == folder else names.joined(inside, place.rpartition("/")[2])
+            if details["type"] == "file" and place == details["name"]:  # with a slash it only stands for a folder
+                yield _stored_file(name, details)
+            elif place != folder:
+                below.append((place, name))
+        waiting += reversed(below)
 
 
 def _pages_of_s3(store: Any, path: str) -> Iterator[StoredFile]:
@@ -156,7 +173,9 @@ def _pages_of_s3(store: Any, path: str) -> Iterator[StoredFile]:
 
 
 def fitting(pattern: str) -> Iterator[str]:
-    """URLs of the files that fit a pattern (`*`, `?`, `[abc]`, and `**` for any number of folders); or of that very name.
+    """URLs of the files and folders that fit a pattern (`*`, `?`, `[abc]`, and `**` for any number of folders).
+
+    Or that of the one file of this very name.
 
     Raises:
         OSError: the store does not answer.
@@ -164,8 +183,7 @@ def fitting(pattern: str) -> Iterator[str]:
     if info(pattern):
         yield pattern
     else:
-        fixed = _fixed(pattern)
-        yield from (names.joined(fixed, file.name) for file in _fitting(pattern))
+        yield from dict.fromkeys(place for place, _ in _fitting(pattern))
 
 
 def is_folder(place: str) -> bool:
@@ -177,16 +195,18 @@ def is_folder(place: str) -> bool:
     return next(under(place), None) is not None
 
 
-def _fixed(pattern: str) -> str:
-    """The folder that everything is in that fits a pattern."""
-    return re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition("/")[0]
-
-
-def _fitting(pattern: str) -> Iterator[StoredFile]:
+def _fitting(pattern: str) -> Iterator[tuple[str, StoredFile]]:
+    """What fits a pattern, a file or a folder, with each file of it, whose name is its URL."""
     from fsspec.utils import glob_translate
 
-    fixed, fits = _fixed(pattern), re.compile(glob_translate(pattern))
-    return (file for file in under(fixed) if fits.match(names.joined(fixed, file.name)))
+    fixed, fits = re.split(r"[*?\[]", pattern, maxsplit=1)[0].rpartition("/")[0], re.compile(glob_translate(pattern))
+    for file in under(fixed):
+        place = fixed
+        for part in file.name.split("/"):
+            place = names.joined(place, part)
+            if fits.match(place):
+                yield place, file._replace(name=names.joined(fixed, file.name))
+                break
 
 
 def open_file(place: str) -> BinaryIO:
@@ -298,9 +318,11 @@ class _Translated(io.RawIOBase):
 def _opened(place: str) -> tuple[Any, str]:
     """The store that a URL is of, and the path in it."""
     check(place)
+    protocol, _, path = place.partition("://")
+    protocol = protocol.lower()  # in capitals it would be taken for a part of the path
     with as_oserror(place):
-        store = _filesystem(place.partition("://")[0].lower(), os.getpid(), _surroundings())
-    return store, store._strip_protocol(place)
+        store = _filesystem(protocol, os.getpid(), _surroundings())
+    return store, store._strip_protocol(f"{protocol}://{path}")
 
 
 @lru_cache

@@ -7,6 +7,7 @@ import glob
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import NamedTuple
 
 from components.storage import folders, lists, names
@@ -149,10 +150,9 @@ def _local(path: str, name: str) -> State:
 def _remote(place: str) -> Iterator[State]:
     from components.storage import remote
 
-    yield from (State(stored.name, stored.size, stored.version) for stored in remote.list_files(place))
-    if lists.is_list(place):
-        try:
-            with remote.open_file(place) as file:
-                yield from _named(lists.paths(place, file))
-        except (VisageError, OSError):
-            return
+    for stored in remote.list_files(place):
+        yield State(stored.name, stored.size, stored.version)
+        url = stored.name or place
+        if names.is_remote(url) and lists.is_list(url):  # named itself, or by a pattern; one in a folder is not read
+            with suppress(VisageError, OSError), remote.open_file(url) as file:
+                yield from _named(lists.paths(url, file))

@@ -141,6 +141,8 @@ def _expected(schema: Schema, name: str) -> Feature:
 
 
 def _allowed_values(schema: Schema, expected: Feature) -> list[str]:
+    if expected.HasField("string_domain"):
+        return list(expected.string_domain.value)
     return next((list(domain.value) for domain in schema.string_domain if domain.name == expected.domain), [])
 
 

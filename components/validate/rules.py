@@ -5,7 +5,8 @@ The types are those of TensorFlow Metadata's `AnomalyInfo.Type`
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tensorflow_metadata.proto.v0.schema_pb2 import Feature
@@ -45,11 +46,18 @@ def _empty(values: Values, feature: Feature, allowed_values: list[str]) -> bool:
 
 
 def _above(values: Values, feature: Feature, allowed_values: list[str]) -> bool:
-    return any(value > feature.int_domain.max for value in values or ())
+    return any(number > feature.int_domain.max for number in _numbers(values))
 
 
 def _below(values: Values, feature: Feature, allowed_values: list[str]) -> bool:
-    return any(value < feature.int_domain.min for value in values or ())
+    return any(number < feature.int_domain.min for number in _numbers(values))
+
+
+def _numbers(values: Values) -> Iterator[float]:
+    """The values that are numbers; TFDV holds words that are written like one against a domain of numbers too."""
+    for value in values or ():
+        with suppress(ValueError):
+            yield int(value) if isinstance(value, bytes) else value
 
 
 def _nan(values: Values, feature: Feature, allowed_values: list[str]) -> bool:

@@ -31,6 +31,9 @@ from schemas.record import FEMALE, MAX_AGE, TEST, VALIDATION
 from schemas.shard import read_index
 
 DECADES = 10
+JUDGED = 100
+"""Faces of a decade without which its coverage says nothing."""
+
 Correction = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 """From estimates and ages to fit to, and estimates to correct, to corrected ones; all in years."""
 
@@ -127,9 +130,11 @@ def show(faces: np.ndarray, before: np.ndarray, after: np.ndarray, errors: dict[
         name = f"{decade * 10}-{decade * 10 + 9}"
         print(f"{name:8}{faces[decade]:7,.0f}" + "".join(f"{share:9.1%}" for share in shares) + f"   {corrected}")
     print(f"{'age MAE, years':42}   " + "".join(f"{mean[0]:12.2f}" for mean in means.values()))
-    judged = faces >= 100
+    judged = faces >= JUDGED
     figures = {f"{name}_mae": mean[0] for name, mean in means.items()}
-    for name, coverage in (("before", before), ("after", after)):
+    if not judged.any():
+        print(f"No decade has {JUDGED} faces to look at: its coverage would be chance.")
+    for name, coverage in (("before", before), ("after", after)) if judged.any() else ():
         figures[f"{name}_miss"] = np.abs(coverage[:, judged] - calibrate.LEVEL).mean()
         figures[f"{name}_lowest"], figures[f"{name}_highest"] = np.quantile(coverage.mean(axis=0)[judged], [0, 1])
     print(json.dumps({name: round(float(figure), 4) for name, figure in figures.items()}))

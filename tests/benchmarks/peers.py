@@ -106,6 +106,11 @@ def main() -> None:
         Peer(f"`{folder.name}`, ours", folder.name, visage(folder)) for folder in map(Path.resolve, arguments.estimator)
     ]
     peers = [*ours, *(peer for peer in PEERS if peer.key in arguments.only)]
+    keys = [peer.key for peer in peers]
+    if len(set(keys)) < len(keys):
+        parser.error(
+            f"--estimator: figures go by the names of folders, and two of these are the same: {', '.join(keys)}"
+        )
     figures: dict[str, float] = {}
     columns = (
         "",
@@ -131,10 +136,9 @@ def main() -> None:
             remark = f" ({peer.remark})" if peer.remark else ""
             less = "" if first_errors is None else difference(errors, first_errors)
             first_errors = errors if first_errors is None else first_errors
-            print(
-                f"| {peer.name}{remark} | {mae:.2f} | {less} | {within:.1%} | {gender:.1%} | {rate:,.0f} |", flush=True
-            )
-            figures |= {f"{peer.key}_{name}": round(value, 4) for name, value in metrics.items()}
+            right = "" if np.isnan(gender) else f"{gender:.1%}"
+            print(f"| {peer.name}{remark} | {mae:.2f} | {less} | {within:.1%} | {right} | {rate:,.0f} |", flush=True)
+            figures |= {f"{peer.key}_{name}": round(value, 4) for name, value in metrics.items() if not np.isnan(value)}
     print(json.dumps({"images": len(tested)} | figures))
 
 
@@ -175,11 +179,13 @@ def difference(errors: np.ndarray, first_errors: np.ndarray) -> str:
 
 
 def measured(errors: np.ndarray, predictions: dict[str, list[float]], faces: Sequence[FaceExample]) -> dict[str, float]:
-    is_right = (np.array(predictions["female"]) > 0.5) == [face.gender == FEMALE for face in faces]
+    """The figures of the table; NaN for the gender of an estimator that tells none."""
+    female = np.array(predictions["female"])
+    is_right = (female > 0.5) == [face.gender == FEMALE for face in faces]
     return {
         "mae": float(errors.mean()),
         "cs5": float((errors <= 5).mean()),
-        "gender": float(is_right.mean()),
+        "gender": float("nan") if np.isnan(female).any() else float(is_right.mean()),
         "rate": len(faces) / predictions["seconds"][0],
     }
 

@@ -2,9 +2,6 @@ import pytest
 
 from tests.cluster.go_servers import Unavailable
 from tests.cluster.jobs import on_prism
-from tests.components.register.conftest import empty_registry, model_artifacts, registered
-
-__all__ = ["empty_registry", "model_artifacts", "registered"]
 
 
 @pytest.fixture(scope="module")

@@ -85,7 +85,7 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    command: Sequence[str], port: int, log: Path, environment: dict[str, str] | None = None, within: float = 60
+    command: Sequence[str], port: int, log: Path, environment: dict[str, str] | None = None, within: float = 300
 ) -> Iterator[Server]:
     """A server while this lasts, with all processes that it starts.
 

@@ -13,7 +13,7 @@ SCRIPT = INFRA / "capacity.py"
 
 def printed(*arguments: str) -> str:
     return subprocess.run(
-        [sys.executable, str(SCRIPT), *arguments], check=True, capture_output=True, text=True, timeout=60
+        [sys.executable, str(SCRIPT), *arguments], check=True, capture_output=True, text=True, timeout=300
     ).stdout
 
 

@@ -157,7 +157,7 @@ class TestTimer:
             ["bash", INFRA / "compose" / "nightly.sh", "00:30", command],
             env={"PATH": f"{folder}:{os.environ['PATH']}"},
             capture_output=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
         return (folder / "slept").read_text().split()

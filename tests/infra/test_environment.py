@@ -105,6 +105,16 @@ def test_the_newest_python_that_this_glibc_has_wheels_for_is_taken_and_said(tmp_
     assert machine.steps()[0].startswith(f"python{chosen} -m venv")
 
 
+def test_pip_leaves_compiling_to_all_cores_afterwards(tmp_path):
+    machine = Machine(tmp_path)
+    machine.python("python3.12", "3.12")
+    assert machine.make_environment().returncode == 0
+    _, installed, compiled, own = machine.steps()
+    assert " --no-compile " in installed
+    assert compiled == f"python -m compileall -qq -j 0 {tmp_path}/venv/lib"
+    assert own.startswith("python -m compileall -q pipeline ")
+
+
 def test_a_python_is_known_by_its_version_and_not_by_its_name(tmp_path):
     machine = Machine(tmp_path)
     machine.python("python3", "3.12")

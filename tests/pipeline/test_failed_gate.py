@@ -1,6 +1,7 @@
 """A gate that fails leaves its report where a person looks for it: in MLflow, in the folder it was written to, in the message."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,21 @@ def artifacts(tmp_path_factory) -> dict[str, Path]:
 
 _SPLITS = ("train", "validation", "test")
 CASES = {
-    "evaluate": (EVALUATE, ["evaluate.require_blessing=true"], {"report.html", "metrics.json", "age.png"}),
+    "evaluate": (
+        EVALUATE,
+        ["evaluate.require_blessing=true", "evaluate.blessing.fresh_process=false"],
+        {"report.html", "metrics.json", "age.png"},
+    ),
     "validate": (VALIDATE, ["validation.on_anomaly=fail"], {"report.html", "anomalies.json"}),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_its_report_is_in_mlflow_in_the_folder_and_in_the_message(name, artifacts, tmp_path, monkeypatch):
+def test_its_report_is_in_mlflow_in_the_folder_and_in_the_message(
+    name, artifacts, tmp_path, monkeypatch, empty_registry
+):
     step, overrides, reports = CASES[name]
+    shutil.copyfile(empty_registry, tmp_path / "mlflow.db")
     uri = tracking.local_store(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     # What the run sets for its process is gone after the test.

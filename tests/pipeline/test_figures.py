@@ -1,6 +1,7 @@
 """What MLflow keeps of a step that ran, and in how few requests it comes there."""
 
 import io
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -16,9 +17,10 @@ from tests.pipeline import toy
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, empty_registry):
     """What came of a toy pipeline, and the address of the store that holds it."""
     root = tmp_path_factory.mktemp("root")
+    shutil.copyfile(empty_registry, root / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         display = Display(Console(file=io.StringIO()))

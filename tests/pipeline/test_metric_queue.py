@@ -1,5 +1,6 @@
 """Metrics on their way to MLflow: the step never waits for the server, and what the server has is neither less nor twice."""
 
+import shutil
 import threading
 
 import pytest
@@ -31,11 +32,9 @@ class Away(MlflowClient):
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(tmp_path_factory, empty_registry):
     root = tmp_path_factory.mktemp("root")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MLFLOW_TRACKING_URI", tracking.local_store(root))
-        mlflow_server.client()
+    shutil.copyfile(empty_registry, root / "mlflow.db")
     return tracking.local_store(root)
 
 
@@ -86,10 +85,22 @@ def test_what_is_sent_again_because_the_answer_was_lost_is_there_once(client, ru
     assert points(client, run_id, "loss") == [(1, 0.5), (2, 0.25)]
 
 
+def test_age_classes_may_be_called_what_mlflow_does_not_take_as_a_name(client, run_id, queue):
+    client.there.set()
+    for value, name in enumerate(("60+", "<18", ">18", "0\u201317", "(25, 32)", "a/b", "..", "a//", "under 30")):
+        queue.metric(f"age_class/{name}/age_mae", value, None)
+    queue.flush()
+    metrics = client.get_run(run_id).data.metrics
+    assert sorted(metrics.values()) == list(range(9)), "none is refused, and no two have one name"
+    assert metrics["age_class/60 plus sign/age_mae"] == 0
+    assert metrics["age_class/less-than sign 18/age_mae"] == 1
+    assert metrics["age_class/under 30/age_mae"] == 8
+
+
 def test_a_server_that_is_away_is_told_of_once_in_the_log(client, queue, caplog):
     queue.metric("loss", 0.5, 1)
     for _ in range(4):
-        assert client.requests.acquire(timeout=60)
+        assert client.requests.acquire(timeout=300)
     assert [record.getMessage() for record in caplog.records].count(
         f"MLflow at {mlflow_server.where()} does not answer as it should: connection refused "
         "The figures are kept, and sent when it does."

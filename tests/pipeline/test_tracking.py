@@ -1,6 +1,7 @@
 """What MLflow holds of a pipeline run, and what happens while its server is away."""
 
 import io
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from pipeline import dag, tracking
 from pipeline.cli import main
 from pipeline.local import runner
 from pipeline.local.display import Display
+from pipeline.local.process import WorkerProcess
 from pipeline.pipeline_run import OWNER_TAG, ROOT_TAG, RUN_TAG, STEP_TAG, PipelineRun, owner_of
 from schemas.artifact import is_whole
 from schemas.error import VisageError
@@ -25,21 +27,36 @@ from tests.cluster.go_servers import free_port, serving
 from tests.pipeline import toy
 
 
-def run(root, **settings):
-    return runner.run(toy.recipe(**settings), root, Display(Console(file=io.StringIO())), steps=toy.STEPS)
+def run(root, process=None, force=(), **settings):
+    display = Display(Console(file=io.StringIO()))
+    return runner.run(toy.recipe(**settings), root, display, force=force, steps=toy.STEPS, process=process)
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A root on which the toy pipeline ran, was killed, failed, and ran again with another value; and a client of its store."""
+def root(tmp_path_factory, empty_registry):
     root = tmp_path_factory.mktemp("somebody's root")
+    shutil.copyfile(empty_registry, root / "mlflow.db")
+    return root
+
+
+@pytest.fixture(scope="module")
+def process(root, tmp_path_factory):
+    """One worker for all runs that are tracked in the store of the root: importing MLflow takes seconds."""
+    environment = {"MLFLOW_TRACKING_URI": tracking.local_store(root)}
+    with WorkerProcess(environment, tmp_path_factory.mktemp("alive") / "worker") as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def finished(root, process):
+    """A root on which the toy pipeline ran, was killed, failed, and ran again with another value; and a client of its store."""
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        run(root)
+        run(root, process)
         for fail in ("total:killed", "total"):
             with pytest.raises(VisageError):
-                run(root, fail=fail)
-        outcome = run(root, value=4)
+                run(root, process, fail=fail)
+        outcome = run(root, process, value=4)
     return root, MlflowClient(tracking.local_store(root)), outcome
 
 
@@ -97,7 +114,7 @@ def ended_by(tmp_path, *signals) -> tuple[int, str]:
         assert process.poll() is None
     for each in signals:
         process.send_signal(each)
-    _, output = process.communicate(timeout=120)
+    _, output = process.communicate(timeout=300)
     return process.returncode, output
 
 
@@ -113,24 +130,24 @@ def test_a_run_that_is_told_to_stop_ends_as_killed_with_its_step(store, tmp_path
     }
 
 
-def test_what_was_killed_without_a_word_is_ended_by_the_next_run_of_its_root_and_no_other(store, tmp_path):
+def test_what_was_killed_without_a_word_is_ended_by_the_next_run_of_its_root_and_no_other(store, process, tmp_path):
     client, _ = store
     ended_by(tmp_path, signal.SIGKILL)
     query = f"tags.`{OWNER_TAG}` = '{owner_of(tmp_path / 'root')}'"
     assert {run.info.status for run in runs(client, query)} == {"RUNNING"}
-    run(tmp_path / "another root")
+    run(tmp_path / "another root", process)
     assert {run.info.status for run in runs(client, query)} == {"RUNNING"}
-    run(tmp_path / "root")
+    run(tmp_path / "root", process)
     assert [run.info.status for run in runs(client, query)].count("KILLED") == 2
     assert "RUNNING" not in {run.info.status for run in runs(client, query)}
 
 
-def test_a_run_on_another_host_with_the_same_path_is_not_ended(store, tmp_path):
+def test_a_run_on_another_host_with_the_same_path_is_not_ended(store, process, tmp_path):
     client, experiment = store
     root = tmp_path / "root"
     tags = {ROOT_TAG: str(root), OWNER_TAG: "somebody else", RUN_TAG: "theirs"}
     theirs = client.create_run(experiment, tags=tags).info.run_id
-    run(root)
+    run(root, process)
     assert client.get_run(theirs).info.status == "RUNNING"
     client.set_terminated(theirs)
 
@@ -161,7 +178,7 @@ class TestStepsInContainers:
     def test_two_at_once_have_one_parent(self, store, tmp_path, monkeypatch):
         client, _ = store
         draw, double = toy.STEPS[:2]
-        both = threading.Barrier(2, timeout=60)
+        both = threading.Barrier(2, timeout=300)
         parents = tracking._parents
 
         def parents_seen_together(client, experiment, key):
@@ -330,12 +347,10 @@ def test_what_fails_alone_ends_its_parent_too(store, tmp_path, command):
     assert {run.info.status for run in new_runs} == {"FAILED"}
 
 
-def test_the_parent_says_what_was_reused(finished, monkeypatch):
+def test_the_parent_says_what_was_reused(finished, process, monkeypatch):
     root, client, _ = finished
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    outcome = runner.run(
-        toy.recipe(value=4), root, Display(Console(file=io.StringIO())), force=["total"], steps=toy.STEPS
-    )
+    outcome = run(root, process, force=["total"], value=4)
     parent = runs(client, "tags.`visage.step` = 'pipeline'")[-1]
     reused = {name: value for name, value in parent.data.tags.items() if name.startswith("visage.reused.")}
     assert reused == {
@@ -359,12 +374,14 @@ def test_a_server_that_is_killed_in_the_middle_of_a_run_is_waited_for(tmp_path, 
     port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")  # waits of 2, 4, 8, 16 and 32 seconds
+    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")  # several processes for what nobody asks for here
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "8")  # of 64 and 128 too, where the server starts slowly
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", f"sqlite:///{tmp_path / 'server.db'}"]
     command += ["--artifacts-destination", str(tmp_path / "files")]
 
     def served():
-        return serving(command, port, tmp_path / "server.log", within=180)
+        return serving(command, port, tmp_path / "server.log", within=500)
 
     def killed_and_started():
         with served():
@@ -377,7 +394,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_run_is_waited_for(tmp_path, 
     up, done = threading.Event(), threading.Event()
     server = threading.Thread(target=killed_and_started)
     server.start()
-    assert up.wait(timeout=180)
+    assert up.wait(timeout=500)
     try:
         outcome = run(tmp_path / "root", seconds={"double": 3})
         client = MlflowClient(f"http://127.0.0.1:{port}")

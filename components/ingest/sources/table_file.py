@@ -13,6 +13,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any, BinaryIO, Protocol
 
 from components.ingest.sources.settings import TableSettings
@@ -192,12 +193,15 @@ class _Csv:
 
     def _first_lines(self, text: str) -> tuple[list[str], list[str]]:
         lines = io.StringIO(text, newline="")
+        # The first is read strictly: it must not take the rest of the table for its last column's name.
+        first, second = (csv.reader(lines, delimiter=self._delimiter, strict=strict) for strict in (True, False))
         try:
-            # The first is read strictly: it must not take the rest of the table for its last column's name.
-            first, second = (csv.reader(lines, delimiter=self._delimiter, strict=strict) for strict in (True, False))
-            return next((line for line in first if line), []), next((line for line in second if line), [])
+            columns = next((line for line in first if line), [])
         except csv.Error as error:
             raise VisageError(f"{self._where} is not well-formed: {error}.", _QUOTES) from error
+        with suppress(csv.Error):  # a row is told where it stands
+            return columns, next((line for line in second if line), [])
+        return columns, []
 
     def rows(self, column_names: Sequence[str]) -> Iterator[Row]:
         import pyarrow
@@ -259,7 +263,10 @@ class _Csv:
             yield self._malformed(text, column_names)
 
     def _malformed(self, text: str, column_names: Sequence[str]) -> Row:
-        fields = next(csv.reader([text], delimiter=self._delimiter), [])
+        try:
+            fields = next(csv.reader([text], delimiter=self._delimiter), [])
+        except csv.Error as error:
+            return ("",) * len(column_names), f"the row cannot be taken apart ({error}). {_QUOTES}"
         values_by_column = dict(zip(self.columns, map(str.strip, fields), strict=False))
         why = f"the row has {len(fields)} fields, the table has {len(self.columns)} columns: see source.table.delimiter"
         return tuple(values_by_column.get(name, "") for name in column_names), why
@@ -274,7 +281,10 @@ def _delimiter(text: str, usual: str) -> str:
     line = next((line for line in text.splitlines() if line.strip()), "")
 
     def columns(delimiter: str) -> int:
-        return len(next(csv.reader([line], delimiter=delimiter), []))
+        try:
+            return len(next(csv.reader([line], delimiter=delimiter), []))
+        except csv.Error:  # whoever reads the first line tells it
+            return 0
 
     return max((usual, *_DELIMITERS), key=columns)
 

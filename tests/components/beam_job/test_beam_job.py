@@ -21,7 +21,7 @@ class Everything(Section):
 
 
 def test_the_local_runner_works_with_as_many_threads_as_asked_for(tmp_path):
-    meeting = threading.Barrier(3, timeout=20)
+    meeting = threading.Barrier(3, timeout=300)
 
     def meet(number: int) -> int:
         meeting.wait()  # nobody passes before three threads are here

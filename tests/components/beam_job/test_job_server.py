@@ -25,7 +25,7 @@ pytestmark = pytest.mark.slow
 def server(tmp_path_factory):
     port = free_port()
     command = [sys.executable, "-m", "apache_beam.runners.portability.local_job_service_main", f"-p={port}"]
-    with serving(command, port, tmp_path_factory.mktemp("server") / "log", within=120) as server:
+    with serving(command, port, tmp_path_factory.mktemp("server") / "log", within=500) as server:
         yield server
 
 
@@ -110,19 +110,27 @@ def test_a_job_server_that_hangs_in_the_middle_of_a_job_is_one_message(job, serv
 
 
 def test_stopping_the_driver_cancels_the_job(job, monkeypatch):
-    cancelled = threading.Event()
+    cancelled, working, may_end = threading.Event(), threading.Event(), threading.Event()
     result_of = type(job.runner).run_pipeline
 
     def run_pipeline(*arguments):
         result = result_of(*arguments)
-        result.cancel = cancelled.set
-        threading.Timer(0.5, signal.raise_signal, [signal.SIGINT]).start()
+        wait_until_finish = result.wait_until_finish
+
+        def stopped_meanwhile():
+            working.wait(300)
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            return wait_until_finish()
+
+        result.cancel, result.wait_until_finish = cancelled.set, stopped_meanwhile
         return result
 
     monkeypatch.setattr(type(job.runner), "run_pipeline", run_pipeline)
-    _ = job | beam.Create([0]) | beam.Map(lambda _: time.sleep(3))
+    globals()["_work"] = partial(_wait, working, may_end)
+    _ = job | beam.Create([0]) | beam.Map(_call_work)
     with interruptible(), pytest.raises(KeyboardInterrupt):
         run(job)
+    may_end.set()
     assert cancelled.is_set()
 
 
@@ -141,13 +149,13 @@ def test_a_job_server_that_goes_in_the_middle_of_a_job_is_one_message(job, serve
 
 
 def _kill(process: subprocess.Popen, number: int, happened: threading.Event) -> None:
-    happened.wait(60)
+    happened.wait(300)
     process.send_signal(number)
 
 
 def _wait(working: threading.Event, may_end: threading.Event) -> None:
     working.set()
-    may_end.wait(60)
+    may_end.wait(300)
 
 
 def _call_work(_: int) -> None:

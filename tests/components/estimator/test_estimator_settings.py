@@ -36,6 +36,8 @@ def test_a_kind_chooses_the_settings_of_its_family():
         (["estimator.age.edges=[30, 20]"], "edges must rise"),
         (["estimator.age.edges=[30, 120]"], "edges must rise, between lowest and highest"),
         (["estimator.age.edges=[30]", "estimator.age.classes=[A, B, C]"], "1 edges make 2 classes, not 3"),
+        (["estimator.age.classes=[A]"], "classes want edges"),
+        (["estimator.age.edges=[30]", "estimator.age.classes=[A, A]"], "two classes have one name"),
         (["estimator.pixels={colour: grey, scaling: caffe}"], "three channels"),
         (["estimator.pixels.colour=grey", "estimator.backbone={kind: vgg16, weights: imagenet}"], "three channels"),
         (["estimator.trunk.dense=[8]", "estimator.branch.layers=[{filters: 8}]"], "need a map"),

@@ -1,5 +1,6 @@
 """A champion in a real registry of its own."""
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +13,13 @@ from components.registry.learned_from import LearnedFrom
 
 
 @contextmanager
-def champion_of(files: Mapping[str, Path | None], folder: Path) -> Iterator[ModelVersion]:
+def champion_of(files: Mapping[str, Path | None], folder: Path, empty_registry: Path) -> Iterator[ModelVersion]:
     """While this lasts, a model of these files is the champion `visage`, in a registry under the folder; gives it.
 
-    Its photo settings are the defaults, and it learned from nobody, unless files say otherwise.
+    The registry begins as a copy of the empty one. The model's photo settings are the defaults, and it learned
+    from nobody, unless files say otherwise.
     """
+    shutil.copyfile(empty_registry, folder / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder / 'mlflow.db'}")
         version = register(files, folder)

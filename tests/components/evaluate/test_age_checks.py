@@ -31,7 +31,7 @@ def sides(faces: pd.DataFrame = FACES, champion: pd.DataFrame | None = None) -> 
 
 
 def checked(both_sides: Sides) -> list[dict]:
-    return age_checks.table(both_sides, CHECK_SETTINGS, 200, 0)
+    return age_checks.table(both_sides, CHECK_SETTINGS)
 
 
 def row(rule: str, at: float, group: str = "all", both_sides: Sides | None = None) -> dict:
@@ -56,7 +56,7 @@ def test_by_probability_and_by_gender():
 
 
 def test_the_challenge_age_for_a_wanted_false_acceptance_is_read_off():
-    checks = age_checks.read_off(checked(sides()), sides(), CHECK_SETTINGS, 200, 0)
+    checks = age_checks.read_off(checked(sides()), sides(), CHECK_SETTINGS)
     operating_points = {(point["rule"], point["group"], point["false_acceptance"]): point for point in checks}
     assert operating_points["challenge", "all", 0.5]["at_estimate"] == 18
     assert operating_points["challenge", "all", 0.05]["at_estimate"] == 25
@@ -95,16 +95,27 @@ def test_the_champion_at_the_same_setting_on_the_faces_that_both_tell():
     assert check["near_minors_passed_difference"] == -0.5
     assert (check["adults_refused"], check["champion_adults_refused"]) == (0, 0.5), "of the one of 40 it tells nothing"
     assert check["adults_refused_difference"] == -0.5, "nor does he count in the difference"
-    assert check["near_minors_passed_difference_low"] < -0.5 < check["near_minors_passed_difference_high"] <= 0
+    assert -1 < check["near_minors_passed_difference_low"] < -0.5 < check["near_minors_passed_difference_high"] < 0.5
     assert row("challenge", 20).keys().isdisjoint({"champion_minors_passed", "minors_passed_difference"})
 
 
-def test_the_difference_is_drawn_in_pairs():
-    """Both let the same half of the minors through: there is no difference to doubt, though each share is in doubt."""
-    check = row("challenge", 18, both_sides=sides(champion=FACES))
-    ends = [check[f"near_minors_passed_difference{end}"] for end in ("", "_low", "_high")]
-    assert ends == [0, 0, 0]
-    assert check["near_minors_passed_low"] < 0.5 < check["near_minors_passed_high"]
+def test_the_difference_is_told_face_by_face():
+    """Both let the same half of the minors through: there is little difference to doubt, though each share is in doubt."""
+    faces = table(age=[16.0] * 400, predicted_age=[17.0, 19] * 200, predicted_at_least_18=[0.2, 0.7] * 200)
+    check = row("challenge", 18, both_sides=sides(faces, faces))
+    low, high = (check[f"near_minors_passed_difference{end}"] for end in ("_low", "_high"))
+    assert -0.01 < low < check["near_minors_passed_difference"] == 0 < high < 0.01
+    assert check["near_minors_passed_low"] < 0.46 < 0.54 < check["near_minors_passed_high"]
+
+
+def test_a_threshold_that_no_check_is_tried_for_has_no_row():
+    above = CHECK_SETTINGS.model_copy(update={"thresholds": (18, 30, 18), "probabilities": ()})
+    faces = FACES.assign(predicted_at_least_30=0.5)
+    both_sides = Sides(faces, TRAINED_ON.predictions(faces, above.thresholds))
+    rows = age_checks.table(both_sides, above)
+    assert {row["threshold"] for row in rows} == {18}, "no challenge age up to 25 is one of 30"
+    assert len(rows) == 3 * len(range(18, 26)), "a threshold that is named twice is tried once"
+    assert {point["threshold"] for point in age_checks.read_off(rows, both_sides, above)} == {18}
 
 
 def test_each_at_its_own_setting_for_the_same_false_acceptance():
@@ -114,7 +125,7 @@ def test_each_at_its_own_setting_for_the_same_false_acceptance():
     faces = table(age=age, predicted_age=near, predicted_at_least_18=near / 100)
     champion = faces.assign(predicted_age=far, predicted_at_least_18=far / 100)
     both_sides = sides(faces, champion)
-    operating_points = age_checks.read_off(checked(both_sides), both_sides, CHECK_SETTINGS, 200, 0)
+    operating_points = age_checks.read_off(checked(both_sides), both_sides, CHECK_SETTINGS)
     (point,) = (
         point
         for point in operating_points
@@ -130,6 +141,6 @@ def test_each_at_its_own_setting_for_the_same_false_acceptance():
 def test_no_known_age_is_no_check(tmp_path):
     both_sides = sides(table(path=["a"], predicted_at_least_18=[np.nan]))
     rows = checked(both_sides)
-    assert rows == age_checks.read_off(rows, both_sides, CHECK_SETTINGS, 200, 0) == []
+    assert rows == age_checks.read_off(rows, both_sides, CHECK_SETTINGS) == []
     age_checks.write(tmp_path / "empty.parquet", rows)
     assert pq.read_schema(tmp_path / "empty.parquet").names == age_checks.SCHEMA.names

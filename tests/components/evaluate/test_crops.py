@@ -139,13 +139,14 @@ def test_photo_settings_that_cannot_be_read_are_named(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def champion(tmp_path_factory):
+def champion(tmp_path_factory, empty_registry):
     """It was trained on faces with their surroundings: of those it takes off what they say too much."""
     folder = tmp_path_factory.mktemp("champion")
     (folder / "its").mkdir()
     (folder / "its" / "photo.json").write_text(ITS.model_dump_json())
     estimator = write_estimator(folder, age_error=-AROUND * 8 / 9, gender={"head": "none"}) / "estimator"
-    with champion_of({"estimator": estimator, "photo": folder / "its" / "photo.json"}, folder) as version:
+    files = {"estimator": estimator, "photo": folder / "its" / "photo.json"}
+    with champion_of(files, folder, empty_registry) as version:
         yield version
 
 

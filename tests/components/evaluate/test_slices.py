@@ -1,6 +1,9 @@
 """For whom: the slices of bare tables."""
 
-from components.evaluate import intervals, slices
+import numpy as np
+
+from components.evaluate import blessing, intervals, slices
+from components.evaluate.settings import BlessingSettings
 from tests.components.evaluate.predicted import table
 
 FACES = table(
@@ -52,3 +55,37 @@ def test_those_too_small_to_judge_are_marked_and_never_the_worst():
     worst = slices.worst(rows)
     assert (worst["age_mae"]["slice"], worst["age_mae"]["value"], worst["age_mae"]["age_mae"]) == ("age", "30-39", 10)
     assert "gender_accuracy" not in worst, "nothing is known of it"
+
+
+def test_a_figure_that_can_be_told_of_few_faces_is_not_judged_by_the_number_of_all():
+    """Of source b one face in four has an age, and that is missed by far."""
+    faces = table(
+        age=[25.0] * 4 + [25, None, None, None],
+        predicted_age=[26.0] * 4 + [70.0] * 4,
+        gender=["female"] * 8,
+        predicted_gender=["female"] * 5 + ["male"] * 3,
+        source=["a"] * 4 + ["b"] * 4,
+    )
+    face_slices = slices.slices(faces)
+    measured = intervals.measure(faces, [face_slice.rows for face_slice in face_slices], {}, 100, 0)
+    rows = slices.rows(face_slices, faces, measured, {}, min_examples=3)
+    (b,) = (row for row in rows if (row["slice"], row["value"]) == ("source", "b"))
+    assert b["age_mae"] == 45 and b["judged"]
+    assert (b["judged_by"], b["figure_faces"]["age_mae"]) == (["gender_accuracy"], 1)
+    assert not list(blessing._against_slices(rows, BlessingSettings(max_slice_mae=40)))
+    worst = slices.worst(rows)
+    assert (worst["age_mae"]["value"], worst["age_mae"]["examples"]) == ("female", 5)
+    assert (worst["gender_accuracy"]["value"], worst["gender_accuracy"]["examples"]) == ("b", 4)
+
+
+def test_differences_to_the_champion_are_told_where_it_may_be_compared():
+    faces = table(
+        age=[25.0, 45],
+        predicted_age=[26.0, 44],
+        age_class=["A", "B"],
+        predicted_age_class=["A", "B"],
+        source=["a", "b"],
+    )
+    measured = intervals.measure(faces, [np.arange(2)], {"champion": faces}, 100, 0)
+    (row,) = slices.rows([slices.Slice("all", "", np.arange(2))], faces, measured, {}, 1, ["age_mae"])
+    assert list(row["champion_differences"]) == ["age_mae"], "its age classes are others: two answers to two questions"

@@ -1,5 +1,7 @@
 """What is left out by name: patterns, and lists in files."""
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from components.ingest.exclusion import Exclusion
@@ -9,6 +11,12 @@ from schemas.record import FaceRecord
 
 def record(path: str, person: str = "imdb:1") -> FaceRecord:
     return FaceRecord(0, "imdb", path, person)
+
+
+def parquet(columns: dict[str, list]) -> bytes:
+    written = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), written)
+    return written.getvalue().to_pybytes()
 
 
 def test_patterns_name_persons_and_paths():
@@ -28,6 +36,13 @@ def test_a_csv_names_photos_of_any_data_set_or_of_one(tmp_path):
     assert exclusion.reason(record("b.jpg"))
 
 
+def test_a_csv_with_numbers_for_names_is_taken_as_it_is_written(tmp_path):
+    (tmp_path / "list.csv").write_text("path\n007\n1.10\n")
+    exclusion = Exclusion.of((), str(tmp_path / "list.csv"))
+    assert exclusion.reason(record("007")) and exclusion.reason(record("1.10"))
+    assert not exclusion.reason(record("7"))
+
+
 def test_only_rows_that_are_likely_wrong_count_where_a_column_says_so(tmp_path):
     (tmp_path / "list.csv").write_text("path,likely_wrong\na.jpg,true\nb.jpg,false\nc.jpg,\n")
     exclusion = Exclusion.of((), str(tmp_path / "list.csv"))
@@ -40,6 +55,10 @@ def test_only_rows_that_are_likely_wrong_count_where_a_column_says_so(tmp_path):
         ("list.csv", b"photo\na.jpg\n", "has no column path, but photo"),
         ("list.parquet", b"no parquet", "cannot be read"),
         ("empty.csv", b"", "cannot be read"),
+        ("wrong.csv", b"path,likely_wrong\na.jpg,yes\n", "cannot be read: .*yes"),
+        ("latin.csv", "path\nmüller.jpg\n".encode("cp1252"), "cannot be read: .*UTF8"),
+        ("twice.csv", b"path,path\na.jpg,b.jpg\n", "has 2 columns path"),
+        ("nested.parquet", parquet({"path": [["a.jpg"]]}), "cannot be read: .*list<"),
         (None, b"", "missing.csv"),
     ],
 )

@@ -136,7 +136,7 @@ from components.photo import PhotoSettings
 pool = Processes(2, ({str(source.parent)!r}, "", PhotoSettings(), SplitSettings(), {str(tmp_path)!r}))
 pool.start()
 print("started", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, start_new_session=True) as started:
         assert started.stdout and started.stdout.readline() == b"started\n"
@@ -145,5 +145,5 @@ time.sleep(60)
             time.sleep(0.05)
             children = psutil.Process(started.pid).children(recursive=True)
         os.killpg(started.pid, ending) if ending == signal.SIGINT else started.kill()
-    _, alive = psutil.wait_procs(children, timeout=20)
+    _, alive = psutil.wait_procs(children, timeout=300)
     assert not alive

@@ -66,6 +66,26 @@ class TestWhatItTells:
         assert "`visage run`" in text
         assert "…" not in text
 
+    @pytest.mark.parametrize(
+        ("estimator", "purpose"),
+        [
+            (
+                {},
+                "age (a distribution over 0 to 100 years, given as expected value, spread and 90 % interval) and gender",
+            ),
+            ({"gender": {"head": "none"}, "age": {"lowest": 1}}, "age (a distribution over 1 to 100 years, given as"),
+            (
+                {"age": {"head": "regression", "loss": "squared_error"}},
+                "age (in years, with spread and 90 % interval) and",
+            ),
+            ({"age": {"edges": [30, 50]}}, "one of 3 age classes from 0 to 100 years and gender from"),
+        ],
+    )
+    def test_what_this_very_model_tells(self, estimator, purpose):
+        first = described(made_of=origin(estimator=estimator)).splitlines()[0]
+        assert first.startswith(f"Estimates {purpose}") and first.endswith(" from a photograph of one face.")
+        assert ("gender" in first) == ("gender" not in estimator)
+
     def test_where_the_whole_card_lies_as_links_that_hold_under_any_address_of_the_server(self):
         text = described()
         as_training = "?workflowType=machine_learning"
@@ -94,6 +114,9 @@ class TestSlices:
     def test_groups_too_small_to_judge_are_not_among_them(self):
         assert "| age: tiny" not in described(slices=[group("tiny", 40, judged=False), group("old", 9)])
         assert "No group of the test split has enough faces" in described(slices=[group("tiny", 40, judged=False)])
+        few_ages = group("few ages", 40, judged=True, judged_by=["gender_accuracy"])
+        told = described(slices=[few_ages, *(group(f"old {age}", age, gender_accuracy=0.8) for age in (7, 8, 9))])
+        assert "few ages" not in told, "one face of known age does not make a group the worst"
 
     def test_a_figure_that_no_group_has_gets_no_column(self):
         assert "age class right" not in described(slices=[group("old", 9)])

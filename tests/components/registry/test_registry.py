@@ -18,9 +18,10 @@ from schemas.error import VisageError
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory) -> str:
+def address(tmp_path_factory, empty_registry) -> str:
     """A registry with the models `faces` (versions 1 to 3, champion 2) and `other` (no version)."""
     root = tmp_path_factory.mktemp("registry")
+    shutil.copyfile(empty_registry, root / "mlflow.db")
     address = f"sqlite:///{root / 'mlflow.db'}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", address)
@@ -213,7 +214,7 @@ class TestTwoAtOnce:
     def test_processes_that_promote_at_the_same_time_are_all_in_the_list(self, own_registry):
         command = [sys.executable, "-c", "import sys; from components import registry; registry.promote(sys.argv[1])"]
         running = [subprocess.Popen([*command, f"faces/{number}"]) for number in (1, 3)]
-        assert [process.wait(200) for process in running] == [0, 0]
+        assert [process.wait(500) for process in running] == [0, 0]
         assert sorted(entry.version for entry in registry.champions("faces")) == ["1", "2", "3"]
         assert outcome() in (["1", "3", "2"], ["3", "1", "2"])
 
@@ -321,13 +322,13 @@ class TestFiles:
             assert len(list((tmp_path / "cache" / "models").iterdir())) == 1
         finally:
             server.terminate()
-            server.wait(30)
+            server.wait(300)
         with pytest.raises(VisageError, match="does not answer"):
             registry.resolve("faces/1")
 
 
 def _wait_for(port: int) -> None:
-    for _ in range(600):
+    for _ in range(3000):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return

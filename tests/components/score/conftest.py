@@ -4,10 +4,9 @@ from pathlib import Path
 import pytest
 
 from components.registry.mlflow_server import PATIENCE, client
-from tests.components.register.conftest import empty_registry, model_artifacts, registered, registered_that_turns
 from tests.components.storage.conftest import s3, s3_client
 
-__all__ = ["empty_registry", "model_artifacts", "registered", "registered_that_turns", "s3", "s3_client"]
+__all__ = ["s3", "s3_client"]
 
 
 @pytest.fixture

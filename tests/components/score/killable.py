@@ -16,7 +16,7 @@ PART = 7
 
 def _job(tracking: str, photos: list[str], output: str, workers: int, pause: float) -> None:
     os.environ["MLFLOW_TRACKING_URI"] = tracking
-    from components.score import STEP, at_url, job, parts, plan
+    from components.score import STEP, at_url, job, lease, parts, plan
     from components.score.settings import Settings
     from components.step import StepContext, Surroundings, Tracker, identity
 
@@ -34,7 +34,7 @@ def _job(tracking: str, photos: list[str], output: str, workers: int, pause: flo
         time.sleep(pause / 4)
         to_disk(file)
 
-    plan.PART = PART
+    plan.PART, lease.PATIENCE = PART, 1
     mock.patch.object(os, "fsync", to_disk_slowly).start()
     mock.patch.object(job, "score_part", slowly).start()
     mock.patch.object(parts.Part, "from_bytes", read_slowly).start()
@@ -52,7 +52,7 @@ def start(tracking: str, photos: list[Path], output: Path | str, workers: int = 
     return preloaded.start(_job, arguments, photos[0].parent, os.environ, photos[0].parent / "said")
 
 
-def kill_when(process: Any, happened: Callable[[], bool], patience: float = 120) -> None:
+def kill_when(process: Any, happened: Callable[[], bool], patience: float = 600) -> None:
     """Kill -9 a process once something has happened.
 
     Raises:

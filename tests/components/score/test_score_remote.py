@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components import registry
-from components.score import STEP, job, parts
+from components.score import STEP, job, lease, parts
 from components.score.settings import Settings
 from components.step import StepContext
 from components.storage import files
@@ -172,6 +172,32 @@ class TestScoresInABucket:
         with pytest.raises(VisageError, match="holds the scores of another job"):
             command(others, out, tmp_path)
         assert len(rows(out)) == 2
+
+    def test_another_job_at_work_there_is_one_message(self, s3, two_versions, tmp_path, monkeypatch):
+        photos, out = album(s3, "shared", 2), s3.url("shared-out")
+        monkeypatch.setattr(lease, "RENEWED_EVERY", 0.01)
+        with lease.lease(out), pytest.raises(VisageError, match=f"Another job is at work at {out}, begun at"):
+            command(photos, out, tmp_path)
+        command(photos, out, tmp_path)
+        assert sorted(files.file_names(out)) == WHOLE
+
+    def test_a_job_whose_place_was_taken_over_does_not_write_over_the_scores_there(
+        self, s3, two_versions, tmp_path, monkeypatch
+    ):
+        photos, out = album(s3, "slept", 2), s3.url("slept-out")
+        command(photos, out, tmp_path)
+        keep, manifest = parts.keep, files.read_bytes(f"{out}/manifest.json")
+
+        def while_another_takes_over(folder, number, part):
+            keep(folder, number, part)
+            files.remove_folder(f"{out}/{lease.FOLDER}")
+
+        monkeypatch.setattr(parts, "keep", while_another_takes_over)
+        registry.promote("visage/2")
+        with pytest.raises(VisageError, match=f"Another job has taken over {out}"):
+            command(photos, out, tmp_path)
+        assert files.read_bytes(f"{out}/manifest.json") == manifest
+        assert list(rows(out)["model_version"]) == ["1"] * 2
 
     def test_a_place_that_holds_something_else_is_left_as_it_is(self, s3, two_versions, tmp_path):
         s3("mine/thesis.txt", b"all my work")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -338,6 +339,14 @@ class TestTrouble:
         assert read_rejects(tmp_path / "out" / "rejects.parquet") == [
             Reject(str(tmp_path / "faces"), "a.txt", "", "not_a_photo", "text")
         ]
+
+    def test_a_folder_whose_name_is_not_utf8_is_scored_and_told_as_it_can_be_written(self, model, tmp_path):
+        folder = tmp_path / os.fsdecode(b"caf\xe9")
+        folder.mkdir()
+        (folder / "1.jpg").write_bytes(jpeg(1))
+        summary = score(tmp_path / "out", folder)
+        assert (summary["scored"], summary["inputs"]) == (1, [rf"{tmp_path}/caf\xe9"])
+        assert list(rows(tmp_path / "out")["archive"]) == [rf"{tmp_path}/caf\xe9"]
 
     def test_a_full_disk_is_one_message_and_the_job_goes_on_later(self, model, small_parts, tmp_path, monkeypatch):
         made_photos.folder(tmp_path / "faces", 30)

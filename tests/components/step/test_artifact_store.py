@@ -124,7 +124,7 @@ def epoch(partial: Path, number: int) -> None:
 
 
 def until(condition) -> None:
-    for _ in range(1000):
+    for _ in range(12_000):
         if condition():
             return
         time.sleep(0.01)

@@ -19,7 +19,7 @@ print("done", file=sys.stderr)
 
 def errors_of(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=300, check=False
+        [sys.executable, "-c", code, *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=500, check=False
     )
 
 

@@ -5,6 +5,7 @@ import io
 import os
 import tarfile
 import tracemalloc
+import uuid
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,20 @@ class TestInputs:
         pq.write_table(table.rename_columns(["id", "where"]), tmp_path / "other.parquet")
         with pytest.raises(VisageError, match="no column `path`, but id, where"):
             listed(tmp_path / "other.parquet")
+
+    def test_the_root_is_a_folder_like_any(self, monkeypatch, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        photo, paths = (Path(f"/visage-test-{uuid.uuid4().hex}{ending}") for ending in (".jpg", ".txt"))
+        try:
+            photo.write_bytes(b"photo")
+        except OSError:
+            pytest.skip("nothing can be written to /")
+        try:
+            paths.write_text(f"{photo.name}\n")
+            assert outcome(photo) == outcome(paths) == {photo.name: b"photo"}
+        finally:
+            photo.unlink()
+            paths.unlink(missing_ok=True)
 
     def test_what_is_named_twice_is_listed_once(self, tmp_path):
         faces = made_photos.folder(tmp_path / "faces", 3)

@@ -107,10 +107,39 @@ def test_a_table_that_a_pattern_fits_is_one_reject(photos):
     assert results["labels.csv"] == "not_a_photo: no list: it has no column `path`, but id, age."
 
 
+def test_a_table_whose_heading_is_not_utf8_is_a_reject_that_can_be_written_down(photos):
+    (photos / "q" / "labels.csv").write_bytes("größe,age\n1,30\n".encode("cp1252"))
+    detail = "not_a_photo: no list: it has no column `path`, but gr\\xf6\\xdfe, age."
+    assert listed(photos / "q" / "*")["labels.csv"] == detail
+
+
 def test_a_parquet_list_has_the_same_rules(photos):
     paths = ['"q/0.jpg"', "q\\1.jpg", unicodedata.normalize("NFC", "q/é.jpg"), "https://example.com/a.jpg"]
     pq.write_table(pa.table({"path": paths}), photos / "list.parquet")
     assert [result for _, result in pairs(photos / "list.parquet")][:3] == [b"\0", b"\1", b"\3"]
+
+
+PATHS = pa.array(["q/0.jpg", None, "q/1.jpg"])
+
+
+@pytest.mark.parametrize("paths", [PATHS.cast(pa.binary()), PATHS.cast(pa.large_string()), PATHS.dictionary_encode()])
+def test_a_parquet_list_may_hold_its_paths_in_any_type_of_text(photos, paths):
+    pq.write_table(pa.table({"path": paths}), photos / "list.parquet")
+    assert [result for _, result in pairs(photos / "list.parquet")] == [b"\0", b"\1"]
+
+
+def test_a_parquet_list_with_a_name_that_is_not_utf8(photos):
+    (photos / b"q/caf\xe9.jpg".decode("utf-8", "surrogateescape")).write_bytes(b"latin")
+    offsets, letters = pa.py_buffer(bytes([0, 0, 0, 0, 10, 0, 0, 0])), pa.py_buffer(b"q/caf\xe9.jpg")
+    pq.write_table(pa.table({"path": pa.StringArray.from_buffers(1, offsets, letters)}), photos / "list.parquet")
+    assert [result for _, result in pairs(photos / "list.parquet")] == [b"latin"]
+
+
+@pytest.mark.parametrize(("values", "kind"), [([1, 2], "int64"), ([["q/0.jpg"]], "list<")])
+def test_a_parquet_column_that_holds_no_paths_is_one_message(photos, values, kind):
+    pq.write_table(pa.table({"path": values}), photos / "list.parquet")
+    with pytest.raises(VisageError, match=f"its column path holds {kind}"):
+        pairs(photos / "list.parquet")
 
 
 def test_what_is_no_list_is_one_message_and_not_read_whole(photos):

@@ -54,7 +54,7 @@ def log_of(output: Path) -> Path:
 
 
 def losses(process: Any, output: Path) -> list[float]:
-    process.join(300)
+    process.join(500)
     assert process.exitcode == 0, log_of(output).read_text()
     return read_losses(output)
 

@@ -5,9 +5,7 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +13,12 @@ import pytest
 
 from components.estimator import saved
 from components.step import StepContext, Tracker
+from components.step.command import main
 from components.train import STEP, dataset
 from components.train.learner import Learner
-from schemas.artifact import MANIFEST, Manifest, partial_folder, partial_folders, publish, read_manifest
+from schemas.artifact import MANIFEST, Manifest, partial_folder, publish, read_manifest
 from schemas.error import VisageError
+from tests import preloaded
 from tests.components.train.drawn_faces import drawn, write_examples
 
 QUICK = {
@@ -282,21 +282,33 @@ def test_killed_and_started_again_it_ends_with_the_same_number_of_steps(examples
         publish(partial_folder(folder), folder, Manifest(name, name, {}))
         inputs += ["--input", name, str(folder)]
     final = tmp_path / "artifact"
-    command = [sys.executable, "-m", "components.train", *inputs, "--out", str(final)]
+    arguments = [*inputs, "--out", str(final)]
     for setting in (
         "estimator={size: 16, backbone: {kind: stack, layers: [{filters: 4, pool: 4}]}}",
-        "train={epochs: 12, batch_size: 16, stop: {patience: 12}}",
+        "train={epochs: 4, batch_size: 16, stop: {patience: 4}}",
     ):
-        command += ["--set", setting]
-    first = subprocess.Popen(command, env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"})
-    deadline = time.monotonic() + 120
-    while not any((partial / "checkpoint" / "last.npz").exists() for partial in partial_folders(final)):
-        assert time.monotonic() < deadline
-        assert first.poll() is None
-        time.sleep(0.05)
-    first.send_signal(signal.SIGKILL)
-    first.wait()
+        arguments += ["--set", setting]
+
+    def started(killed_after: int | None) -> int:
+        process = preloaded.start(_train, (arguments, killed_after), tmp_path, os.environ, tmp_path / "said")
+        process.join()
+        return process.exitcode
+
+    assert started(killed_after=2) == -signal.SIGKILL, (tmp_path / "said").read_text()
     assert not (final / MANIFEST).exists()
-    second = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert "goes on after epoch" in second.stderr
-    assert read_manifest(final).counts["steps"] == 12 * 512 // 16
+    assert started(killed_after=None) == 0, (tmp_path / "said").read_text()
+    assert "goes on after epoch 2" in (tmp_path / "said").read_text()
+    assert read_manifest(final).counts["steps"] == 4 * 512 // 16
+
+
+def _train(arguments: list[str], killed_after: int | None) -> None:
+    """`python -m components.train`; killed with kill -9 once it has written the checkpoint of an epoch."""
+    save = Learner.save
+
+    def killed(self: Learner, path: Path, history: list) -> None:
+        save(self, path, history)
+        if len(history) == killed_after:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    Learner.save = killed  # type: ignore[method-assign]
+    sys.exit(main(STEP, arguments))

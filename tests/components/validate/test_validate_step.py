@@ -153,6 +153,23 @@ class TestAnomalies:
         assert caught.value.exit_code == 1
         assert len(read(task)["anomalies"]) == 1, "one thing that is wrong is told once"
 
+    def test_numbers_written_as_text_are_held_against_their_domain_too(self, write_examples, job):
+        task = job(write_examples({"test": [raw(face(n), face__age=[b"300" if n else b"-1"]) for n in range(42)]}))
+        with pytest.raises(VisageError) as caught:
+            run(settings(), task)
+        assert "face/age: 42 of 42 examples have it as STRING, where the schema wants INT" in caught.value.message
+        assert "face/age: 41 of 42 examples have a value above 100, the highest allowed: 300" in caught.value.message
+        assert "face/age: 1 of 42 examples have a value below 0, the lowest allowed: -1" in caught.value.message
+
+    def test_words_that_a_schema_allows_within_a_feature_count_as_those_beside_it(
+        self, write_examples, job, edited_schema
+    ):
+        schema = edited_schema('domain: "gender"', 'string_domain { value: "female" value: "male" }')
+        task = job(write_examples({"test": [*faces(40), face(1, gender="woman")]}))
+        with pytest.raises(VisageError) as caught:
+            run(settings(f"validation.schema_file={schema}"), task)
+        assert "face/gender: 1 of 41 examples have a value other than female or male: woman" in caught.value.message
+
     def test_the_message_names_photos_and_the_way_on(self, write_examples, job):
         task = job(write_examples({"train": faces(40) + [face(n, age=127) for n in range(501, 506)]}, shards=1))
         with pytest.raises(VisageError) as caught:
@@ -375,14 +392,17 @@ class TestDrift:
         )
         assert (counts["anomalies"], counts["drift_age"], counts["drift_gender"]) == (0, 0, 0)
 
-    def test_it_is_from_what_the_champion_was_trained_on(self, reference, write_examples, job, tmp_path):
+    def test_it_is_from_what_the_champion_was_trained_on(
+        self, reference, write_examples, job, tmp_path, empty_registry
+    ):
         files = tmp_path / "champion"
         for name in ("estimator", "statistics"):
             (files / name).mkdir(parents=True)
         (files / "estimator" / "model.keras").write_bytes(b"nobody loads it here")
         shutil.copy(reference, files / "statistics" / "train.pb")
         task = job(write_examples({"train": faces(400)}))
-        with champion_of({name: files / name for name in ("estimator", "statistics")}, files) as version:
+        of_the_champion = {name: files / name for name in ("estimator", "statistics")}
+        with champion_of(of_the_champion, files, empty_registry) as version:
             counts = run(settings(), replace(task, champion=version))
             assert counts["compared_with"] == "visage/1"
             assert "train, face/age: unlike visage/1, Jensen-Shannon divergence 0." in counts["warnings"][0]

@@ -1,5 +1,7 @@
 """`visage compare` on a registry of its own, with estimators that read their answers from the pixels."""
 
+import shutil
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -12,8 +14,9 @@ from tests.components.evaluate.made_up import face, write_estimator, write_examp
 
 
 @pytest.fixture
-def root(tmp_path, monkeypatch):
+def root(tmp_path, monkeypatch, empty_registry):
     """A pipeline root with examples, and two versions: the second says seven years more of everyone."""
+    shutil.copyfile(empty_registry, tmp_path / "mlflow.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'mlflow.db'}")
     test = [face(n, 20 + n, 20 + n, 0.9 * (n % 2), "female" if n % 2 else "male") for n in range(40)]
     ingest = tmp_path / "root" / "artifacts" / "ingest"

@@ -1,5 +1,7 @@
 """`visage models`: who may become champion, and what is kept of it."""
 
+import shutil
+
 import pytest
 
 from components import registry
@@ -9,9 +11,10 @@ from schemas.error import VisageError
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory) -> str:
+def address(tmp_path_factory, empty_registry) -> str:
     """A registry with version 1, blessed, 2, not blessed, and 3, of a Visage that did not say."""
     root = tmp_path_factory.mktemp("registry")
+    shutil.copyfile(empty_registry, root / "mlflow.db")
     address = f"sqlite:///{root / 'mlflow.db'}"
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MLFLOW_TRACKING_URI", address)

@@ -221,7 +221,7 @@ class TestTrouble:
 
     def test_killed_it_leaves_no_archive_and_nothing_in_the_way_of_another_command(self, tmp_path):
         out = tmp_path / "demo"
-        code = f"from pipeline.demo.archive import draw_archive; draw_archive({str(out)!r}, 60, 6)"
+        code = f"from pipeline.demo.archive import draw_archive; draw_archive({str(out)!r}, 5000, 6)"
         running = subprocess.Popen([sys.executable, "-c", code])
         while not list(tmp_path.glob(".demo.partial/*/*.jpg")) and running.poll() is None:
             time.sleep(0.02)

@@ -94,7 +94,7 @@ def controllers(folder: Path) -> Iterator[Controllers]:
 
 def until(look: Any) -> Any:
     """What a function gives, once it gives something."""
-    for _ in range(3000):
+    for _ in range(15_000):
         if value := look():
             return value
         time.sleep(0.02)

@@ -5,6 +5,7 @@ Two nights on the same photos. In the first, the pod of the train step is evicte
 
 import io
 import json
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -44,8 +45,9 @@ class Night:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory):
+def place(tmp_path_factory, empty_registry):
     place = tmp_path_factory.mktemp("cluster")
+    shutil.copyfile(empty_registry, place / "mlflow.db")
     draw_archive(place / "photos", photos=200, seed=3)
     return place
 
@@ -58,7 +60,8 @@ def chosen(place):
         "train.epochs=6",
         "train.average=0",
         "evaluate.resamples=100",
-        "evaluate.blessing={min_examples: 1, max_baseline_ratio: 100, min_gender_accuracy: 0, beat_baseline: false}",
+        "evaluate.blessing={min_examples: 1, max_baseline_ratio: 100, min_gender_accuracy: 0, beat_baseline: false, "
+        "fresh_process: false}",
     ]
     return recipe.load("demo", small)
 
@@ -100,10 +103,12 @@ def second(pipeline, place, first):
 
 
 @pytest.fixture(scope="module")
-def local(chosen, tmp_path_factory):
+def local(chosen, tmp_path_factory, empty_registry):
+    root = tmp_path_factory.mktemp("root")
+    shutil.copyfile(empty_registry, root / "mlflow.db")
     with pytest.MonkeyPatch.context() as patch:
         patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        return runner.run(chosen, tmp_path_factory.mktemp("root"), Display(Console(file=io.StringIO())))
+        return runner.run(chosen, root, Display(Console(file=io.StringIO())))
 
 
 def files(folder: Path) -> set[str]:

@@ -57,7 +57,7 @@ class Step(threading.Thread):
             self.error = error
 
     def end(self):
-        self.join(60)
+        self.join(300)
         assert not self.is_alive()
         return self.error
 
@@ -134,7 +134,7 @@ def test_a_step_that_is_told_to_stop_takes_it_away(cluster):
     )
     cluster.started()
     process.send_signal(signal.SIGTERM)
-    _, output = process.communicate(timeout=60)
+    _, output = process.communicate(timeout=300)
     assert process.returncode == 130, output
     assert cluster.all() == []
 

@@ -5,6 +5,7 @@ The hosts are processes on loopback that are given what the Job gives its pods.
 
 import json
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -186,7 +187,7 @@ class Hosts:
     def end(self) -> None:
         try:
             for process in self.processes:
-                process.join(300)
+                process.join(500)
         finally:
             for process in self.processes:
                 preloaded.kill(process)
@@ -195,7 +196,10 @@ class Hosts:
 
 
 @pytest.mark.slow
-def test_the_train_step_of_the_pipeline_has_two_hosts_train_and_takes_what_they_made(tmp_path, monkeypatch):
+def test_the_train_step_of_the_pipeline_has_two_hosts_train_and_takes_what_they_made(
+    tmp_path, monkeypatch, empty_registry
+):
+    shutil.copyfile(empty_registry, tmp_path / "mlflow.db")
     draw_archive(tmp_path / "photos", photos=200, seed=3)
     changed = [f"source.path={tmp_path / 'photos'}", "score.photos=[]", "train.epochs=1", "train.average=0"]
     profile = {
@@ -218,11 +222,11 @@ def test_the_train_step_of_the_pipeline_has_two_hosts_train_and_takes_what_they_
         try:
             Hosts(job, tmp_path).end()
             cluster.complete(job.metadata.name)
-            step.join(300)
+            step.join(500)
             assert cluster.all() == []
         finally:
             cluster.remove_all()
-            step.join(300)
+            step.join(500)
     ((code, output),) = results
     assert code == 0, output
     assert f"started the Job {job.metadata.name}" in output

@@ -3,6 +3,7 @@
 import functools
 import io
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,9 +27,11 @@ NAMES = [step.name for step in toy.STEPS]
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
+def store(tmp_path_factory, empty_registry):
     """One MLflow store for all tests: making a new one takes seconds."""
-    return f"sqlite:///{tmp_path_factory.mktemp('store') / 'mlflow.db'}"
+    database = tmp_path_factory.mktemp("store") / "mlflow.db"
+    shutil.copyfile(empty_registry, database)
+    return f"sqlite:///{database}"
 
 
 @pytest.fixture(autouse=True)

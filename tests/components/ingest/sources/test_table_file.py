@@ -222,6 +222,15 @@ class TestFields:
         assert "quotation mark" in first.malformed
         assert (last.path, last.malformed) == ("3.jpg", "")
 
+    def test_nor_do_they_if_the_row_is_larger_than_a_field_may_be(self, tmp_path):
+        between = "2.jpg,4,\n" * 20_000
+        (first, last) = read(put(tmp_path, f'path,age,note\n1.jpg,3,"a\n{between}2.jpg,4,"b",c\n3.jpg,5,\n'))
+        assert "larger than field limit" in first.malformed and "quotation mark" in first.malformed
+        assert (last.path, last.malformed) == ("3.jpg", "")
+
+    def test_a_first_line_that_is_no_heading_is_one_message(self, tmp_path):
+        assert "not well-formed: field larger than field limit" in message(put(tmp_path, "x" * 200_000))
+
     def test_inches_are_no_open_quotation_mark(self, tmp_path):
         assert labels(put(tmp_path, "path,height,age\n1.jpg,5'4\",3\n")) == [("1.jpg", 3, None)]
 
