@@ -22,7 +22,7 @@ from components.storage.names import is_remote
 from pipeline.cli.arguments import Commands, local_path
 from pipeline.kubeflow import outputs as kubeflow_outputs
 from pipeline.pipeline_run import PipelineRun, git_commit
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, RecipeSettings
 from schemas.artifact import Manifest, is_whole, partial_folder, read_manifest
 from schemas.error import VisageError
 
@@ -92,7 +92,7 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
     from pipeline import figures, tracking
 
     changed = recipe.of(step).model_dump(mode="json", exclude_defaults=True)
-    settings = command.settings_of(step, arguments, changed)
+    settings = command.settings_of(step, arguments, changed, RecipeSettings.model_fields)
     outputs = kubeflow_outputs.parse(arguments.executor_input, arguments.page)
     reason = step.nothing_to_do(settings) if step.nothing_to_do else ""
     first = not step.host_number or step.host_number() == 0

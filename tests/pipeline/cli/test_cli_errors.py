@@ -55,6 +55,7 @@ WRONG = {
         ("ingest --out out --settings latin1.yaml", "latin1.yaml"),
         ("ingest --out out --settings list.yaml", "settings"),
         ("ingest --out out --settings '{source'", "settings"),
+        ("ingest --out out --settings '{trian: {epochs: 3}, source: {path: folder}}'", "there is no section trian"),
         ("ingest --out out --settings picture.jpg", "picture.jpg"),
         ("ingest --out out --recipe broken.yaml", "broken.yaml"),
         ("ingest --out out --set source.path=missing", "missing"),
