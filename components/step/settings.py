@@ -97,12 +97,22 @@ def load_yaml(text: str, where: str) -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Takes what looks like a day for a text: no setting is a day, and folders are called so."""
+    """Takes what looks like a day for a text: no setting is a day, and folders are called so.
+
+    A key that stands twice in a mapping is an error, as YAML has it; PyYAML would take the last one.
+    """
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML has it
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"{key} stands there twice")
+        return super().construct_mapping(node, deep)
 
 
 def _from_yaml(text: str) -> Any:

@@ -112,10 +112,17 @@ def test_a_wrong_setting_is_one_message_with_the_nearest_valid_names(override, p
         assert part in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["a: [1", "- a list", "just words", "a: 0x_"])
+@pytest.mark.parametrize(
+    "text", ["a: [1", "- a list", "just words", "a: 0x_", "a: {b: 1}\na: {c: 2}", "a: {b: 1, b: 2}"]
+)
 def test_a_recipe_that_is_no_mapping_is_refused(text):
     with pytest.raises(VisageError, match=r"my\.yaml"):
         load_yaml(text, "my.yaml")
+
+
+def test_a_key_that_another_mapping_brings_along_is_not_there_twice():
+    text = "a: &common {b: 1, c: 1}\nd: {<<: *common, c: 2}"
+    assert load_yaml(text, "x")["d"] == {"b": 1, "c": 2}
 
 
 def test_a_folder_that_is_called_like_a_day_is_no_day():
