@@ -1,7 +1,9 @@
 """The one settings mechanism: sections of pydantic models, filled from recipes and `--set a.b=value`."""
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -116,15 +118,24 @@ class _Loader(yaml.SafeLoader):
 
 
 def _from_yaml(text: str) -> Any:
-    """Plain data of a YAML document.
+    """Plain data of a YAML document, or of a JSON text, in which a character beyond the first 65,536 may be two escapes.
 
     Raises:
         ValueError: it is none.
     """
+    if text.lstrip()[:1] in ("{", "[", '"'):
+        with suppress(ValueError, RecursionError):  # it is YAML, or YAML's reader says what is wrong
+            return json.loads(text, object_pairs_hook=_each_once)
     try:
         return yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a number that is none is no YAMLError
         raise ValueError(str(error)) from error
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(values := dict(pairs)) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return values
 
 
 def dotted(section: BaseModel) -> dict[str, Any]:
