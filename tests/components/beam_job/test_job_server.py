@@ -119,7 +119,9 @@ def test_stopping_the_driver_cancels_the_job(job, monkeypatch):
 
         def stopped_meanwhile():
             working.wait(300)
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            main_thread = threading.main_thread().ident
+            assert main_thread
+            signal.pthread_kill(main_thread, signal.SIGINT)
             return wait_until_finish()
 
         result.cancel, result.wait_until_finish = cancelled.set, stopped_meanwhile

@@ -109,7 +109,7 @@ def test_of_a_step_whose_artifact_cannot_be_brought_to_its_url_no_run_has_finish
         step.run(toy.STEPS[0], toy.recipe(), arguments)
     client = MlflowClient(store)
     experiment = client.get_experiment_by_name(tracking.EXPERIMENT)
-    assert experiment is not None
+    assert experiment
     (parent,) = client.search_runs([experiment.experiment_id], "tags.`visage.step` = 'pipeline'")
     assert parent.info.status == "FAILED"
 
