@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from schemas.error import VisageError
 
@@ -57,16 +57,17 @@ def read_index(folder: Path) -> dict[str, list[Shard]]:
     """
     try:
         content = json.loads((folder / INDEX).read_text())
-    except (OSError, ValueError) as error:
+        return {split: [_shard(values) for values in shards] for split, shards in content.items()}
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
         raise VisageError(
-            f"{folder} holds no examples: {error}", "Name a folder that the ingest step wrote."
+            f"{folder} holds no examples, or its {INDEX} is damaged: {error}",
+            "Name a folder that the ingest step wrote.",
         ) from error
-    return {
-        split: [
-            Shard(**{**shard, "ages": {int(age): count for age, count in shard["ages"].items()}}) for shard in shards
-        ]
-        for split, shards in content.items()
-    }
+
+
+def _shard(values: dict[str, Any]) -> Shard:
+    """JSON has texts for keys."""
+    return Shard(**{**values, "ages": {int(age): count for age, count in values["ages"].items()}})
 
 
 def shard_paths(folder: Path, split: str) -> list[Path]:

@@ -230,9 +230,7 @@ def test_killed_in_every_step_the_same_command_completes_with_the_same_counts(ar
             command(archive, root, quick), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         here = root / "artifacts" / step
-        deadline = time.monotonic() + 600
         while not list(here.glob(".*.partial")):
-            assert time.monotonic() < deadline, f"{step} never began"
             assert process.poll() is None, f"the run ended before {step} began"
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settings_of(step: Step, arguments: argparse.Namespace, base: Mapping[str, Any] | None = None) -> Section:
+def settings_of(
+    step: Step,
+    arguments: argparse.Namespace,
+    base: Mapping[str, Any] | None = None,
+    sections: Collection[str] = (),
+) -> Section:
     """The settings that the arguments give, over those of `base`; sections that the step does not read are passed over.
+
+    Args:
+        step: whose they are.
+        arguments: as `add_arguments` has them.
+        base: settings of a recipe, by section.
+        sections: names of those of all steps, where they are known; any other is an error.
 
     Raises:
         VisageError: the settings are wrong or cannot be read.
@@ -59,6 +70,11 @@ def settings_of(step: Step, arguments: argparse.Namespace, base: Mapping[str, An
                 "--settings takes all settings in one file, not what extends a recipe.",
                 f"Start from the recipe: `visage step {step.name} --recipe FILE`.",
                 usage=True,
+            )
+        unknown = [name for name in given if sections and name not in (*sections, "description")]
+        if unknown:
+            raise VisageError(
+                f"In --settings, there is no section {unknown[0]}.", f"Valid: {', '.join(sections)}.", usage=True
             )
         values = merge(step.settings, values, given)
     values = {section: value for section, value in values.items() if section in step.settings.model_fields}

@@ -1,7 +1,9 @@
 """The one settings mechanism: sections of pydantic models, filled from recipes and `--set a.b=value`."""
 
 import difflib
+import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -97,24 +99,43 @@ def load_yaml(text: str, where: str) -> dict[str, Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """Takes what looks like a day for a text: no setting is a day, and folders are called so."""
+    """Takes what looks like a day for a text: no setting is a day, and folders are called so.
+
+    A key that stands twice in a mapping is an error, as YAML has it; PyYAML would take the last one.
+    """
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML has it
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.YAMLError(f"{key} stands there twice")
+        return super().construct_mapping(node, deep)
+
 
 def _from_yaml(text: str) -> Any:
-    """Plain data of a YAML document.
+    """Plain data of a YAML document, or of a JSON text, in which a character beyond the first 65,536 may be two escapes.
 
     Raises:
         ValueError: it is none.
     """
+    if text.lstrip()[:1] in ("{", "[", '"'):
+        with suppress(ValueError, RecursionError):  # it is YAML, or YAML's reader says what is wrong
+            return json.loads(text, object_pairs_hook=_each_once)
     try:
         return yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # a number that is none is no YAMLError
         raise ValueError(str(error)) from error
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(values := dict(pairs)) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return values
 
 
 def dotted(section: BaseModel) -> dict[str, Any]:

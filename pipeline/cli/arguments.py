@@ -4,10 +4,23 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from components.storage import names
+
 
 def formatter(prog: str) -> argparse.HelpFormatter:
     """The layout of every help page."""
     return argparse.RawDescriptionHelpFormatter(prog, max_help_position=28, width=110)
+
+
+def local_path(text: str) -> Path:
+    """A path of this machine, as the type of an argument; `file:///a` is one too, any other URL none."""
+    try:
+        path = names.local(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    if names.is_remote(path):
+        raise argparse.ArgumentTypeError(f"{text} is a URL, and a path of this machine is wanted")
+    return Path(path)
 
 
 class Commands:
@@ -50,7 +63,7 @@ def add_root(parser: argparse.ArgumentParser) -> None:
     """--root."""
     parser.add_argument(
         "--root",
-        type=Path,
+        type=local_path,
         default=Path("pipeline-root"),
         metavar="DIR",
         help="all that is written (default: pipeline-root)",

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.cli.arguments import Commands, add_recipe
+from pipeline.cli.arguments import Commands, add_recipe, local_path
 
 if TYPE_CHECKING:
     from pipeline.kubeflow.client import Schedule, Server
@@ -23,7 +23,7 @@ def add(commands: Commands) -> None:
     """Add the commands."""
     compiled = commands.add("compile", _compile, "write the pipeline as Kubeflow Pipelines YAML")
     _add_profile(compiled)
-    compiled.add_argument("--out", type=Path, default=Path("visage-pipeline.yaml"), metavar="FILE")
+    compiled.add_argument("--out", type=local_path, default=Path("visage-pipeline.yaml"), metavar="FILE")
 
     submit = commands.add("submit", _submit, "run the pipeline once on a Kubeflow Pipelines server")
     _add_profile(submit)
@@ -49,7 +49,7 @@ def _add_profile(parser: argparse.ArgumentParser) -> None:
     add_recipe(parser)
     parser.add_argument(
         "--cluster",
-        type=Path,
+        type=local_path,
         metavar="FILE",
         help="cluster profile: image, resources, volumes, secrets and more; see pipeline/kubeflow/README.md",
     )
@@ -82,7 +82,7 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--token-file",
-        type=Path,
+        type=local_path,
         metavar="FILE",
         help="with a token for the server (default: KUBEFLOW_TOKEN, else the pod's service account, else none)",
     )

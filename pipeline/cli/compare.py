@@ -9,7 +9,7 @@ from rich.table import Table
 
 from components import registry
 from pipeline import tracking
-from pipeline.cli.arguments import Commands, add_root
+from pipeline.cli.arguments import Commands, add_root, local_path
 from pipeline.cli.models import reference
 from pipeline.cli.terminal import plain_console
 from schemas.artifact import is_whole, read_manifest
@@ -30,9 +30,12 @@ def add(commands: Commands) -> None:
     parser.add_argument("versions", nargs=2, metavar="VERSION", help="a number, or @ALIAS")
     parser.add_argument("--name", default="visage", help="of the registered model (default: visage)")
     parser.add_argument(
-        "--examples", type=Path, metavar="DIR", help="ingest artifact with the photos; default: the newest under --root"
+        "--examples",
+        type=local_path,
+        metavar="DIR",
+        help="ingest artifact with the photos; default: the newest under --root",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="Parquet file for what both say of every face")
+    parser.add_argument("--out", type=local_path, metavar="FILE", help="Parquet file for what both say of every face")
     add_root(parser)
 
 

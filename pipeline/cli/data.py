@@ -2,10 +2,9 @@
 
 import argparse
 import json
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from pipeline.cli.arguments import Commands, add_recipe
+from pipeline.cli.arguments import Commands, add_recipe, local_path
 from schemas.error import VisageError
 
 
@@ -14,17 +13,17 @@ def add(commands: Commands) -> None:
     labels = commands.add("labels", _labels, "list every row's labels, split and reject reason; opens no photo")
     labels.add_argument("--source", required=True, metavar="KIND", help="imdb_wiki, file_names, utkface or table")
     labels.add_argument("--path", required=True, metavar="P", help="the .mat, table or folder of the source")
-    labels.add_argument("--out", type=Path, required=True, metavar="FILE", help=".csv or .parquet to write")
+    labels.add_argument("--out", type=local_path, required=True, metavar="FILE", help=".csv or .parquet to write")
     add_recipe(labels)
 
     demo = commands.add("demo-data", _demo_data, "draw a small made-up archive in IMDB-WIKI's own layout")
-    demo.add_argument("out", type=Path, metavar="OUT", help="folder to make")
+    demo.add_argument("out", type=local_path, metavar="OUT", help="folder to make")
     demo.add_argument("--photos", type=int, default=2000, metavar="N", help="rows of the data set (default: 2000)")
     demo.add_argument("--seed", type=int, default=1, metavar="S", help="same seed, same bytes (default: 1)")
 
     download = commands.add("download", _download, "fetch a published data set")
     download.add_argument("name", metavar="NAME", help="wiki-crop, imdb-crop, wiki or imdb-meta")
-    download.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to put it in")
+    download.add_argument("--out", type=local_path, required=True, metavar="DIR", help="folder to put it in")
     download.add_argument(
         "--accept-terms", action="store_true", help="you have read the data set's terms and accept them"
     )

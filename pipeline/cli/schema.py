@@ -4,7 +4,7 @@ import argparse
 import os
 from pathlib import Path
 
-from pipeline.cli.arguments import Commands
+from pipeline.cli.arguments import Commands, local_path
 from schemas.error import VisageError
 
 _EPILOG = """\
@@ -29,11 +29,17 @@ def add(commands: Commands) -> None:
     parser = commands.add("schema", _schema, "infer, compare or approve the schema that examples must fit", _EPILOG)
     parser.add_argument("action", choices=("infer", "diff", "approve"))
     parser.add_argument(
-        "source", type=Path, metavar="SOURCE", help="infer: an ingest or validate artifact; else: a proposed schema"
+        "source",
+        type=local_path,
+        metavar="SOURCE",
+        help="infer: an ingest or validate artifact; else: a proposed schema",
     )
-    parser.add_argument("--out", type=Path, metavar="FILE", help="of infer: where to write the proposed schema")
+    parser.add_argument("--out", type=local_path, metavar="FILE", help="of infer: where to write the proposed schema")
     parser.add_argument(
-        "--schema", type=Path, metavar="FILE", help="the reviewed schema (default: the project's example_schema.pbtxt)"
+        "--schema",
+        type=local_path,
+        metavar="FILE",
+        help="the reviewed schema (default: the project's example_schema.pbtxt)",
     )
 
 

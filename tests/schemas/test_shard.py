@@ -73,7 +73,10 @@ def test_the_index_says_what_each_split_holds(tmp_path):
     assert shard_paths(tmp_path, "validation") == []
 
 
-@pytest.mark.parametrize("content", [None, "", "[1, "])
+@pytest.mark.parametrize(
+    "content",
+    [None, "", "{", "[]", "3", '{"train": 3}', '{"train": [{"file": "a"}]}', '{"train": [{"ages": {"x": 1}}]}'],
+)
 def test_a_folder_without_an_index_is_refused(tmp_path, content):
     if content is not None:
         (tmp_path / "index.json").write_text(content)

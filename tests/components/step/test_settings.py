@@ -1,5 +1,6 @@
 """Settings from recipes and --set, and what a person is told when they are wrong."""
 
+import json
 from typing import Annotated, Literal
 
 import pytest
@@ -112,10 +113,24 @@ def test_a_wrong_setting_is_one_message_with_the_nearest_valid_names(override, p
         assert part in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["a: [1", "- a list", "just words", "a: 0x_"])
+@pytest.mark.parametrize(
+    "text", ["a: [1", "- a list", "just words", "a: 0x_", "a: {b: 1}\na: {c: 2}", "a: {b: 1, b: 2}", '{"a": 1, "a": 2}']
+)
 def test_a_recipe_that_is_no_mapping_is_refused(text):
     with pytest.raises(VisageError, match=r"my\.yaml"):
         load_yaml(text, "my.yaml")
+
+
+def test_a_key_that_another_mapping_brings_along_is_not_there_twice():
+    text = "a: &common {b: 1, c: 1}\nd: {<<: *common, c: 2}"
+    assert load_yaml(text, "x")["d"] == {"b": 1, "c": 2}
+
+
+@pytest.mark.parametrize("name", ["\U0001f600", "\udcff", "\u00e4", 'a "b" \\ c'])
+def test_a_name_written_as_json_is_that_name(name):
+    """As `visage score` and the Job of a training hand it on: JSON writes an emoji as two halves, which YAML leaves apart."""
+    assert build(Everything, {}, [f"source.path={json.dumps(name)}"]).source.path == name
+    assert load_yaml(json.dumps({"source": {"path": name}}), "x") == {"source": {"path": name}}
 
 
 def test_a_folder_that_is_called_like_a_day_is_no_day():

@@ -35,6 +35,8 @@ WRONG = {
         ("--root text.txt --set source.path=folder", "text.txt"),
         ("--root text.txt/deeper --set source.path=folder", "text.txt"),
         ("--root /proc/visage --set source.path=folder", "/proc/visage"),
+        ("--root s3://bucket/root --set source.path=folder", "--root: s3://bucket/root is a URL"),
+        ("--root file://elsewhere/root --set source.path=folder", "another machine"),
         ("--root 'what?/root' --set source.path=folder", "what?/root has a ?"),
         ("--set source.path=missing --root root", "missing"),
         ("--set source.path= --root root", "source.path"),
@@ -53,6 +55,7 @@ WRONG = {
         ("ingest --out out --settings latin1.yaml", "latin1.yaml"),
         ("ingest --out out --settings list.yaml", "settings"),
         ("ingest --out out --settings '{source'", "settings"),
+        ("ingest --out out --settings '{trian: {epochs: 3}, source: {path: folder}}'", "there is no section trian"),
         ("ingest --out out --settings picture.jpg", "picture.jpg"),
         ("ingest --out out --recipe broken.yaml", "broken.yaml"),
         ("ingest --out out --set source.path=missing", "missing"),
@@ -78,6 +81,7 @@ WRONG = {
         ("--source utkface --path faces --out folder", "folder"),
         ("--source utkface --path faces --out text.txt/l.csv", "text.txt"),
         ("--source utkface --path faces --out /proc/l.csv", "/proc/l.csv"),
+        ("--source utkface --path faces --out gs://bucket/l.csv", "--out: gs://bucket/l.csv is a URL"),
         ("--source utkface --path faces", "--out"),
     ],
     "demo-data": [
@@ -88,6 +92,7 @@ WRONG = {
         ("out --seed abc", "abc"),
         ("out --seed -1", "seed"),
         ("text.txt --photos 20", "text.txt"),
+        ("s3://bucket/demo --photos 20", "OUT: s3://bucket/demo is a URL"),
         ("text.txt/deeper --photos 20", "text.txt"),
         ("full --photos 20", "full"),
         ("/proc/visage --photos 20", "/proc/visage"),
@@ -128,6 +133,7 @@ WRONG = {
         ("--out ''", ".yaml"),
         ("--out folder", ".yaml"),
         ("--out folder.yaml", "folder.yaml"),
+        ("--out s3://bucket/c.yaml", "--out: s3://bucket/c.yaml is a URL"),
         ("--out text.txt/c.yaml", "text.txt"),
         ("--out /proc/c.yaml", "/proc/c.yaml"),
         ("--image ''", "image"),
@@ -223,6 +229,7 @@ def test_a_mistake_is_one_message(command, arguments, message, place, capsys, mo
     assert message in printed
     assert "Traceback" not in printed
     assert (place / "full" / "of-others").read_text() == "precious"
+    assert not list(place.glob("*:")), "a URL is no folder"
 
 
 def test_a_port_in_use_is_one_message(tmp_path, monkeypatch, capsys):
