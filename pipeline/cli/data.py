@@ -60,7 +60,7 @@ def _demo_data(arguments: argparse.Namespace) -> None:
         )
         screen.ended("draw", "reused" if archive["reused"] else "done")
     summary = f"{archive['rows']:,} rows of {archive['persons']:,} persons and an album of {archive['album']['photos']:,} photos"
-    console.print(f"{arguments.out}: {summary}")
+    console.print(f"{arguments.out}: {summary}", soft_wrap=True)
 
 
 def _download(arguments: argparse.Namespace) -> None:

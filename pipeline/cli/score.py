@@ -237,9 +237,9 @@ def _score_one_photo(console: Console, settings: Settings) -> None:
     with tempfile.TemporaryDirectory(prefix="visage-") as folder:
         faces, rejects = one_photo.score(settings.score, Path(folder))
     for reject in rejects:
-        console.print(f"{photos[0]}: {reject.reason}: {reject.detail}")
+        console.print(f"{photos[0]}: {reject.reason}: {reject.detail}", soft_wrap=True)
     if faces and not faces[0]["face_count"]:
-        console.print(f"{photos[0]}: no face found")
+        console.print(f"{photos[0]}: no face found", soft_wrap=True)
     elif faces:
         _table(console, faces)
 
