@@ -1,9 +1,11 @@
 """What a pipeline run is known by, wherever its steps run: its key, its commit, the owner of its root, its tags in MLflow."""
 
 import os
+import secrets
 import subprocess
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 from components.registry import history
@@ -39,6 +41,18 @@ class PipelineRun:
     owner: str = ""
     kubeflow: str = ""
     command: str = ""
+
+
+def new_key(step: str = "") -> str:
+    """A key that no other pipeline run has, here or on another machine; keys stand in the order in which they were made.
+
+    The number of the process would not tell two apart: in containers it is the same, and schedules begin in the same second.
+
+    Args:
+        step: that is run alone.
+    """
+    now = datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]  # by the clock on the wall, for whoever looks for a log
+    return "-".join(filter(None, [now, secrets.token_hex(3), step]))
 
 
 def run_tags(pipeline_run: PipelineRun, step: str) -> dict[str, str]:

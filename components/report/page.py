@@ -142,8 +142,7 @@ class Surround:
 def write(path: Path, title: str, blocks: Iterable[Block], surround: Surround = Surround()) -> None:
     """Write a page; its look is that of templates/base.html."""
     variables = {"title": title, "blocks": list(blocks), "links": surround.links, "about": surround.about}
-    html = render("page.html", **variables)
-    path.write_text(html, encoding="utf-8", errors="backslashreplace")  # a path need not be UTF-8
+    path.write_text(render("page.html", **variables), encoding="utf-8")
 
 
 def render(template: str, **variables: Any) -> str:

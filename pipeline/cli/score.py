@@ -5,7 +5,6 @@ import hashlib
 import json
 import os
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,7 +26,7 @@ from pipeline.cli.arguments import Commands, add_recipe, add_root
 from pipeline.cli.terminal import plain_console
 from pipeline.figures import MlflowTracker
 from pipeline.local import display
-from pipeline.pipeline_run import OWNER_FILE, PipelineRun, git_commit, owner_of
+from pipeline.pipeline_run import OWNER_FILE, PipelineRun, git_commit, new_key, owner_of
 from pipeline.recipe import Recipe
 from schemas.artifact import Manifest, is_whole, partial_folder, read_manifest
 from schemas.error import VisageError
@@ -181,8 +180,7 @@ class _Job:
     @contextmanager
     def _tracked(self, owner: str) -> Iterator[MlflowTracker]:
         """Around the job: its run in MLflow, and its progress on the screen; ends runs that it left open when it was killed."""
-        key = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-score"
-        pipeline_run = PipelineRun(key, self.recipe, commit=self.around.commit, owner=owner)
+        pipeline_run = PipelineRun(new_key("score"), self.recipe, commit=self.around.commit, owner=owner)
         watcher = _ProgressTracker(screen := display.for_console(self.console))
         with screen, tracking.parent_run(pipeline_run):
             screen.started("score")

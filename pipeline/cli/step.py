@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import shutil
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from components.step.settings import Section
 from components.storage.names import is_remote
 from pipeline.cli.arguments import Commands, local_path
 from pipeline.kubeflow import outputs as kubeflow_outputs
-from pipeline.pipeline_run import PipelineRun, git_commit
+from pipeline.pipeline_run import PipelineRun, git_commit, new_key
 from pipeline.recipe import Recipe, RecipeSettings
 from schemas.artifact import Manifest, is_whole, partial_folder, read_manifest
 from schemas.error import VisageError
@@ -100,7 +99,7 @@ def run(step: Step, recipe: Recipe, arguments: argparse.Namespace) -> None:
     inputs = command.inputs_of(step, _with_stored(arguments, store))
     name = os.environ.get("VISAGE_RECIPE") or recipe.name  # a container is told what its settings come from
     surroundings = command.surroundings_of(step, settings, name, git_commit())
-    key = arguments.run or f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}-{step.name}"
+    key = arguments.run or new_key(step.name)
     link = f"{arguments.kubeflow_ui}/#/runs/details/{key}" if arguments.kubeflow_ui else ""
     pipeline_run = PipelineRun(key, name, commit=surroundings.commit, kubeflow=link)
     tracked = bool(surroundings.tracking_uri) and first

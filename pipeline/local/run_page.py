@@ -112,8 +112,7 @@ class RunPage:
         earlier = [_run_view(run) for run in run_record.read_all(self.root / "logs")[:_RUNS_LISTED]]
         for folder in (self.folder, self.root) if of_latest else (self.folder,):
             partial = folder / f".{INDEX}"
-            html = _html(self.record, self.root, folder, earlier)
-            partial.write_text(html, encoding="utf-8", errors="backslashreplace")  # a path need not be UTF-8
+            partial.write_text(_html(self.record, self.root, folder, earlier), encoding="utf-8")
             partial.replace(folder / INDEX)
 
     def _set(self, name: str, **values: Any) -> None:

@@ -31,7 +31,7 @@ from pipeline.local.display import Display
 from pipeline.local.process import WorkerDied, WorkerProcess
 from pipeline.local.run_page import RunPage
 from pipeline.local.worker import Event
-from pipeline.pipeline_run import PipelineRun, git_commit, owner_of
+from pipeline.pipeline_run import PipelineRun, git_commit, new_key, owner_of
 from pipeline.recipe import Recipe
 from schemas.artifact import Manifest, is_whole, partial_folder, read_manifest
 from schemas.error import VisageError
@@ -115,7 +115,7 @@ class _Session:
         self.surroundings = Surroundings(
             recipe.name, git_commit(), server, root=root, command=redact(command), steps=names
         )
-        key = f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+        key = new_key()
         commit, owner = self.surroundings.commit, owner_of(root)
         self.pipeline_run = PipelineRun(key, recipe.name, str(root), commit, owner, command=redact(command))
         self.logs = root / "logs" / key

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from components.step import imports
-from pipeline.pipeline_run import PipelineRun, git_commit, owner_of, run_tags
+from pipeline.pipeline_run import PipelineRun, git_commit, new_key, owner_of, run_tags
 
 
 def test_tags_begin_with_what_people_look_for_and_end_with_what_only_the_pipeline_reads():
@@ -16,6 +16,13 @@ def test_tags_begin_with_what_people_look_for_and_end_with_what_only_the_pipelin
     shown = [name for name in run_tags(run, "train") if not name.startswith("mlflow.")]
     assert shown[:4] == ["visage.step", "visage.recipe", "visage.git_commit", "visage.kubeflow_run"]
     assert shown[-2:] == ["visage.lock", "visage.owner"]
+
+
+def test_runs_that_begin_in_the_same_second_in_processes_of_one_number_are_two():
+    keys = [new_key("score") for _ in range(100)]
+    assert len(set(keys)) == 100
+    assert [key[:19] for key in keys] == sorted(key[:19] for key in keys)
+    assert all(key.endswith("-score") for key in keys)
 
 
 @pytest.fixture
